@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Linux-VServer: hooks of the scheduler and of a task's life */
+#ifndef _LINUX_VSERVER_SCHED_H
+#define _LINUX_VSERVER_SCHED_H
+
+#include <linux/jump_label.h>
+#include <linux/types.h>
+
+struct task_struct;
+
+#ifdef CONFIG_SECURITY_VSERVER
+
+DECLARE_STATIC_KEY_FALSE(vserver_key);
+
+void __vserver_charge(struct task_struct *p, u64 ns);
+void __vserver_hold(void);
+void __vserver_exit(struct task_struct *p, bool group_dead, long code);
+
+/**
+ * vserver_charge - bill CPU time to a task's context
+ * @p:	the task that ran, or that is about to
+ * @ns:	how long, nanoseconds; 0 only marks the hold of an empty context
+ *
+ * The run queue's lock is held.
+ */
+static __always_inline void vserver_charge(struct task_struct *p, u64 ns)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_charge(p, ns);
+}
+
+/**
+ * vserver_hold - wait, on the way to user mode, while the context has no tokens
+ */
+static __always_inline void vserver_hold(void)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_hold();
+}
+
+/**
+ * vserver_exit - the current task leaves its context for good
+ * @p:		current
+ * @group_dead:	it is the last thread of its process
+ * @code:	its exit code
+ */
+static __always_inline void vserver_exit(struct task_struct *p,
+					 bool group_dead, long code)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_exit(p, group_dead, code);
+}
+
+#else
+
+static inline void vserver_charge(struct task_struct *p, u64 ns) {}
+static inline void vserver_hold(void) {}
+static inline void vserver_exit(struct task_struct *p, bool group_dead,
+				long code) {}
+
+#endif /* CONFIG_SECURITY_VSERVER */
+#endif /* _LINUX_VSERVER_SCHED_H */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Linux-VServer, built-in part: what its files share */
+#ifndef _SECURITY_VSERVER_INTERNAL_H
+#define _SECURITY_VSERVER_INTERNAL_H
+
+#include <linux/lsm_hooks.h>
+#include <linux/sched.h>
+#include <linux/vserver.h>
+
+/**
+ * struct vserver_task - the task's blob
+ * @ctx:	the context, with a reference; NULL on the host and in the
+ *		spectator context. Written by the task itself (and by its parent
+ *		before it runs), read by others under RCU or the run queue's
+ *		lock. Once set it is never cleared while the task lives.
+ * @xid:	the context's id; 0 is the host, 1 the spectator
+ * @counted:	the task is one of @ctx->tasks; its own from fork to exit
+ * @hold:	the task waits for tokens before it returns to user mode; set
+ *		under the run queue's lock, cleared by the task itself
+ */
+struct vserver_task {
+	struct vserver_ctx *ctx;
+	u32 xid;
+	bool counted;
+	bool hold;
+};
+
+/**
+ * struct vserver_inode - the inode's blob
+ * @state:	what is known of security.vserver, see inode.c
+ */
+struct vserver_inode {
+	u32 state;
+};
+
+extern struct lsm_blob_sizes vserver_blob_sizes;
+extern bool vserver_lsm_enabled;
+
+static inline struct vserver_task *vserver_task(const struct task_struct *p)
+{
+	return p->security + vserver_blob_sizes.lbs_task;
+}
+
+/* NULL for an inode that was made before the security framework was up. */
+static inline struct vserver_inode *vserver_inode(const struct inode *inode)
+{
+	if (unlikely(!inode->i_security))
+		return NULL;
+	return inode->i_security + vserver_blob_sizes.lbs_inode;
+}
+
+int vserver_task_alloc(struct task_struct *p, u64 clone_flags);
+void vserver_task_free(struct task_struct *p);
+int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			   const char *name, const void *value, size_t size,
+			   int flags);
+int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			      const char *name);
+
+/* ops.c: the registered operations, pinned for one call, or NULL */
+const struct vserver_ops *vserver_ops_get(void);
+void vserver_ops_put(const struct vserver_ops *ops);
+
+#endif /* _SECURITY_VSERVER_INTERNAL_H */

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Linux-VServer, built-in part: which context a task belongs to */
+
+#include <linux/export.h>
+#include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/vserver_sched.h>
+
+#include "internal.h"
+
+/* task_alloc: a child is born into its parent's context. */
+int vserver_task_alloc(struct task_struct *p, u64 clone_flags)
+{
+	const struct vserver_task *parent = vserver_task(current);
+	struct vserver_task *vt = vserver_task(p);
+
+	vt->xid = parent->xid;
+	vt->ctx = parent->ctx;
+	if (vt->ctx) {
+		vserver_ctx_get(vt->ctx);
+		atomic_inc(&vt->ctx->tasks);
+		vt->counted = true;
+	}
+	return 0;
+}
+
+/*
+ * task_free: may run in softirq. A task is still counted here only if its
+ * fork failed, and then its parent is counted too: never the last one.
+ */
+void vserver_task_free(struct task_struct *p)
+{
+	struct vserver_task *vt = vserver_task(p);
+
+	if (!vt->ctx)
+		return;
+	if (vt->counted)
+		atomic_dec(&vt->ctx->tasks);
+	vserver_ctx_put(vt->ctx);
+}
+
+/* The time until the last switch is still billed: the reference stays. */
+void __vserver_exit(struct task_struct *p, bool group_dead, long code)
+{
+	struct vserver_task *vt = vserver_task(p);
+	bool last;
+
+	if (!vt->counted)
+		return;
+	vt->counted = false;
+	last = atomic_dec_and_test(&vt->ctx->tasks);
+	vt->ctx->ops->task_exit(vt->ctx, p->tgid, group_dead, code, last);
+}
+
+static void vserver_ctx_free(struct work_struct *work)
+{
+	struct vserver_ctx *ctx = container_of(to_rcu_work(work),
+					       struct vserver_ctx, free_work);
+	const struct vserver_ops *ops = ctx->ops;
+	struct module *owner = ops->owner;
+
+	ops->ctx_free(ctx);
+	module_put(owner);
+}
+
+/**
+ * vserver_ctx_init - prepare the built-in part of a context
+ * @ctx:	the context, which gets one reference
+ * @xid:	its id
+ * @ops:	the module's operations
+ *
+ * Return: 0, or -ENODEV if the module is going away.
+ */
+int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
+		     const struct vserver_ops *ops)
+{
+	if (!try_module_get(ops->owner))
+		return -ENODEV;
+	ctx->xid = xid;
+	refcount_set(&ctx->usage, 1);
+	atomic_set(&ctx->tasks, 0);
+	ctx->ops = ops;
+	INIT_RCU_WORK(&ctx->free_work, vserver_ctx_free);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_init);
+
+void vserver_ctx_get(struct vserver_ctx *ctx)
+{
+	refcount_inc(&ctx->usage);
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_get);
+
+/* Any context, softirq included: freeing is left to a worker. */
+void vserver_ctx_put(struct vserver_ctx *ctx)
+{
+	if (refcount_dec_and_test(&ctx->usage))
+		queue_rcu_work(system_wq, &ctx->free_work);
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_put);
+
+/**
+ * vserver_current_ctx - the caller's context
+ *
+ * Return: borrowed from the caller's blob, valid while the caller does not
+ * call vserver_enter(); NULL on the host and for a spectator.
+ */
+struct vserver_ctx *vserver_current_ctx(void)
+{
+	return vserver_task(current)->ctx;
+}
+EXPORT_SYMBOL_GPL(vserver_current_ctx);
+
+/**
+ * vserver_enter - move the caller into a context
+ * @ctx:	the context, NULL for the spectator. Its reference is taken over,
+ *		and so is its count of the caller in @ctx->tasks.
+ * @xid:	its id
+ *
+ * The caller comes from the host or from the spectator context.
+ */
+void vserver_enter(struct vserver_ctx *ctx, u32 xid)
+{
+	struct vserver_task *vt = vserver_task(current);
+
+	if (WARN_ON_ONCE(vt->ctx)) {
+		if (ctx) {
+			atomic_dec(&ctx->tasks);
+			vserver_ctx_put(ctx);
+		}
+		return;
+	}
+	vt->xid = xid;
+	vt->counted = ctx;
+	WRITE_ONCE(vt->ctx, ctx);
+}
+EXPORT_SYMBOL_GPL(vserver_enter);
+
+u32 vserver_current_xid(void)
+{
+	return vserver_task(current)->xid;
+}
+EXPORT_SYMBOL_GPL(vserver_current_xid);
+
+/**
+ * vserver_task_xid - the context id of a process
+ * @pid:	the process, in the caller's pid namespace
+ * @xid:	the answer
+ *
+ * Return: 0, or -ESRCH if there is no such process.
+ */
+int vserver_task_xid(pid_t pid, u32 *xid)
+{
+	struct task_struct *p;
+
+	guard(rcu)();
+	p = find_task_by_vpid(pid);
+	if (!p)
+		return -ESRCH;
+	*xid = READ_ONCE(vserver_task(p)->xid);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vserver_task_xid);
+
+/**
+ * vserver_ctx_signal - send a signal to processes of a context
+ * @ctx:	the context
+ * @which:	%VSERVER_SIGNAL_ALL of them, all %VSERVER_SIGNAL_BUT @tgid, or
+ *		%VSERVER_SIGNAL_ONLY @tgid
+ * @tgid:	a process, by its number in the initial pid namespace
+ * @sig:	the signal, 0 to ask only whether there is anybody
+ *
+ * A process forked meanwhile may be missed unless @sig is fatal to its
+ * parent: the fork of a process with a pending signal fails.
+ *
+ * Return: 0 if a process was reached, else -ESRCH or the last error.
+ */
+int vserver_ctx_signal(struct vserver_ctx *ctx, int which, pid_t tgid, int sig)
+{
+	struct task_struct *p;
+	int error, ret = -ESRCH;
+
+	read_lock(&tasklist_lock);
+	for_each_process(p) {
+		if (READ_ONCE(vserver_task(p)->ctx) != ctx)
+			continue;
+		if (which != VSERVER_SIGNAL_ALL &&
+		    (p->tgid == tgid) != (which == VSERVER_SIGNAL_ONLY))
+			continue;
+		error = group_send_sig_info(sig, SEND_SIG_PRIV, p, PIDTYPE_MAX);
+		if (ret)
+			ret = error;
+	}
+	read_unlock(&tasklist_lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_signal);
