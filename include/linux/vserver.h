@@ -54,6 +54,21 @@ struct vserver_ops {
 };
 
 /**
+ * struct vserver_cpu - what a context used of one CPU
+ * @run_ns:	run time, exact. Written under the run queue's lock.
+ * @user_ticks:	how often an interrupt found a task of it in user mode, and
+ * @sys_ticks:	how often in the kernel: they divide @run_ns, as cputime_adjust()
+ *		does it for tasks
+ * @hold_ns:	time its tasks waited for tokens, by the CPU where it ended
+ */
+struct vserver_cpu {
+	u64 run_ns;
+	u64 user_ticks;
+	u64 sys_ticks;
+	u64 hold_ns;
+};
+
+/**
  * struct vserver_ctx - the part of a context that built-in code knows
  * @xid:	the context's id, constant
  * @usage:	references: one of each task, those of the module
@@ -61,6 +76,7 @@ struct vserver_ops {
  *		enters counts under the lock of the module's table.
  * @ops:	the operations, valid while the context lives: the context holds
  *		a reference to the module
+ * @cpu:	per-CPU use
  * @free_work:	runs @ops->ctx_free() after a grace period, because a charge
  *		from another CPU reads a task's context without a reference
  *
@@ -71,6 +87,7 @@ struct vserver_ctx {
 	refcount_t usage;
 	atomic_t tasks;
 	const struct vserver_ops *ops;
+	struct vserver_cpu __percpu *cpu;
 	struct rcu_work free_work;
 };
 
@@ -89,8 +106,10 @@ void vserver_ctx_put(struct vserver_ctx *ctx);
 
 int vserver_ctx_signal(struct vserver_ctx *ctx, int which, pid_t tgid, int sig);
 struct vserver_ctx *vserver_current_ctx(void);
-void vserver_enter(struct vserver_ctx *ctx, u32 xid);
+int vserver_enter(struct vserver_ctx *ctx, u32 xid);
 u32 vserver_current_xid(void);
+void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
+		     struct vserver_cpu *use);
 int vserver_task_xid(pid_t pid, u32 *xid);
 
 int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask);

@@ -57,6 +57,9 @@ int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
 int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			      const char *name);
 
+/* The type of vserver_ops.charge(); there is no such function. */
+bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
+
 /* ops.c: the registered operations, pinned for one call, or NULL */
 const struct vserver_ops *vserver_ops_get(void);
 void vserver_ops_put(const struct vserver_ops *ops);

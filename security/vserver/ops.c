@@ -8,12 +8,18 @@
  */
 
 #include <linux/export.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
 #include <linux/rcupdate.h>
+#include <linux/resume_user_mode.h>
 #include <linux/static_call.h>
 #include <linux/vserver_cow.h>
 #include <linux/vserver_sched.h>
+
+#include <asm/irq_regs.h>
 
 #include "internal.h"
 
@@ -22,8 +28,7 @@ DEFINE_STATIC_KEY_FALSE(vserver_key);
 static const struct vserver_ops __rcu *vserver_ops;
 static DEFINE_MUTEX(vserver_ops_lock);
 
-static bool vserver_no_charge(struct vserver_ctx *ctx, u64 ns);
-DEFINE_STATIC_CALL_RET0(vserver_charge_call, vserver_no_charge);
+DEFINE_STATIC_CALL_RET0(vserver_charge_call, vserver_charge_type);
 
 /**
  * vserver_register - give the hooks something to call
@@ -87,8 +92,22 @@ void __vserver_charge(struct task_struct *p, u64 ns)
 {
 	struct vserver_task *vt = vserver_task(p);
 	struct vserver_ctx *ctx = READ_ONCE(vt->ctx);
+	struct pt_regs *regs;
+	struct vserver_cpu *use;
 
-	if (!ctx || !static_call(vserver_charge_call)(ctx, ns))
+	if (!ctx)
+		return;
+	if (ns) {
+		/* The lock of this CPU's run queue makes us the only writer. */
+		use = per_cpu_ptr(ctx->cpu, task_cpu(p));
+		WRITE_ONCE(use->run_ns, use->run_ns + ns);
+		regs = p == current ? get_irq_regs() : NULL;
+		if (regs && user_mode(regs))
+			WRITE_ONCE(use->user_ticks, use->user_ticks + 1);
+		else if (regs)
+			WRITE_ONCE(use->sys_ticks, use->sys_ticks + 1);
+	}
+	if (!static_call(vserver_charge_call)(ctx, ns))
 		return;
 	if (READ_ONCE(vt->hold) || (p->flags & (PF_EXITING | PF_KTHREAD)))
 		return;
@@ -99,16 +118,40 @@ void __vserver_charge(struct task_struct *p, u64 ns)
 void __vserver_hold(void)
 {
 	struct vserver_task *vt = vserver_task(current);
+	struct vserver_ctx *ctx = vt->ctx;
+	bool released;
+	u64 start;
 
 	if (likely(!READ_ONCE(vt->hold)))
 		return;
 	WRITE_ONCE(vt->hold, false);
-	if (vt->ctx->ops->hold(vt->ctx))
+	start = ktime_get_ns();
+	released = ctx->ops->hold(ctx);
+	this_cpu_add(ctx->cpu->hold_ns, ktime_get_ns() - start);
+	if (released)
 		return;
 	/* A signal goes first; its handler's return leads here again. */
 	WRITE_ONCE(vt->hold, true);
 	set_thread_flag(TIF_NOTIFY_RESUME);
 }
+
+/**
+ * vserver_ctx_cpu - what a context used of a CPU
+ * @ctx:	the context
+ * @cpu:	a possible CPU
+ * @use:	the answer
+ */
+void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
+		     struct vserver_cpu *use)
+{
+	const struct vserver_cpu *p = per_cpu_ptr(ctx->cpu, cpu);
+
+	use->run_ns = READ_ONCE(p->run_ns);
+	use->user_ticks = READ_ONCE(p->user_ticks);
+	use->sys_ticks = READ_ONCE(p->sys_ticks);
+	use->hold_ns = READ_ONCE(p->hold_ns);
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_cpu);
 
 int __vserver_break_link(struct path *path)
 {

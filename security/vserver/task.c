@@ -3,6 +3,7 @@
 
 #include <linux/export.h>
 #include <linux/module.h>
+#include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
@@ -62,6 +63,7 @@ static void vserver_ctx_free(struct work_struct *work)
 	const struct vserver_ops *ops = ctx->ops;
 	struct module *owner = ops->owner;
 
+	free_percpu(ctx->cpu);
 	ops->ctx_free(ctx);
 	module_put(owner);
 }
@@ -72,13 +74,18 @@ static void vserver_ctx_free(struct work_struct *work)
  * @xid:	its id
  * @ops:	the module's operations
  *
- * Return: 0, or -ENODEV if the module is going away.
+ * Return: 0, -ENOMEM, or -ENODEV if the module is going away.
  */
 int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 		     const struct vserver_ops *ops)
 {
-	if (!try_module_get(ops->owner))
+	ctx->cpu = alloc_percpu(struct vserver_cpu);
+	if (!ctx->cpu)
+		return -ENOMEM;
+	if (!try_module_get(ops->owner)) {
+		free_percpu(ctx->cpu);
 		return -ENODEV;
+	}
 	ctx->xid = xid;
 	refcount_set(&ctx->usage, 1);
 	atomic_set(&ctx->tasks, 0);
@@ -116,26 +123,32 @@ EXPORT_SYMBOL_GPL(vserver_current_ctx);
 
 /**
  * vserver_enter - move the caller into a context
- * @ctx:	the context, NULL for the spectator. Its reference is taken over,
- *		and so is its count of the caller in @ctx->tasks.
+ * @ctx:	the context, whose reference is taken over on success, or NULL for
+ *		the spectator
  * @xid:	its id
  *
- * The caller comes from the host or from the spectator context.
+ * The caller comes from the host or from the spectator context. For a context
+ * it is one of @ctx->tasks from now on; the module's table is locked, so that
+ * the context can't end meanwhile.
+ *
+ * Return: 0, -EPERM if the caller is inside a context, -EINVAL if it has
+ * other threads, which would stay where they are.
  */
-void vserver_enter(struct vserver_ctx *ctx, u32 xid)
+int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 {
 	struct vserver_task *vt = vserver_task(current);
 
-	if (WARN_ON_ONCE(vt->ctx)) {
-		if (ctx) {
-			atomic_dec(&ctx->tasks);
-			vserver_ctx_put(ctx);
-		}
-		return;
+	if (vt->ctx)
+		return -EPERM;
+	if (!thread_group_empty(current))
+		return -EINVAL;
+	if (ctx) {
+		atomic_inc(&ctx->tasks);
+		vt->counted = true;
 	}
-	vt->xid = xid;
-	vt->counted = ctx;
+	WRITE_ONCE(vt->xid, xid);
 	WRITE_ONCE(vt->ctx, ctx);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(vserver_enter);
 

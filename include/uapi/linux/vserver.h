@@ -30,6 +30,34 @@
 #define VC_EVENT	48
 #define VC_FLAGS	52
 
+/* The commands. An enum, so that any language's generator can read them. */
+enum vserver_cmd {
+	VCMD_get_version       = VCMD(VC_VERSION, 0, 0),
+	VCMD_get_vci           = VCMD(VC_VERSION, 1, 0),
+	VCMD_task_xid          = VCMD(VC_VINFO, 1, 0),
+	VCMD_vx_info           = VCMD(VC_VINFO, 5, 0),
+	VCMD_ctx_stat          = VCMD(VC_VSTAT, 0, 0),
+	VCMD_ctx_create_v0     = VCMD(VC_VPROC, 1, 0),
+	VCMD_ctx_create_v1     = VCMD(VC_VPROC, 1, 1),
+	VCMD_ctx_create        = VCMD(VC_VPROC, 1, 2),
+	VCMD_ctx_migrate_v0    = VCMD(VC_PROCMIG, 1, 0),
+	VCMD_ctx_migrate_v1    = VCMD(VC_PROCMIG, 1, 1),
+	VCMD_ctx_migrate       = VCMD(VC_PROCMIG, 1, 2),
+	VCMD_get_cflags        = VCMD(VC_FLAGS, 1, 0),
+	VCMD_set_cflags        = VCMD(VC_FLAGS, 2, 0),
+	VCMD_ctx_kill          = VCMD(VC_PROCTRL, 1, 0),
+	VCMD_wait_exit         = VCMD(VC_EVENT, 99, 0),
+	VCMD_set_sched         = VCMD(VC_SCHED, 1, 5),
+	VCMD_get_sched         = VCMD(VC_SCHED, 2, 5),
+	VCMD_sched_info        = VCMD(VC_SCHED, 3, 0),
+	VCMD_get_iattr         = VCMD(VC_INODE, 1, 1),
+	VCMD_set_iattr         = VCMD(VC_INODE, 2, 1),
+	VCMD_fget_iattr        = VCMD(VC_INODE, 3, 0),
+	VCMD_fset_iattr        = VCMD(VC_INODE, 4, 0),
+	VCMD_set_vhi_name      = VCMD(VC_VHOST, 1, 0),
+	VCMD_get_vhi_name      = VCMD(VC_VHOST, 2, 0),
+};
+
 /* Versions and features: answers of get_version and get_vci */
 #define VCI_VERSION		0x00020308
 
@@ -52,35 +80,19 @@
 #define VX_XID_ANY		0xffffffffu	/* create: pick one */
 #define VX_XID_SELF		0xfffffffeu	/* the caller's own */
 
-#define VCMD_get_version	VCMD(VC_VERSION, 0, 0)
-#define VCMD_get_vci		VCMD(VC_VERSION, 1, 0)
-
-#define VCMD_task_xid		VCMD(VC_VINFO, 1, 0)
-#define VCMD_vx_info		VCMD(VC_VINFO, 5, 0)
-
 struct vcmd_vx_info_v0 {
 	__u32 xid;
 	__u32 initpid;
 };
-
-#define VCMD_ctx_stat		VCMD(VC_VSTAT, 0, 0)
 
 struct vcmd_ctx_stat_v0 {
 	__u32 usecnt;
 	__u32 tasks;
 };
 
-#define VCMD_ctx_create_v0	VCMD(VC_VPROC, 1, 0)
-#define VCMD_ctx_create_v1	VCMD(VC_VPROC, 1, 1)
-#define VCMD_ctx_create		VCMD(VC_VPROC, 1, 2)
-
 struct vcmd_ctx_create {
 	__u64 flagword;
 };
-
-#define VCMD_ctx_migrate_v0	VCMD(VC_PROCMIG, 1, 0)
-#define VCMD_ctx_migrate_v1	VCMD(VC_PROCMIG, 1, 1)
-#define VCMD_ctx_migrate	VCMD(VC_PROCMIG, 1, 2)
 
 /* ctx_migrate: flagword */
 #define VXM_SET_INIT		(1ull << 0)
@@ -89,9 +101,6 @@ struct vcmd_ctx_create {
 struct vcmd_ctx_migrate {
 	__u64 flagword;
 };
-
-#define VCMD_get_cflags		VCMD(VC_FLAGS, 1, 0)
-#define VCMD_set_cflags		VCMD(VC_FLAGS, 2, 0)
 
 struct vcmd_ctx_flags_v0 {
 	__u64 flagword;
@@ -129,14 +138,10 @@ struct vcmd_ctx_flags_v0 {
 /* These can be cleared, never set again. */
 #define VXF_ONE_TIME	(VXF_STATE_SETUP | VXF_STATE_INIT | VXF_STATE_ADMIN)
 
-#define VCMD_ctx_kill		VCMD(VC_PROCTRL, 1, 0)
-
 struct vcmd_ctx_kill_v0 {
 	__s32 pid;	/* 0 all, -1 all but init, 1 the context's init */
 	__s32 sig;
 };
-
-#define VCMD_wait_exit		VCMD(VC_EVENT, 99, 0)
 
 struct vcmd_wait_exit_v0 {
 	__s32 reboot_cmd;
@@ -144,9 +149,6 @@ struct vcmd_wait_exit_v0 {
 };
 
 /* Scheduler: rates in ticks (1/HZ s) per interval, tokens in ticks */
-#define VCMD_set_sched		VCMD(VC_SCHED, 1, 5)
-#define VCMD_get_sched		VCMD(VC_SCHED, 2, 5)
-#define VCMD_sched_info		VCMD(VC_SCHED, 3, 0)
 
 struct vcmd_sched_v5 {
 	__u32 mask;
@@ -185,10 +187,6 @@ struct vcmd_sched_info {
 };
 
 /* Inode attributes */
-#define VCMD_get_iattr		VCMD(VC_INODE, 1, 1)
-#define VCMD_set_iattr		VCMD(VC_INODE, 2, 1)
-#define VCMD_fget_iattr		VCMD(VC_INODE, 3, 0)
-#define VCMD_fset_iattr		VCMD(VC_INODE, 4, 0)
 
 struct vcmd_ctx_iattr_v1 {
 	const char *name;
@@ -213,8 +211,6 @@ struct vcmd_ctx_fiattr_v0 {
 #define IATTR_TAG		0x01000000u
 
 /* Names */
-#define VCMD_set_vhi_name	VCMD(VC_VHOST, 1, 0)
-#define VCMD_get_vhi_name	VCMD(VC_VHOST, 2, 0)
 
 #define VHIN_CONTEXT		0u
 
