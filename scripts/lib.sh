@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by every script here: where things lie, how to speak, the lock.
+
+set -E
+trap 'echo "error: ${0##*/} line $LINENO: $BASH_COMMAND" >&2' ERR
+
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${VSERVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vserver}
+FLAVOUR=normal
+[ "${DEBUG:-0}" = 1 ] && FLAVOUR=debug
+SERIES=7.2
+KERNEL_DIRS=(arch block crypto drivers fs include init io_uring ipc kernel lib mm net rust security)
+
+say() { printf '%s\n' "== $*"; }
+note() { printf '%s\n' "   $*"; }
+die() { printf '%s\n' "error: $*" >&2; exit 1; }
+
+size() { du -shL "$1" | cut -f1; }
+elapsed() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# The hash of what stands on standard input, short enough for a file name.
+digest() { sha256sum | cut -c1-16; }
+digest_files() { sort -z | xargs -0r sha256sum | digest; }
+
+# at_least WANTED HAVE: is version HAVE new enough?
+at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
+
+# need_space MIB WHAT: stop before a full disk does.
+need_space() {
+	local free
+	free=$(df -Pm "$CACHE" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "too little disk for $2: it needs $1 MiB in $CACHE, there are $free"
+}
+
+# Shows a build's progress: a count of compiled files on a terminal, a line a
+# minute otherwise. Everything goes to the log file $1.
+progress() {
+	local log=$1 line count=0 tick=$((SECONDS + 60))
+	while IFS= read -r line; do
+		printf '%s\n' "$line" >&3
+		[[ $line =~ ^\ +(CC|AS|RUSTC|LD|AR|HOSTCC|HOSTLD)\  ]] || continue
+		count=$((count + 1))
+		if [ -t 1 ]; then
+			printf '\r   %d steps, %s ' "$count" "$(elapsed)"
+		elif [ "$SECONDS" -ge "$tick" ]; then
+			note "$count steps, $(elapsed)"
+			tick=$((SECONDS + 60))
+		fi
+	done 3>"$log"
+	[ ! -t 1 ] || printf '\r\033[K'
+}
+
+# logged NAME COMMAND...: runs it with progress; what went wrong is shown.
+logged() {
+	local log=$CACHE/log/$1.log
+	shift
+	mkdir -p "$CACHE/log"
+	if ! "$@" 2>&1 </dev/null | progress "$log"; then
+		grep -nE -A12 'error|Error |\*\*\*|undefined' "$log" | head -n 80 >&2 || true
+		die "failed, the whole output is in $log"
+	fi
+}
+
+# The key of the kernel source in use: one directory of the cache each.
+source_key() {
+	if [ -n "${KDIR:-}" ]; then
+		[ -f "$KDIR/Kbuild" ] || die "KDIR=$KDIR is no kernel tree"
+		echo "kdir-$(realpath "$KDIR" | digest)"
+	elif [ -n "${KERNEL_TARBALL:-}" ]; then
+		[ -f "$KERNEL_TARBALL" ] || die "KERNEL_TARBALL=$KERNEL_TARBALL is no file"
+		echo "tarball-$(digest <"$KERNEL_TARBALL")"
+	else
+		compgen -G "$CACHE/source/debian-$SERIES.*[0-9]" | xargs -r -n1 basename |
+			sort -V | tail -n1 || true
+	fi
+}
+
+# Sets the paths that depend on the source in use.
+set_paths() {
+	KEY=$(source_key)
+	TREE=$CACHE/tree/${KEY:-debian-$SERIES}
+	BUILD=$CACHE/build/${KEY:-debian-$SERIES}-$FLAVOUR
+	MODULE_OUT=$CACHE/module/$FLAVOUR
+	TOOLS_OUT=$CACHE/tools/x86_64-unknown-linux-gnu/release
+}
+
+# One build at a time in a cache. Scripts started by the holder inherit it.
+lock() {
+	mkdir -p "$CACHE"
+	[[ $(realpath "$CACHE") != *[[:space:]:]* ]] ||
+		die "the kernel can't be built under a path with spaces or colons: $CACHE"
+	[ "${VSERVER_LOCKED:-}" = "$CACHE" ] && return
+	exec 9>>"$CACHE/lock"
+	if ! flock -n 9; then
+		[ "${WAIT:-0}" = 1 ] || die "the cache $CACHE is in use by $(cat "$CACHE/lock");" \
+			"wait for it (WAIT=1 does), or give another VSERVER_CACHE"
+		note "waiting for $(cat "$CACHE/lock")"
+		flock 9
+	fi
+	echo "process $$ (${0##*/} in $REPO), since $(date +%T)" >"$CACHE/lock"
+	export VSERVER_LOCKED=$CACHE
+}
+
+unlock() {
+	exec 9>&-
+	unset VSERVER_LOCKED
+}

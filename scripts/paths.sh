@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Prints where the built things lie, built or not yet, for scripts.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+set_paths
+
+normal=$CACHE/build/${KEY:-debian-$SERIES}-normal
+debug=$CACHE/build/${KEY:-debian-$SERIES}-debug
+cat <<END
+CACHE=$CACHE
+KERNEL_TREE=$TREE
+KERNEL_BUILD=$normal
+KERNEL_BUILD_DEBUG=$debug
+KERNEL_IMAGE=$normal/arch/x86/boot/bzImage
+KERNEL_IMAGE_DEBUG=$debug/arch/x86/boot/bzImage
+VMLINUX=$normal/vmlinux
+VMLINUX_DEBUG=$debug/vmlinux
+MODULE=$CACHE/module/normal/vserver.ko
+MODULE_DEBUG=$CACHE/module/debug/vserver.ko
+TOOLS=$TOOLS_OUT
+GUEST_ROOT=$CACHE/guests
+RUNS=$CACHE/runs
+END

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the user-space tools as static binaries. With arguments: runs that
+# cargo command on the workspace instead.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$REPO/scripts/toolchain.sh"
+lock
+"$REPO/scripts/deps.sh" build || exit
+set_paths
+find_cargo
+
+export CARGO_TARGET_DIR=$CACHE/tools
+export CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+PATH=$(dirname "$CARGO"):$PATH
+cd "$REPO/tools"
+
+if [ $# -gt 0 ]; then
+	exec "$CARGO" "$@"
+fi
+say "building the tools"
+"$CARGO" build --release --locked --quiet
+for program in "$TOOLS_OUT"/{vserver,guest-tests}; do
+	[ ! -x "$program" ] || note "$(basename "$program") $(size "$program")"
+done
+note "built in $(elapsed)"
