@@ -11,7 +11,7 @@ set_paths
 set_kmake
 
 fragments=("$REPO/tests/kernel/guest.config")
-[ $FLAVOUR = normal ] || fragments+=("$REPO/tests/kernel/debug.config")
+[ "$FLAVOUR" = normal ] || fragments+=("$REPO/tests/kernel/debug.config")
 
 want=$(cat "$TREE.stamp" "${fragments[@]}" - <<<"$TOOLCHAIN" | digest)
 if [ -f "$BUILD/stamp" ] && [ "$(cat "$BUILD/stamp")" = "$want" ] && [ -z "${KDIR:-}" ]; then

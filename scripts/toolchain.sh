@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Sourced: finds the tools that build the kernel and the user-space tools. The
 # host's own are used where they are new enough.
 
@@ -65,14 +65,15 @@ find_bindgen() {
 }
 
 # Sets KMAKE, the command line that builds with the chosen tools in $BUILD.
-# shellcheck disable=SC2034
 set_kmake() {
-	find_rustc && find_llvm && find_bindgen || die "tools are missing: run make deps"
+	if ! find_rustc || ! find_llvm || ! find_bindgen; then
+		die "tools are missing: run make deps"
+	fi
 	local bin
 	bin=$(dirname "$RUSTC")
 	if compgen -G "$LIBCLANG/libclang*.so*" >/dev/null; then export LIBCLANG_PATH=$LIBCLANG; fi
 	export KBUILD_BUILD_USER=vserver KBUILD_BUILD_HOST=vserver KBUILD_BUILD_VERSION=1
-	KMAKE=(nice make -C "$TREE" O="$BUILD" -j"$(nproc)" --no-print-directory
+	KMAKE=(make -C "$TREE" O="$BUILD" -j"$(nproc)" --no-print-directory
 		LLVM="$LLVM" BINDGEN="$BINDGEN" RUSTC="$RUSTC" RUSTDOC="$bin/rustdoc"
 		RUSTFMT="$bin/rustfmt" CLIPPY_DRIVER="$bin/clippy-driver" KRUSTFLAGS=)
 	TOOLCHAIN="$("$RUSTC" --version); LLVM=$LLVM $LIBCLANG; $("$BINDGEN" --version)"

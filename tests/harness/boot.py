@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One group of suites in one guest: sets it up, watches it, judges it."""
+
+import os
+import shlex
+
+from . import disks, image, klog, tap
+from .machine import Machine
+from .watch import Watch
+
+class Boot:
+    """`built` has the kernel, module and tools; `patience` stretches time limits."""
+
+    def __init__(self, group, directory, built, accel, patience=1):
+        self.group, self.directory = group, directory
+        self.built, self.accel, self.patience = built, accel, patience
+        self.shape = group[0]
+        self.results = tap.Results()
+        self.kunit = tap.Results()
+        self.disks = {s.name: [] for s in group}
+        os.makedirs(directory)
+
+    def file(self, name):
+        return os.path.join(self.directory, name)
+
+    def run(self):
+        """As many boots as the group asks for, all on the same disks."""
+        self._make_disks()
+        boots = self.shape.boots
+        for number in range(1, boots + 1):
+            self._boot(number, last=number == boots)
+        if not self.results.failures:
+            self._tidy()
+
+    def _make_disks(self):
+        for suite in self.group:
+            kinds = [kind for kind, _ in suite.disks]
+            for i, (kind, mib) in enumerate(suite.disks):
+                nth = kinds[:i].count(kind) + 1
+                label = kind if nth == 1 else f"{kind}{nth}"
+                path = disks.make(self.file(f"{suite.name}.{label}"), kind, mib)
+                self.disks[suite.name].append((label, path))
+
+    def _tidy(self):
+        for name in os.listdir(self.directory):
+            if not name.endswith(".log"):
+                os.remove(self.file(name))
+
+    def _boot(self, number, last):
+        shape = self.shape
+        suffix = f"-{number}" if shape.boots > 1 else ""
+        console, output = self.file(f"console{suffix}.log"), self.file(f"results{suffix}.log")
+        guest = Machine(self.built.kernel, self.file("initrd"), self.accel,
+                        memory=shape.memory, cpus=shape.cpus, append=shape.append)
+        guest.add_port(output)
+        image.write(self.file("initrd"), tools=self.built.tools,
+                    module=self.built.module if shape.module else None,
+                    plan=self._plan(guest, number))
+        guest.start(console, self.file(f"qemu{suffix}.log"))
+        limits = {s.name: s.timeout * self.patience for s in self.group}
+        watch = Watch(output, limits, self.patience)
+        watch.follow(guest)
+        if last:
+            watch.expect_end()
+        self.results.add(watch.results)
+        self._judge_log(console)
+
+    def _plan(self, guest, number):
+        """What /init is to do."""
+        plan = [f"export BOOT={number}"]
+        if self.shape.module:
+            plan.append("load_module")
+        for suite in self.group:
+            serials = " ".join(f"{label}={guest.add_disk(path)}"
+                               for label, path in self.disks[suite.name])
+            limit = str(suite.timeout * self.patience)
+            plan.append(f"{shlex.join(['suite', suite.name, limit, serials])} {suite.command}")
+        if self.shape.module:
+            plan.append("unload_module")
+        plan += ["check_leaks", "echo @@done"]
+        return "\n".join(plan) + "\n"
+
+    def _judge_log(self, console):
+        with open(console, errors="replace") as f:
+            text = f.read()
+        allowed = [regex for suite in self.group for regex in suite.allow]
+        bad = klog.offences(text, allowed)
+        if bad:
+            self.results.failures.append(f"kernel log: {bad[0]}")
+            print(f"   in the kernel log {console}:", *bad[:20], sep="\n     ", flush=True)
+        self.kunit = tap.parse_ktap(klog.messages(text))

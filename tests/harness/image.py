@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests' guests boot from: busybox, our programs, the module, /init."""
+
+import os
+import shutil
+
+from .cpio import Archive
+
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def write(path, *, tools, module=None, plan=None):
+    """An initramfs; `plan` is the shell script that /init runs, else it gives a shell."""
+    with open(path, "wb") as out:
+        archive = Archive(out)
+        for directory in ("dev", "proc", "sys", "tmp", "run", "mnt", "root", "etc"):
+            archive.directory(directory)
+        archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"
+                                   b"nobody:x:65534:65534:nobody:/:/bin/sh\n")
+        archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
+        archive.copy("bin/busybox", shutil.which("busybox"))
+        archive.symlink("bin/sh", "busybox")
+        for name in ("vserver", "guest-tests"):
+            program = os.path.join(tools, name)
+            if os.path.exists(program):
+                archive.copy(f"bin/{name}", program)
+        scripts = os.path.join(TESTS, "guest.d")
+        for name in os.listdir(scripts):
+            archive.copy(f"tests/{name}", os.path.join(scripts, name))
+        archive.copy("init", os.path.join(TESTS, "init"))
+        if module:
+            archive.copy("vserver.ko", module, 0o644)
+        if plan:
+            archive.file("plan", plan.encode())
+        archive.close()
+    return path

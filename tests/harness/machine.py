@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A guest in QEMU: under KVM where that works, emulated otherwise."""
+
+import os
+import subprocess
+import time
+
+QEMU = "qemu-system-x86_64"
+CONSOLE = "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 ignore_loglevel"
+TCG = ["-accel", "tcg,thread=multi", "-cpu", "max"]
+KVM = ["-accel", "kvm", "-cpu", "host"]
+
+
+def accelerator(kernel, cache):
+    """The best accelerator that boots this kernel; found out once per host boot."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return TCG
+    with open("/proc/sys/kernel/random/boot_id") as f:
+        boot = f.read().strip()
+    verdict = os.path.join(cache, "kvm-probe")
+    try:
+        with open(verdict) as f:
+            known, works = f.read().split()
+    except (OSError, ValueError):
+        known = None
+    if known != boot:
+        works = "yes" if _kvm_boots(kernel) else "no"
+        with open(verdict, "w") as f:
+            f.write(f"{boot} {works}\n")
+        if works == "no":
+            print("   /dev/kvm is there but boots nothing: guests are emulated, which is slower",
+                  flush=True)
+    return KVM if works == "yes" else TCG
+
+
+def _kvm_boots(kernel):
+    """A boot without a root file system panics: then it came far enough."""
+    command = [QEMU, "-M", "q35", *KVM, "-m", "256", "-display", "none", "-no-reboot",
+               "-serial", "stdio", "-kernel", kernel, "-append", CONSOLE]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return b"Kernel panic" in done.stdout
+
+
+class Machine:
+    """A guest to be. Disks are found by their serial numbers disk0, disk1, ..."""
+
+    def __init__(self, kernel, initrd, accel, *, memory=1024, cpus=2, append=()):
+        self.command = [QEMU, "-M", "q35", *accel, "-m", str(memory), "-smp", str(cpus),
+                        "-nodefaults", "-display", "none", "-no-reboot",
+                        "-kernel", kernel, "-initrd", initrd,
+                        "-device", "virtio-rng-pci"]
+        self.append = [CONSOLE, *append]
+        self.disks = 0
+
+    def add_disk(self, path):
+        name = f"disk{self.disks}"
+        self.disks += 1
+        self.command += [
+            "-drive", f"file={path},format=raw,if=none,cache=unsafe,discard=unmap,id={name}",
+            "-device", f"virtio-blk-pci,drive={name},serial={name}"]
+        return name
+
+    def add_port(self, path):
+        """A port org.vserver.results in the guest; what it says lands in the file."""
+        with open(path, "w"):
+            pass
+        self.command += [
+            "-device", "virtio-serial-pci",
+            "-chardev", f"file,path={path},id=results",
+            "-device", "virtserialport,chardev=results,name=org.vserver.results"]
+
+    def interact(self):
+        """Runs with the console on the terminal; gives the exit status."""
+        return subprocess.call([*self.command, "-serial", "mon:stdio",
+                                "-append", " ".join(self.append)])
+
+    def start(self, console, log):
+        """Runs in the background; the console and QEMU's own words go to files."""
+        with open(log, "w") as out:
+            self.process = subprocess.Popen(
+                [*self.command, "-serial", f"file:{console}", "-append", " ".join(self.append)],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    def lines(self, path):
+        """The lines that appear in a file while the guest runs; None now and then."""
+        rest = ""
+        with open(path, errors="replace") as f:
+            while True:
+                ended = self.process.poll() is not None
+                *lines, rest = (rest + f.read()).split("\n")
+                yield from lines
+                if ended:
+                    return
+                yield None
+                time.sleep(0.1)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()

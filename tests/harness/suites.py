@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest suites: where they come from and what each one wants.
+
+A suite is a script tests/guest.d/NAME.sh with a line `# suite: WORD...`, or a
+line `NAME WORD...` of `guest-tests --list`. The words:
+
+    ext4 xfs btrfs f2fs raw     a fresh disk of that kind; ext4:1024 is 1024 MiB
+    timeout=SECONDS             of the suite (120)
+    memory=MIB cpus=N           of the machine (1024, 2)
+    boots=N                     run N times, in a new boot on the same disks, with $BOOT
+                                1 to N; all but the last may end by a reset
+    module=no                   vserver.ko is not loaded
+    debug=yes                   only with the debug kernel
+    alone=yes                   not in one boot with other suites
+    append=WORD                 onto the kernel's command line
+    allow=REGEX                 a kernel message that is expected
+"""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+
+from . import disks
+
+MAX_DISKS = 20                  # in one machine
+
+
+@dataclass
+class Suite:
+    name: str
+    command: str
+    disks: list = field(default_factory=list)       # (kind, MiB or None)
+    timeout: int = 120
+    memory: int = 1024
+    cpus: int = 2
+    boots: int = 1
+    module: bool = True
+    debug: bool = False
+    alone: bool = False
+    append: list = field(default_factory=list)
+    allow: list = field(default_factory=list)
+
+    def want(self, word):
+        key, equals, value = word.partition("=")
+        kind, _, mib = word.partition(":")
+        if kind in disks.KINDS:
+            self.disks.append((kind, int(mib) if mib else None))
+        elif key in ("timeout", "memory", "cpus", "boots") and value.isdigit():
+            setattr(self, key, int(value))
+        elif key in ("module", "debug", "alone") and value in ("yes", "no"):
+            setattr(self, key, value == "yes")
+        elif key in ("append", "allow") and equals:
+            getattr(self, key).append(value)
+        else:
+            raise SystemExit(f"error: suite {self.name}: what is {word!r}?")
+
+    @property
+    def shape(self):
+        """Suites of one shape can share a boot."""
+        apart = self.name if self.alone or self.boots > 1 else None
+        return (self.memory, self.cpus, self.module, tuple(self.append), apart)
+
+
+def _suite(name, command, words):
+    suite = Suite(name, command)
+    for word in words:
+        suite.want(word)
+    return suite
+
+
+def from_scripts(directory):
+    for entry in sorted(os.listdir(directory)):
+        name, ext = os.path.splitext(entry)
+        if ext != ".sh":
+            continue
+        with open(os.path.join(directory, entry)) as f:
+            header = re.search(r"^# suite:(.*)$", f.read(), re.MULTILINE)
+        yield _suite(name, f"sh /tests/{entry}", header[1].split() if header else [])
+
+
+def from_program(program):
+    if not os.access(program, os.X_OK):
+        return
+    listing = subprocess.run([program, "--list"], check=True, text=True,
+                             stdout=subprocess.PIPE).stdout
+    for line in listing.splitlines():
+        name, *words = line.split()
+        yield _suite(name, f"guest-tests {name}", words)
+
+
+def grouped(suites):
+    """Lists of suites that share a boot."""
+    groups = {}
+    for suite in suites:
+        groups.setdefault(suite.shape, []).append(suite)
+    for group in groups.values():
+        boot, used = [], 0
+        for suite in group:
+            if boot and used + len(suite.disks) > MAX_DISKS:
+                yield boot
+                boot, used = [], 0
+            boot.append(suite)
+            used += len(suite.disks)
+        yield boot

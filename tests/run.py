@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs the tests: the tools' own by cargo, KUnit and the suites in guests.
+
+ONLY=a,b runs the suites a and b; "tools" are the tools' own tests and "kunit"
+the module's, which run whenever it is loaded.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+from harness import suites, tap
+from harness.boot import Boot
+from harness.built import DEBUG, SCRIPTS, TESTS, Built
+from harness.machine import accelerator
+
+KEEP_RUNS = 20
+PATIENCE = 4 if DEBUG else 1    # an emulated debug kernel is slow
+
+
+def test_tools():
+    """The cargo workspace's own tests."""
+    print("== tools: cargo test", flush=True)
+    results = tap.Results()
+    cargo = subprocess.run([os.path.join(SCRIPTS, "tools.sh"), "test", "--locked", "--quiet",
+                            "--", "--format=pretty"],
+                           check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for name, result in re.findall(r"^test (.*) \.\.\. (ok|FAILED|ignored)", cargo.stdout, re.M):
+        skip = " # SKIP" if result == "ignored" else ""
+        results.count(result == "ok", f"tools: {name}{skip}")
+    if cargo.returncode and not results.failures:
+        results.failures.append("tools: cargo test failed")
+    if results.failures:
+        print(cargo.stdout, flush=True)
+    print(f"   tools: {results}", flush=True)
+    return results
+
+
+def all_suites(built):
+    found = [*suites.from_scripts(os.path.join(TESTS, "guest.d")),
+             *suites.from_program(os.path.join(built.tools, "guest-tests"))]
+    return [s for s in found if DEBUG or not s.debug]
+
+
+def test_guests(chosen, built, directory):
+    """The suites, several to a boot. With none, a boot for KUnit alone."""
+    results, kunit = tap.Results(), None
+    accel = accelerator(built.kernel, built.cache)
+    groups = list(suites.grouped(chosen)) or [[suites.Suite("boot", "echo 1..0")]]
+    for number, group in enumerate(groups, 1):
+        names = " ".join(s.name for s in group)
+        print(f"== guest {number} of {len(groups)}: {names}", flush=True)
+        boot = Boot(group, os.path.join(directory, str(number)), built, accel, PATIENCE)
+        boot.run()
+        results.add(boot.results)
+        if group[0].module and not kunit:
+            kunit = boot.kunit
+            print(f"   kunit: {kunit}", flush=True)
+            results.add(kunit)
+    return results
+
+
+def run_directory(built):
+    """A directory for the logs of this run; old ones go."""
+    os.makedirs(built.runs, exist_ok=True)
+    for old in sorted(os.listdir(built.runs))[:-KEEP_RUNS]:
+        shutil.rmtree(os.path.join(built.runs, old))
+    directory = os.path.join(built.runs, time.strftime("%Y%m%d-%H%M%S"))
+    os.mkdir(directory)
+    return directory
+
+
+def main():
+    started = time.monotonic()
+    built = Built()
+    results = tap.Results()
+    only = [name for name in os.environ.get("ONLY", "").split(",") if name]
+    known = all_suites(built)
+    unknown = set(only) - {s.name for s in known} - {"tools", "kunit"}
+    if unknown:
+        sys.exit(f"error: no suite {' '.join(sorted(unknown))}; there are: "
+                 f"tools kunit {' '.join(s.name for s in known)}")
+
+    if not only or "tools" in only:
+        results.add(test_tools())
+    chosen = [s for s in known if not only or s.name in only]
+    if chosen or not only or "kunit" in only:
+        directory = run_directory(built)
+        results.add(test_guests(chosen, built, directory))
+        print(f"   logs: {directory}")
+
+    for failure in results.failures:
+        print(f"FAILED {failure}")
+    print(f"== {time.monotonic() - started:.0f} s")
+    print(results, flush=True)
+    sys.exit(bool(results.failures) or not results.passed)
+
+
+if __name__ == "__main__":
+    main()
