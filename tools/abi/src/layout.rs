@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+// The structures of the ABI: Rust name, C name, fields.
+//
+// Included twice, by the build script (which asks the C compiler for sizes and
+// offsets) and by the crate (which asserts that its structures have them). Each
+// gives its own meaning to `for_each_struct!`.
+for_each_struct! {
+    VxInfo = vcmd_vx_info_v0 { xid, initpid }
+    CtxStat = vcmd_ctx_stat_v0 { usecnt, tasks }
+    CtxCreate = vcmd_ctx_create { flagword }
+    CtxMigrate = vcmd_ctx_migrate { flagword }
+    CtxFlags = vcmd_ctx_flags_v0 { flagword, mask }
+    CtxKill = vcmd_ctx_kill_v0 { pid, sig }
+    WaitExit = vcmd_wait_exit_v0 { reboot_cmd, exit_code }
+    Sched = vcmd_sched_v5 {
+        mask, cpu_id, bucket_id, fill_rate, interval, tokens, tokens_min, tokens_max, prio_bias
+    }
+    SchedInfo = vcmd_sched_info {
+        cpu_id, bucket_id, user_msec, sys_msec, hold_msec, token_usec, vavavoom
+    }
+    CtxIattr = vcmd_ctx_iattr_v1 { name, xid, flags, mask }
+    CtxFiattr = vcmd_ctx_fiattr_v0 { xid, flags, mask }
+    VhiName = vcmd_vhi_name_v0 { field, name }
+    Xattr = vserver_xattr { version, flags, reserved, xid }
+}

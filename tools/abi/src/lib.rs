@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The user-space interface of Linux-VServer: `vserver(2)`.
+//!
+//! Constants come from `include/uapi/linux/vserver.h` when the crate is built;
+//! the structures are written here and asserted to have the header's layout.
+//! Around them are thin safe wrappers, one function a command, that return the
+//! kernel's error number. All `unsafe` code of the tools is in this crate.
+
+mod context;
+mod inode;
+pub mod process;
+mod sched;
+mod structs;
+mod syscall;
+
+/// The header's constants under its names, generated.
+#[expect(
+    non_upper_case_globals,
+    reason = "commands are lower case in the header"
+)]
+mod header {
+    include!(concat!(env!("OUT_DIR"), "/abi.rs"));
+}
+
+pub use context::{
+    ctx_create, ctx_kill, ctx_migrate, ctx_stat, get_cflags, get_vci, get_version, get_vhi_name,
+    set_cflags, set_vhi_name, task_xid, vx_info, wait_exit,
+};
+pub use header::*;
+pub use inode::{fget_iattr, fset_iattr, get_iattr, set_iattr};
+pub use sched::{get_sched, sched_info, set_sched};
+pub use structs::{CtxFiattr, CtxStat, Sched, SchedInfo, VxInfo, WaitExit, Xattr};
+pub use syscall::{Errno, Result};

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the tools need of processes and no safe crate offers.
+
+use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
+
+use crate::syscall::{Errno, Result};
+
+/// The two sides of a [`fork`].
+#[derive(Debug)]
+pub enum Fork {
+    /// This is the new process.
+    Child,
+    /// This is the old process, the new one has this id.
+    Parent(Pid),
+}
+
+/// Fails with `EINVAL` if the process has more than one thread.
+fn check_single_threaded() -> Result<()> {
+    // SAFETY: in a process with one thread this flag does nothing, with more the call fails.
+    unsafe {
+        rustix::thread::unshare_unsafe(UnshareFlags::from_bits_retain(libc::CLONE_THREAD as u32))
+    }
+}
+
+/// Makes a copy of this process, which must have one thread only (else `EINVAL`).
+pub fn fork() -> Result<Fork> {
+    check_single_threaded()?;
+    // SAFETY: no other thread exists whose locks or half-done work the child could inherit.
+    match unsafe { libc::fork() } {
+        0 => Ok(Fork::Child),
+        pid if pid > 0 => Pid::from_raw(pid).map(Fork::Parent).ok_or(Errno::IO),
+        _ => Err(std::io::Error::last_os_error()
+            .raw_os_error()
+            .map_or(Errno::IO, Errno::from_raw_os_error)),
+    }
+}
+
+/// Moves this process, which must have one thread only, into new namespaces.
+pub fn unshare(namespaces: UnshareFlags) -> Result<()> {
+    check_single_threaded()?;
+    // SAFETY: no other thread exists that could share file descriptors or the working
+    // directory with this one and be surprised.
+    unsafe { rustix::thread::unshare_unsafe(namespaces) }
+}

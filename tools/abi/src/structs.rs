@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The structures of the commands, asserted to be laid out as the header has them.
+
+use std::ffi::c_char;
+use std::mem::{offset_of, size_of};
+
+use crate::header;
+use crate::syscall::Payload;
+
+/// Answer of `vx_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VxInfo {
+    /// The context's id.
+    pub xid: u32,
+    /// The pid of its init, 0 if it has none.
+    pub initpid: u32,
+}
+
+/// Answer of `ctx_stat`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CtxStat {
+    /// References to the context.
+    pub usecnt: u32,
+    /// Tasks in it.
+    pub tasks: u32,
+}
+
+/// Data of `ctx_create`.
+#[repr(C)]
+pub(crate) struct CtxCreate {
+    pub(crate) flagword: u64,
+}
+
+/// Data of `ctx_migrate`.
+#[repr(C)]
+pub(crate) struct CtxMigrate {
+    pub(crate) flagword: u64,
+}
+
+/// Data of `get_cflags` and `set_cflags`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct CtxFlags {
+    pub(crate) flagword: u64,
+    pub(crate) mask: u64,
+}
+
+/// Data of `ctx_kill`.
+#[repr(C)]
+pub(crate) struct CtxKill {
+    pub(crate) pid: i32,
+    pub(crate) sig: i32,
+}
+
+/// Answer of `wait_exit`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WaitExit {
+    /// What the context asked of `reboot(2)`, 0 if nothing.
+    pub reboot_cmd: i32,
+    /// How its init ended, as `wait(2)` puts it.
+    pub exit_code: i32,
+}
+
+/// Data of `set_sched` and `get_sched`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sched {
+    /// Which of the values are meant: `VXSM_*`.
+    pub mask: u32,
+    /// The processor, with `VXSM_CPU_ID`.
+    pub cpu_id: i32,
+    /// The bucket, with `VXSM_BUCKET_ID`.
+    pub bucket_id: i32,
+    /// Tokens added per interval: in real time, in idle time.
+    pub fill_rate: [i32; 2],
+    /// The interval in ticks: in real time, in idle time.
+    pub interval: [i32; 2],
+    /// Tokens in the bucket.
+    pub tokens: i32,
+    /// Tokens needed to leave the hold.
+    pub tokens_min: i32,
+    /// Tokens the bucket can take.
+    pub tokens_max: i32,
+    /// Bias of the priority.
+    pub prio_bias: i32,
+}
+
+/// Answer of `sched_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SchedInfo {
+    /// The processor asked for.
+    pub cpu_id: i32,
+    /// The bucket asked for.
+    pub bucket_id: i32,
+    /// Time in user mode on it, ms.
+    pub user_msec: u64,
+    /// Time in the kernel on it, ms.
+    pub sys_msec: u64,
+    /// Time on hold on it, ms.
+    pub hold_msec: u64,
+    /// The length of a tick, which is a token's worth, in microseconds.
+    pub token_usec: u32,
+    /// The priority bonus from the fill level.
+    pub vavavoom: i32,
+}
+
+/// Data of `get_iattr` and `set_iattr`.
+#[repr(C)]
+pub(crate) struct CtxIattr {
+    pub(crate) name: *const c_char,
+    pub(crate) xid: u32,
+    pub(crate) flags: u32,
+    pub(crate) mask: u32,
+}
+
+/// Data of `fget_iattr` and `fset_iattr`; what `get_iattr` and `set_iattr` say, too.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CtxFiattr {
+    /// The inode's tag.
+    pub xid: u32,
+    /// The flags that are on: `IATTR_*`.
+    pub flags: u32,
+    /// The flags that this inode can have, or that shall change.
+    pub mask: u32,
+}
+
+/// Data of `get_vhi_name` and `set_vhi_name`.
+#[repr(C)]
+pub(crate) struct VhiName {
+    pub(crate) field: u32,
+    pub(crate) name: [u8; 65],
+}
+
+/// The extended attribute `security.vserver`, little endian.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Xattr {
+    /// `VSERVER_XATTR_VERSION`.
+    pub version: u8,
+    /// `VSERVER_XATTR_*`.
+    pub flags: u8,
+    /// Zero.
+    pub reserved: u16,
+    /// The tag.
+    pub xid: u32,
+}
+
+impl Xattr {
+    /// Decodes the attribute's bytes; `None` if they are of no version this tool knows.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let &[version, flags, r0, r1, x0, x1, x2, x3] = bytes else {
+            return None;
+        };
+        (u32::from(version) == header::VSERVER_XATTR_VERSION).then(|| Self {
+            version,
+            flags,
+            reserved: u16::from_le_bytes([r0, r1]),
+            xid: u32::from_le_bytes([x0, x1, x2, x3]),
+        })
+    }
+}
+
+/// The size of the field that a projection leads to.
+const fn field_size<T, F>(_: fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+/// Asserts that each structure has the size, the offsets and the field sizes of the header.
+macro_rules! for_each_struct {
+    ($($rust:ident = $c:ident { $($field:ident),* $(,)? })*) => {
+        $(const _: () = {
+            use header::layout::$c as layout;
+            assert!(size_of::<$rust>() == layout::SIZE);
+            $(
+                assert!(offset_of!($rust, $field) == layout::$field.0);
+                assert!(field_size(|s: &$rust| &s.$field) == layout::$field.1);
+            )*
+        };)*
+    };
+}
+include!("layout.rs");
+
+/// Vouches for structures that the kernel reads and writes.
+macro_rules! payload {
+    ($($rust:ident),*) => {
+        // SAFETY: `repr(C)`, made of integers and arrays of them only, so that every bit
+        // pattern is a value; no pointers.
+        $(unsafe impl Payload for $rust {})*
+    };
+}
+payload!(
+    VxInfo, CtxStat, CtxCreate, CtxMigrate, CtxFlags, CtxKill, WaitExit, Sched, SchedInfo
+);
+payload!(CtxFiattr, VhiName);
+
+// SAFETY: `repr(C)`, integers and one pointer that may hold any bits as nothing here follows it;
+// inode.rs makes it point to a C string borrowed for longer than the call.
+unsafe impl Payload for CtxIattr {}

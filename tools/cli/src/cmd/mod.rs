@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What each command does: arguments in, calls of the library, words out.
+
+pub(crate) mod control;
+pub(crate) mod run;
+pub(crate) mod state;

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Programs into contexts: `run` and `enter`.
+
+use std::io;
+use std::process::ExitCode;
+
+use serde_json::json;
+use vserver::abi;
+use vserver::context;
+use vserver::error::Error;
+use vserver::guest::{self, Caps, NewContext};
+use vserver::names::FlagChange;
+
+use crate::args::{Enter, Program, Run};
+use crate::output;
+
+/// The exit status if the context could not be made or entered.
+const FAILED: u8 = 125;
+/// The exit status if the command is there but cannot be run.
+const CANNOT_RUN: u8 = 126;
+/// The exit status if there is no such command.
+const NOT_FOUND: u8 = 127;
+
+/// `vserver run`
+pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
+    let program = program(args.program);
+    let persistent = FlagChange {
+        set: if args.persistent {
+            abi::VXF_PERSISTENT
+        } else {
+            0
+        },
+        clear: 0,
+    };
+    let guest = args.root.is_some();
+    let new = NewContext {
+        xid: args.xid,
+        name: args.name,
+        namespaces: args
+            .namespaces
+            .unwrap_or_else(|| guest::default_namespaces(guest)),
+        hostname: args.hostname,
+        sched: args.limits.sched(),
+        flags: persistent.and(args.limits.flags()),
+        caps: args.caps.unwrap_or_else(|| Caps::usual(guest)),
+        root: args.root,
+    };
+    if !args.detach {
+        return Ok(failure(&guest::run(&new, &program, |_| Ok(()))));
+    }
+    let xid = match guest::detach(&new, &program, args.log.as_deref()) {
+        Ok(xid) => xid,
+        Err(e) => return Ok(failure(&e)),
+    };
+    match json {
+        true => output::json(&json!({ "xid": xid }))?,
+        false => output::line(xid)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `vserver enter`
+pub(crate) fn enter(args: Enter) -> anyhow::Result<ExitCode> {
+    let program = program(args.program);
+    let error = match context::resolve(&args.one.context) {
+        Ok(xid) => {
+            let what = guest::Enter {
+                xid,
+                root: args.root,
+                caps: args.caps,
+            };
+            guest::enter(&what, &program)
+        }
+        Err(e) => e,
+    };
+    Ok(failure(&error))
+}
+
+fn program(args: Program) -> guest::Program {
+    guest::Program {
+        argv: args.argv,
+        env: args
+            .env
+            .into_iter()
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect(),
+        workdir: args.workdir,
+    }
+}
+
+/// Says what went wrong, and the exit status for it.
+fn failure(error: &Error) -> ExitCode {
+    eprintln!("vserver: {error}");
+    ExitCode::from(match error {
+        Error::Exec { source, .. } if source.kind() == io::ErrorKind::NotFound => NOT_FOUND,
+        Error::Exec { .. } => CANNOT_RUN,
+        _ => FAILED,
+    })
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What there is: `list`, `show`, `info`.
+
+use std::process::ExitCode;
+
+use vserver::context::{self, Details};
+use vserver::cpu::Rate;
+use vserver::info::{self, Info};
+
+use crate::args::One;
+use crate::output::{self, line};
+
+/// `vserver list`
+pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
+    let contexts = context::list()?;
+    if json {
+        output::json(&contexts)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = contexts.into_iter().map(|c| {
+        [
+            c.xid.to_string(),
+            or_dash(c.name),
+            c.state.to_owned(),
+            c.tasks.to_string(),
+            limit(c.cpu_limit),
+            output::time(c.cpu_msec),
+            output::time(c.hold_msec),
+        ]
+    });
+    output::table(
+        [
+            ">XID",
+            "NAME",
+            "STATE",
+            ">TASKS",
+            ">CPU LIMIT",
+            ">CPU USED",
+            ">HELD",
+        ],
+        rows.collect(),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `vserver show`
+pub(crate) fn show(args: &One, json: bool) -> anyhow::Result<ExitCode> {
+    let details = context::show(context::resolve(&args.context)?)?;
+    match json {
+        true => output::json(&details)?,
+        false => print_details(&details)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_details(d: &Details) -> anyhow::Result<()> {
+    let s = &d.summary;
+    line(format_args!("xid:        {}", s.xid))?;
+    line(format_args!("name:       {}", or_dash(s.name.clone())))?;
+    line(format_args!("state:      {}", s.state))?;
+    line(format_args!("tasks:      {}", s.tasks))?;
+    line(format_args!("init:       {}", s.init))?;
+    line(format_args!("flags:      {}", or_dash(s.flags.join(" "))))?;
+    line(format_args!("CPU limit:  {}", limit(s.cpu_limit)))?;
+    line(format_args!("CPU used:   {}", output::time(s.cpu_msec)))?;
+    line(format_args!("held:       {}", output::time(s.hold_msec)))?;
+    if let Some(b) = &d.sched {
+        let Rate {
+            fill_rate,
+            interval,
+        } = b.rate;
+        line(format_args!(
+            "bucket:     {fill_rate} per {interval} ticks ({})",
+            b.rate
+        ))?;
+        if b.idle_rate.interval > 0 {
+            let Rate {
+                fill_rate,
+                interval,
+            } = b.idle_rate;
+            line(format_args!(
+                "  idle:     {fill_rate} per {interval} ticks ({})",
+                b.idle_rate
+            ))?;
+        }
+        line(format_args!(
+            "  tokens:   {} (min {}, max {})",
+            b.tokens, b.tokens_min, b.tokens_max
+        ))?;
+        line(format_args!("  priority: {:+}", b.prio_bias))?;
+    }
+    for c in &d.cpus {
+        line(format_args!(
+            "cpu {}:      user {}, system {}, held {}",
+            c.cpu,
+            output::time(c.user_msec),
+            output::time(c.sys_msec),
+            output::time(c.hold_msec)
+        ))?;
+    }
+    for (name, text) in &d.proc {
+        line(format_args!("\n/proc/virtual/{}/{name}", s.xid))?;
+        for row in text.lines() {
+            line(format_args!("  {row}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// `vserver info`
+pub(crate) fn info(json: bool) -> anyhow::Result<ExitCode> {
+    let info = info::get()?;
+    match json {
+        true => output::json(&info)?,
+        false => print_info(&info)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_info(i: &Info) -> anyhow::Result<()> {
+    line(format_args!(
+        "version:   {} ({:#010x})",
+        i.version, i.vci_version
+    ))?;
+    line(format_args!(
+        "features:  {} ({:#010x})",
+        or_dash(i.features.join(" ")),
+        i.vci
+    ))?;
+    line(format_args!("contexts:  {}", count(i.contexts)))?;
+    line(format_args!("active:    {}", count(i.active)))?;
+    line(format_args!("caller in: {}", context_name(i.xid)))
+}
+
+fn context_name(xid: u32) -> String {
+    match xid {
+        0 => "the host (context 0)".to_owned(),
+        1 => "the spectator (context 1)".to_owned(),
+        xid => format!("context {xid}"),
+    }
+}
+
+fn count(n: Option<i64>) -> String {
+    n.map_or_else(|| "-".to_owned(), |n| n.to_string())
+}
+
+fn limit(rate: Option<Rate>) -> String {
+    rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string())
+}
+
+fn or_dash(text: String) -> String {
+    match text.is_empty() {
+        true => "-".to_owned(),
+        false => text,
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The `vserver` command: Linux-VServer contexts from the command line.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod cmd;
+mod output;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let Cli { json, command } = Cli::parse();
+    let result = match command {
+        Command::Run(args) => cmd::run::run(args, json),
+        Command::Enter(args) => cmd::run::enter(args),
+        Command::List => cmd::state::list(json),
+        Command::Show(args) => cmd::state::show(&args, json),
+        Command::Info => cmd::state::info(json),
+        Command::Set(args) => cmd::control::set(&args),
+        Command::Kill(args) => cmd::control::kill(&args),
+        Command::Wait(args) => cmd::control::wait(&args, json),
+    };
+    match result {
+        Ok(code) => code,
+        // Whoever read our output has read enough.
+        Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("vserver: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Contexts that exist: find, look at, change, signal, wait for.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use vserver_abi as abi;
+
+use crate::cpu::{Rate, SchedChange};
+use crate::error::{Doing, Error, Result, Vserver};
+use crate::names::{CFLAGS, FlagChange};
+use crate::proc;
+
+/// A line of `vserver list`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The id.
+    pub xid: u32,
+    /// The name, empty if it has none or the caller may not know.
+    pub name: String,
+    /// How many tasks are in it.
+    pub tasks: i64,
+    /// The pid of its init, 0 if it has none.
+    pub init: u32,
+    /// What state it is in: `running`, `setup`, `paused`, `empty`.
+    pub state: &'static str,
+    /// The names of the flags that are on.
+    pub flags: Vec<String>,
+    /// The CPU limit, if one acts.
+    pub cpu_limit: Option<Rate>,
+    /// CPU time used, milliseconds.
+    pub cpu_msec: u64,
+    /// Time its tasks were held because the bucket was empty, milliseconds.
+    pub hold_msec: u64,
+}
+
+/// Everything about a context.
+#[derive(Clone, Debug, Serialize)]
+pub struct Details {
+    /// What `list` shows.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The values of its token bucket.
+    pub sched: Option<Bucket>,
+    /// Use of each CPU.
+    pub cpus: Vec<CpuUse>,
+    /// The files of `/proc/virtual/<xid>`.
+    pub proc: BTreeMap<String, String>,
+}
+
+/// The values of a token bucket, in ticks.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bucket {
+    /// Rate in real time.
+    pub rate: Rate,
+    /// Rate when the CPU would idle.
+    pub idle_rate: Rate,
+    /// Tokens now.
+    pub tokens: i32,
+    /// Tokens that end a hold.
+    pub tokens_min: i32,
+    /// Tokens it can save up.
+    pub tokens_max: i32,
+    /// Bias of the priority.
+    pub prio_bias: i32,
+}
+
+/// What a context used of a CPU.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CpuUse {
+    /// The CPU.
+    pub cpu: i32,
+    /// In user mode, milliseconds.
+    pub user_msec: u64,
+    /// In the kernel, milliseconds.
+    pub sys_msec: u64,
+    /// On hold, milliseconds.
+    pub hold_msec: u64,
+    /// The length of a tick, microseconds.
+    pub token_usec: u32,
+}
+
+/// Who gets a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// All processes.
+    All,
+    /// The context's init.
+    Init,
+    /// All but its init.
+    AllButInit,
+    /// One process.
+    Pid(i32),
+}
+
+/// The id behind a number or a name.
+pub fn resolve(who: &str) -> Result<u32> {
+    if let Ok(xid) = who.parse::<u32>() {
+        Vserver(abi::vx_info(xid))
+            .doing(|| format!("context {xid}"))
+            .map_err(|e| match e.errno() {
+                Some(rustix::io::Errno::SRCH) => Error::NoContext(who.to_owned()),
+                _ => e,
+            })?;
+        return Ok(xid);
+    }
+    for xid in proc::xids()? {
+        match abi::get_vhi_name(xid, abi::VHIN_CONTEXT) {
+            Ok(name) if name == who => return Ok(xid),
+            // It may just have ended.
+            Ok(_) | Err(rustix::io::Errno::SRCH) => {}
+            Err(errno) => {
+                return Vserver(Err(errno)).doing(|| format!("the name of context {xid}"));
+            }
+        }
+    }
+    Err(Error::NoContext(who.to_owned()))
+}
+
+/// All contexts.
+pub fn list() -> Result<Vec<Summary>> {
+    let mut all = Vec::new();
+    for xid in proc::xids()? {
+        all.extend(summary(xid)?);
+    }
+    Ok(all)
+}
+
+/// Everything about context `xid`.
+pub fn show(xid: u32) -> Result<Details> {
+    let summary = summary(xid)?.ok_or_else(|| Error::NoContext(xid.to_string()))?;
+    let sched = abi::get_sched(xid).ok().map(|s| Bucket {
+        rate: Rate {
+            fill_rate: s.fill_rate[0],
+            interval: s.interval[0],
+        },
+        idle_rate: Rate {
+            fill_rate: s.fill_rate[1],
+            interval: s.interval[1],
+        },
+        tokens: s.tokens,
+        tokens_min: s.tokens_min,
+        tokens_max: s.tokens_max,
+        prio_bias: s.prio_bias,
+    });
+    Ok(Details {
+        summary,
+        sched,
+        cpus: cpu_use(xid),
+        proc: proc::context_files(xid)?,
+    })
+}
+
+/// What there is to say in a line about `xid`; `None` if it is gone.
+fn summary(xid: u32) -> Result<Option<Summary>> {
+    let (Some(status), Some(info)) = (
+        proc::context_file(xid, "status")?,
+        proc::context_file(xid, "info")?,
+    ) else {
+        return Ok(None);
+    };
+    let status = proc::fields(&status);
+    let tasks = proc::number(&status, "Tasks").unwrap_or(0);
+    let flags = proc::bits(&status, "Flags").unwrap_or(0);
+    let init = proc::number(&proc::fields(&info), "Init").unwrap_or(0);
+    let cpus = cpu_use(xid);
+    Ok(Some(Summary {
+        xid,
+        name: abi::get_vhi_name(xid, abi::VHIN_CONTEXT).unwrap_or_default(),
+        tasks,
+        init: u32::try_from(init).unwrap_or(0),
+        state: state(flags, tasks),
+        flags: CFLAGS.words(flags),
+        cpu_limit: match flags & abi::VXF_SCHED_HARD {
+            0 => None,
+            _ => rate(xid)?,
+        },
+        cpu_msec: cpus.iter().map(|c| c.user_msec + c.sys_msec).sum(),
+        hold_msec: cpus.iter().map(|c| c.hold_msec).sum(),
+    }))
+}
+
+/// A context's state in a word.
+fn state(flags: u64, tasks: i64) -> &'static str {
+    if flags & abi::VXF_STATE_SETUP != 0 {
+        "setup"
+    } else if flags & abi::VXF_SCHED_PAUSE != 0 {
+        "paused"
+    } else if tasks == 0 {
+        "empty"
+    } else {
+        "running"
+    }
+}
+
+/// The rate of a context's bucket, from the file that anybody may read.
+fn rate(xid: u32) -> Result<Option<Rate>> {
+    let Some(text) = proc::context_file(xid, "sched")? else {
+        return Ok(None);
+    };
+    let fields = proc::fields(&text);
+    let values = proc::pair(&fields, "FillRate").zip(proc::pair(&fields, "Interval"));
+    Ok(values.map(|((fill_rate, _), (interval, _))| Rate {
+        fill_rate,
+        interval,
+    }))
+}
+
+/// What `xid` used of each CPU; empty where the caller may not know.
+fn cpu_use(xid: u32) -> Vec<CpuUse> {
+    (0..)
+        .map_while(|cpu| {
+            let info = abi::sched_info(xid, cpu).ok()?;
+            Some(CpuUse {
+                cpu,
+                user_msec: info.user_msec,
+                sys_msec: info.sys_msec,
+                hold_msec: info.hold_msec,
+                token_usec: info.token_usec,
+            })
+        })
+        .collect()
+}
+
+/// Changes limits and flags of context `xid`; a bucket that is `new` starts without a burst.
+pub fn change(xid: u32, sched: &SchedChange, flags: FlagChange, new: bool) -> Result<()> {
+    if let Some(values) = sched.to_abi(new) {
+        Vserver(abi::set_sched(xid, values))
+            .doing(|| format!("set the limits of context {xid}"))?;
+    }
+    let hard = match sched.hard() {
+        Some(true) => FlagChange {
+            set: abi::VXF_SCHED_HARD,
+            clear: 0,
+        },
+        Some(false) => FlagChange {
+            set: 0,
+            clear: abi::VXF_SCHED_HARD,
+        },
+        None => FlagChange::default(),
+    };
+    let flags = hard.and(flags);
+    if flags.mask() != 0 {
+        Vserver(abi::set_cflags(xid, flags.set, flags.mask()))
+            .doing(|| format!("set the flags of context {xid}"))?;
+    }
+    Ok(())
+}
+
+/// Gives context `xid` a name.
+pub fn set_name(xid: u32, name: &str) -> Result<()> {
+    Vserver(abi::set_vhi_name(xid, abi::VHIN_CONTEXT, name))
+        .doing(|| format!("name context {xid} {name}"))
+}
+
+/// Checks that `name` can name a context.
+pub fn check_name(name: &str) -> Result<()> {
+    let bad = |why| Err(Error::Invalid(format!("--name {name}: {why}")));
+    if name.is_empty() || name.len() > 64 {
+        return bad("a name has 1 to 64 bytes");
+    }
+    if name.bytes().all(|b| b.is_ascii_digit()) {
+        return bad("a name is not a number, or it would be taken for an id");
+    }
+    if name.chars().any(char::is_control) {
+        return bad("a name has no control characters");
+    }
+    Ok(())
+}
+
+/// Sends `signal` to processes of context `xid`.
+pub fn kill(xid: u32, target: Target, signal: i32) -> Result<()> {
+    let pid = match target {
+        Target::All => 0,
+        Target::Init => 1,
+        Target::AllButInit => -1,
+        Target::Pid(pid) => pid,
+    };
+    Vserver(abi::ctx_kill(xid, pid, signal))
+        .doing(|| format!("send signal {signal} in context {xid}"))
+}
+
+/// Waits until context `xid` is gone and returns its exit status.
+pub fn wait(xid: u32) -> Result<abi::WaitExit> {
+    loop {
+        match abi::wait_exit(xid) {
+            Err(rustix::io::Errno::INTR) => {}
+            answer => return Vserver(answer).doing(|| format!("wait for context {xid}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_have_an_order() {
+        assert_eq!(
+            state(abi::VXF_STATE_SETUP | abi::VXF_SCHED_PAUSE, 1),
+            "setup"
+        );
+        assert_eq!(state(abi::VXF_SCHED_PAUSE, 1), "paused");
+        assert_eq!(state(abi::VXF_PERSISTENT, 0), "empty");
+        assert_eq!(state(abi::VXF_STATE_ADMIN, 3), "running");
+    }
+
+    #[test]
+    fn names_are_not_numbers() {
+        assert!(check_name("web").is_ok());
+        assert!(check_name("web-2").is_ok());
+        for name in ["", "17", "a\nb", &"x".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+    }
+}

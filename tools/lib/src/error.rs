@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What can go wrong, in words that say what to do.
+
+use std::io;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel refused a `vserver(2)` call.
+    #[error("{doing}: {}", explain(*.errno))]
+    Kernel {
+        /// What was tried, as a phrase: "set the flags of context 5".
+        doing: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// Another call failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A name or id belongs to no context.
+    #[error("{0}: no such context (vserver list shows those there are)")]
+    NoContext(String),
+    /// A value that was given makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// A command could not be started in a context.
+    #[error("{program}: {source}")]
+    Exec {
+        /// The program.
+        program: String,
+        /// Why it does not start.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// A file operation on `path` that failed: `doing` is a verb, "open".
+    pub fn file(doing: &str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Io {
+            doing: format!("{doing} {}", path.display()),
+            source: source.into(),
+        }
+    }
+
+    /// The kernel's error number, if that is what this is.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Kernel { errno, .. } => Some(*errno),
+            Self::Io { source, .. } | Self::Exec { source, .. } => Errno::from_io_error(source),
+            _ => None,
+        }
+    }
+}
+
+/// The library's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an answer of `vserver(2)` means and what to do about it.
+fn explain(errno: Errno) -> String {
+    let hint = match errno {
+        Errno::NOSYS => "the kernel has no vserver module: insmod vserver.ko",
+        Errno::PERM => "not permitted: needs root in the host context",
+        Errno::SRCH => "no such context",
+        Errno::EXIST => "the context exists: choose another id, or use vserver enter",
+        Errno::BUSY => "the context is being set up or ended: try again",
+        Errno::OPNOTSUPP => "the file system does not support it",
+        Errno::TXTBSY => "the file is open for writing: close it there, or try later",
+        _ => return io::Error::from(errno).to_string(),
+    };
+    hint.to_owned()
+}
+
+/// Says what was being done when a call failed.
+pub(crate) trait Doing<T> {
+    /// Adds a phrase: "create a context".
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+/// Calls of `vserver(2)`.
+pub(crate) struct Vserver<T>(pub(crate) std::result::Result<T, Errno>);
+
+impl<T> Doing<T> for Vserver<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.0.map_err(|errno| Error::Kernel {
+            doing: what(),
+            errno,
+        })
+    }
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::Io {
+            doing: what(),
+            source,
+        })
+    }
+}
+
+impl<T> Doing<T> for std::result::Result<T, Errno> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(io::Error::from).doing(what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let error = Vserver::<()>(Err(Errno::NOSYS)).doing(|| "create a context".into());
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "create a context: the kernel has no vserver module: insmod vserver.ko"
+        );
+    }
+
+    #[test]
+    fn other_calls_keep_their_own_words() {
+        let error = Err::<(), _>(Errno::PERM).doing(|| "mount proc".into());
+        let error = error.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("mount proc: Operation not permitted")
+        );
+        assert_eq!(error.errno(), Some(Errno::PERM));
+    }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The engine behind the `vserver` command.
+//!
+//! A context is a set of processes that the kernel's vserver module knows by an id, the xid.
+//! [`guest`] puts processes into contexts, [`context`] looks at and changes those there are.
+
+#![forbid(unsafe_code)]
+
+pub mod context;
+pub mod cpu;
+pub mod error;
+pub mod guest;
+pub mod info;
+pub mod names;
+pub mod proc;
+pub mod signal;
+
+pub use error::{Error, Result};
+pub use vserver_abi as abi;
