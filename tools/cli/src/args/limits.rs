@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Limits and flags, as `run` and `set` take them.
+
+use clap::Args;
+use vserver::cpu::{CpuLimit, SchedChange};
+use vserver::names::FlagChange;
+
+/// Limits and flags.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct Limits {
+    /// CPU time: 25%, 150% (one and a half CPUs), or none; sets rate, sizes and sched_hard
+    #[arg(long, value_name = "SHARE")]
+    cpu: Option<CpuLimit>,
+    /// Tokens (ticks of CPU time) added in an interval
+    #[arg(long, value_name = "TICKS")]
+    fill_rate: Option<i32>,
+    /// The interval
+    #[arg(long, value_name = "TICKS")]
+    interval: Option<i32>,
+    /// Tokens added in an idle interval: time in which a CPU would idle
+    #[arg(long, value_name = "TICKS")]
+    idle_fill_rate: Option<i32>,
+    /// The idle interval
+    #[arg(long, value_name = "TICKS")]
+    idle_interval: Option<i32>,
+    /// Tokens in the bucket now
+    #[arg(long, value_name = "TICKS")]
+    tokens: Option<i32>,
+    /// Tokens that end a hold
+    #[arg(long, value_name = "TICKS")]
+    tokens_min: Option<i32>,
+    /// Tokens that can be saved up
+    #[arg(long, value_name = "TICKS")]
+    tokens_max: Option<i32>,
+    /// Bias of the priority
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    prio_bias: Option<i32>,
+    /// Switch flags on (x or +x) and off (-x): persistent, sched_hard, sched_pause, ...
+    #[arg(long, value_name = "[+-]FLAG", allow_hyphen_values = true)]
+    flag: Vec<FlagChange>,
+}
+
+impl Limits {
+    /// The limits that were given.
+    pub(crate) fn sched(&self) -> SchedChange {
+        SchedChange {
+            cpu: self.cpu,
+            fill_rate: self.fill_rate,
+            interval: self.interval,
+            idle_fill_rate: self.idle_fill_rate,
+            idle_interval: self.idle_interval,
+            tokens: self.tokens,
+            tokens_min: self.tokens_min,
+            tokens_max: self.tokens_max,
+            prio_bias: self.prio_bias,
+        }
+    }
+
+    /// The flags that were given.
+    pub(crate) fn flags(&self) -> FlagChange {
+        self.flag
+            .iter()
+            .fold(FlagChange::default(), |all, f| all.and(*f))
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command line.
+
+mod control;
+mod limits;
+mod run;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use control::{Kill, Set, Wait};
+pub(crate) use run::{Enter, Program, Run};
+
+/// Linux-VServer: guests as contexts of one kernel, sharing unified files
+///
+/// A context is a set of processes with an id (xid), a name and limits of its own. A guest
+/// is a context whose processes live in a root directory of their own. Guests whose files are
+/// equal can share them: unified files use the disk and the memory once, and a guest that
+/// changes one gets a copy of its own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vserver",
+    version,
+    after_help = "\
+Examples:
+  vserver run --name web --root /vservers/web --cpu 25% --detach -- /sbin/init
+  vserver enter web
+  vserver list
+  vserver kill web
+
+Each command has its own help: vserver run --help"
+)]
+pub(crate) struct Cli {
+    /// Print state as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a context and run a command in it
+    ///
+    /// The command becomes the context's init and takes the place of this process: its exit
+    /// status is the command's; it is 125 if the context could not be made, 126 or 127 if the
+    /// command could not be run or found. The context is gone when its last process ends.
+    ///
+    /// With --root the command gets a guest of its own: namespaces, /proc, /dev, and few
+    /// capabilities. Without, it lives in the host's directories.
+    Run(Run),
+    /// Run a command, or a shell, in a context that exists
+    ///
+    /// It gets the root directory, the namespaces and the capabilities of the context's init
+    /// and takes the place of this process, so that its exit status is the command's.
+    #[command(visible_alias = "exec")]
+    Enter(Enter),
+    /// List the contexts
+    #[command(visible_alias = "ls", after_help = "Example:\n  vserver list --json")]
+    List,
+    /// Show everything about a context
+    #[command(after_help = "Example:\n  vserver show web")]
+    Show(One),
+    /// Show the kernel's version and features
+    #[command(after_help = "Example:\n  vserver info")]
+    Info,
+    /// Change limits, flags or the name of a context
+    Set(Set),
+    /// Send a signal to processes of a context
+    Kill(Kill),
+    /// Wait until a context is gone, and print how its init ended
+    Wait(Wait),
+}
+
+/// A context.
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// Its id or name
+    #[arg(value_name = "XID|NAME")]
+    pub(crate) context: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_keeps_its_options_for_itself() {
+        let cli = Cli::try_parse_from(["vserver", "enter", "web", "ls", "-l", "--json"]).unwrap();
+        assert!(!cli.json);
+        let Command::Enter(enter) = cli.command else {
+            panic!("not enter");
+        };
+        assert_eq!(enter.program.argv, ["ls", "-l", "--json"]);
+    }
+
+    #[test]
+    fn flags_may_begin_with_a_dash() {
+        let words = [
+            "vserver",
+            "set",
+            "web",
+            "--flag",
+            "-persistent",
+            "--flag=+sched_hard",
+        ];
+        let Command::Set(set) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("not set");
+        };
+        let flags = set.limits.flags();
+        assert_eq!(flags.clear, vserver::abi::VXF_PERSISTENT);
+        assert_eq!(flags.set, vserver::abi::VXF_SCHED_HARD);
+    }
+}
