@@ -10,6 +10,7 @@ CACHE=${VSERVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vserver}
 FLAVOUR=normal
 [ "${DEBUG:-0}" = 1 ] && FLAVOUR=debug
 SERIES=7.2
+export PYTHONDONTWRITEBYTECODE=1
 KERNEL_DIRS=(arch block crypto drivers fs include init io_uring ipc kernel lib mm net rust security)
 
 say() { printf '%s\n' "== $*"; }

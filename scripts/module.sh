@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds vserver.ko for the kernel that kernel.sh built. Arguments, as CLIPPY=1,
-# go to make.
+# Builds vserver.ko for the kernel that kernel.sh built. With arguments for make,
+# as CLIPPY=1, it is built aside, only to be looked at.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$REPO/scripts/toolchain.sh"
@@ -10,6 +10,7 @@ lock
 set_paths
 set_kmake
 cd "$REPO"
+[ $# = 0 ] || MODULE_OUT=$CACHE/module/check
 
 kernel=$(stat -c %Y "$BUILD/vmlinux")
 want="$kernel $(find rust/vserver -type f ! -name '.*' -print0 | digest_files) $*"

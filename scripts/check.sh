@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Checks the sources: checkpatch on patches and C, rustfmt and clippy on Rust, the
+# scripts by shellcheck, the syntax of Python. All are run; any complaint fails.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$REPO/scripts/toolchain.sh"
+lock
+"$REPO/scripts/deps.sh" build check || exit
+"$REPO/scripts/module.sh" || exit
+set_paths
+set_kmake
+cd "$REPO"
+
+failed=()
+# check NAME COMMAND...
+check() {
+	local name=$1
+	shift
+	say "$name"
+	"$@" || failed+=("$name")
+}
+
+# The files of the checkout that end in one of the given ways.
+sources() {
+	local ways=() ending
+	for ending in "$@"; do ways+=(-o -name "*$ending"); done
+	find . -path ./.git -prune -o -name target -prune -o -type f \( "${ways[@]:1}" \) -print0
+}
+
+checkpatch() {
+	# No MAINTAINERS entry here; a system call that says ENOSYS; no BIT() in uapi.
+	xargs -0r perl "$TREE/scripts/checkpatch.pl" --root="$TREE" --strict --quiet --show-types \
+		--ignore FILE_PATH_CHANGES,ENOSYS,BIT_MACRO "$@"
+}
+check_patches() { find patches -name '*.patch' -print0 | sort -z | checkpatch; }
+check_c() { find include security rust -name '*.[ch]' -print0 | sort -z | checkpatch -f; }
+
+check_rustfmt() {
+	find rust -name '*.rs' -print0 |
+		xargs -0r "$(dirname "$RUSTC")/rustfmt" --check --edition 2021 --config-path "$TREE/.rustfmt.toml"
+}
+check_module() {
+	"$REPO/scripts/module.sh" CLIPPY=1 || return
+	! grep -q '^warning' "$CACHE/log/module-$FLAVOUR.log"
+}
+
+# The kernel crate is looked at with the very command that built it; only what
+# it says about our files in it counts.
+check_kernel_crate() {
+	local command out=$CACHE/module/check
+	mkdir -p "$out"
+	command=$(sed -n "s|^savedcmd_rust/kernel.o := ||p" "$BUILD/rust/.kernel.o.cmd" |
+		sed "s| $RUSTC | $(dirname "$RUSTC")/clippy-driver |; s|--emit=[^ ]*||g")
+	(cd "$BUILD" && eval "$command --emit=metadata=$out/libkernel.rmeta") >"$out/kernel.log" 2>&1 || {
+		cat "$out/kernel.log"
+		return 1
+	}
+	! grep -B3 -A8 -F "$(cd rust && find kernel -name '*.rs' -printf -- "--> $TREE/rust/%p\n")" "$out/kernel.log"
+}
+
+check_shell() { sources .sh | xargs -0r shellcheck tests/init .ci/run; }
+check_python() {
+	sources .py | xargs -0r python3 -c '
+import sys
+for name in sys.argv[1:]:
+    with open(name) as f:
+        compile(f.read(), name, "exec")'
+}
+
+check "checkpatch: patches" check_patches
+check "checkpatch: C" check_c
+check "rustfmt: kernel and module" check_rustfmt
+check "clippy: module" check_module
+check "clippy: kernel crate" check_kernel_crate
+check "rustfmt: tools" "$REPO/scripts/tools.sh" fmt --all --check
+check "clippy: tools" "$REPO/scripts/tools.sh" clippy --locked --quiet --all-targets -- -D warnings
+check "shellcheck" check_shell
+check "python" check_python
+
+[ ${#failed[@]} = 0 ] || die "not clean:" "$(printf '%s; ' "${failed[@]}")"
+say "all clean"
