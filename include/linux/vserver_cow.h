@@ -20,6 +20,21 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 bool __vserver_unified(struct inode *inode);
 int __vserver_break_link(struct path *path);
+int __vserver_cow_truncate(struct path *path);
+int __vserver_cow_chmod(struct path *path, umode_t mode);
+int __vserver_cow_chown(struct path *path, uid_t user, gid_t group);
+int __vserver_cow_utimes(struct path *path, bool touch);
+int __vserver_cow_setxattr(struct path *path, const char *name,
+			   const void *value, size_t size, int flags);
+int __vserver_cow_removexattr(struct path *path, const char *name);
+bool __vserver_cow_link(void);
+
+/* For the module, see security/vserver/inode.c */
+int vserver_clear_last(const struct path *path);
+int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project);
+void vserver_mark_copy(struct inode *copy, const struct inode *of);
+bool vserver_is_copy(const struct inode *inode, const struct inode *of);
+bool vserver_reachable(const struct path *path);
 
 /**
  * vserver_unified - is this inode shared copy-on-write?
@@ -32,6 +47,15 @@ static __always_inline bool vserver_unified(struct inode *inode)
 {
 	return static_branch_unlikely(&vserver_key) &&
 	       unlikely(IS_IMMUTABLE(inode)) && __vserver_unified(inode);
+}
+
+/**
+ * vserver_immutable - does immutability forbid to name this inode otherwise?
+ * @inode:	the inode to link, unlink or rename
+ */
+static __always_inline bool vserver_immutable(struct inode *inode)
+{
+	return IS_IMMUTABLE(inode) && !vserver_unified(inode);
 }
 
 /**
@@ -52,6 +76,88 @@ static __always_inline int vserver_break_link(struct path *path)
 	return 0;
 }
 
+/**
+ * vserver_cow_borrow - get ready to break the link behind a borrowed path
+ * @path:	a path without a reference of its own
+ * @cow:	receives the reference if the file is unified; @path then points
+ *		here. Declare it as an empty path with __free(path_put).
+ *
+ * Return: true if the file is unified and @cow is to be broken.
+ */
+static __always_inline bool vserver_cow_borrow(const struct path **path,
+					       struct path *cow)
+{
+	if (!vserver_unified(d_backing_inode((*path)->dentry)))
+		return false;
+	*cow = **path;
+	path_get(cow);
+	*path = cow;
+	return true;
+}
+
+/*
+ * vserver_cow_*: if the file is unified, decide whether the caller may do the
+ * operation at all, then break the link as vserver_break_link() does.
+ */
+static __always_inline int vserver_cow_truncate(struct path *path)
+{
+	if (vserver_unified(d_backing_inode(path->dentry)))
+		return __vserver_cow_truncate(path);
+	return 0;
+}
+
+static __always_inline int vserver_cow_chmod(struct path *path, umode_t mode)
+{
+	if (vserver_unified(d_backing_inode(path->dentry)))
+		return __vserver_cow_chmod(path, mode);
+	return 0;
+}
+
+static __always_inline int vserver_cow_chown(struct path *path, uid_t user,
+					     gid_t group)
+{
+	if (vserver_unified(d_backing_inode(path->dentry)))
+		return __vserver_cow_chown(path, user, group);
+	return 0;
+}
+
+static __always_inline int vserver_cow_utimes(struct path *path, bool touch)
+{
+	if (vserver_unified(d_backing_inode(path->dentry)))
+		return __vserver_cow_utimes(path, touch);
+	return 0;
+}
+
+static __always_inline int vserver_cow_setxattr(struct path *path,
+						const char *name,
+						const void *value, size_t size,
+						int flags)
+{
+	if (vserver_unified(d_backing_inode(path->dentry)))
+		return __vserver_cow_setxattr(path, name, value, size, flags);
+	return 0;
+}
+
+static __always_inline int vserver_cow_removexattr(struct path *path,
+						   const char *name)
+{
+	if (vserver_unified(d_backing_inode(path->dentry)))
+		return __vserver_cow_removexattr(path, name);
+	return 0;
+}
+
+/**
+ * vserver_cow_link - is a hard link to this inode made to a copy of it?
+ * @inode:	the inode to link
+ *
+ * Inside a context, both names must go on naming one file that can be written.
+ * The host's unify tool links the unified inode itself.
+ */
+static __always_inline bool vserver_cow_link(struct inode *inode)
+{
+	return vserver_unified(inode) && __vserver_cow_link();
+}
+
 #else
 
 static inline bool vserver_unified(struct inode *inode)
@@ -59,9 +165,57 @@ static inline bool vserver_unified(struct inode *inode)
 	return false;
 }
 
+static inline bool vserver_immutable(struct inode *inode)
+{
+	return IS_IMMUTABLE(inode);
+}
+
 static inline int vserver_break_link(struct path *path)
 {
 	return 0;
+}
+
+static inline bool vserver_cow_borrow(const struct path **path,
+				      struct path *cow)
+{
+	return false;
+}
+
+static inline int vserver_cow_truncate(struct path *path)
+{
+	return 0;
+}
+
+static inline int vserver_cow_chmod(struct path *path, umode_t mode)
+{
+	return 0;
+}
+
+static inline int vserver_cow_chown(struct path *path, uid_t user, gid_t group)
+{
+	return 0;
+}
+
+static inline int vserver_cow_utimes(struct path *path, bool touch)
+{
+	return 0;
+}
+
+static inline int vserver_cow_setxattr(struct path *path, const char *name,
+				       const void *value, size_t size,
+				       int flags)
+{
+	return 0;
+}
+
+static inline int vserver_cow_removexattr(struct path *path, const char *name)
+{
+	return 0;
+}
+
+static inline bool vserver_cow_link(struct inode *inode)
+{
+	return false;
 }
 
 #endif /* CONFIG_SECURITY_VSERVER */

@@ -28,9 +28,14 @@ struct vserver_task {
 /**
  * struct vserver_inode - the inode's blob
  * @state:	what is known of security.vserver, see inode.c
+ * @origin_gen:	generation and
+ * @origin_ino:	number of the unified inode that this one is the private copy
+ *		of; 0 if none. Written before the inode is visible.
  */
 struct vserver_inode {
 	u32 state;
+	u32 origin_gen;
+	u64 origin_ino;
 };
 
 extern struct lsm_blob_sizes vserver_blob_sizes;
@@ -56,6 +61,8 @@ int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			   int flags);
 int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			      const char *name);
+int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa);
+int vserver_quota_on(struct dentry *dentry);
 
 /* The type of vserver_ops.charge(); there is no such function. */
 bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);

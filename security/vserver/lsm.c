@@ -27,6 +27,8 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(task_free, vserver_task_free),
 	LSM_HOOK_INIT(inode_setxattr, vserver_inode_setxattr),
 	LSM_HOOK_INIT(inode_removexattr, vserver_inode_removexattr),
+	LSM_HOOK_INIT(inode_file_setattr, vserver_inode_file_setattr),
+	LSM_HOOK_INIT(quota_on, vserver_quota_on),
 };
 
 static int __init vserver_lsm_init(void)

@@ -1,0 +1,662 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Linux-VServer, built-in part: unified files
+ *
+ * A unified file is a regular file with the file system's own immutable flag
+ * and, in the extended attribute security.vserver, the flag iunlink. On any
+ * kernel and without the module it is merely immutable. With the module,
+ * whoever may modify it gets a private copy under that name first.
+ *
+ * This file keeps the attribute and the flag, decides what is unified, and
+ * decides whether the caller may do what the link would be broken for. How a
+ * link is broken is the module's part.
+ */
+
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/export.h>
+#include <linux/fs.h>
+#include <linux/fileattr.h>	/* wants fs.h before it */
+#include <linux/fs_struct.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/security.h>
+#include <linux/string.h>
+#include <linux/vserver_cow.h>
+#include <linux/xattr.h>
+#include <uapi/linux/vserver.h>
+
+#include "internal.h"
+
+#define VSERVER_XATTR_NAME	(XATTR_SECURITY_PREFIX VSERVER_XATTR_SUFFIX)
+#define VSERVER_XATTR_FLAGS	(VSERVER_XATTR_IUNLINK | VSERVER_XATTR_BARRIER)
+
+/*
+ * vserver_inode::state: the attribute's flags, once they are known. Readers
+ * only ever go from unknown to known; changes are made under the inode's lock.
+ */
+#define VSERVER_STATE_KNOWN	0x80000000u
+
+static_assert(sizeof(struct vserver_xattr) == 8);
+static_assert(offsetof(struct vserver_xattr, xid) == 4);
+
+/*
+ * Only file systems that are known to keep the flag and the attribute, and to
+ * give the attribute without a dentry: overlayfs and others can't.
+ */
+static bool vserver_fs_supported(const struct super_block *sb)
+{
+	static const char * const names[] = {
+		"ext4", "xfs", "btrfs", "tmpfs", "f2fs",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(sb->s_type->name, names[i]))
+			return true;
+	return false;
+}
+
+/* What can be set on this inode, in terms of set_iattr. */
+static u32 vserver_iattr_mask(struct inode *inode)
+{
+	if (!vserver_fs_supported(inode->i_sb) || !vserver_inode(inode) ||
+	    !(inode->i_opflags & IOP_XATTR) || !inode->i_op->fileattr_set ||
+	    !inode->i_op->fileattr_get)
+		return 0;
+	if (S_ISREG(inode->i_mode))
+		return IATTR_IUNLINK | IATTR_IMMUTABLE;
+	if (S_ISDIR(inode->i_mode))
+		return IATTR_BARRIER | IATTR_IMMUTABLE;
+	return 0;
+}
+
+/* What this version did not write it does not obey. */
+static bool vserver_xattr_valid(const struct vserver_xattr *x, ssize_t len)
+{
+	return len == sizeof(*x) && x->version == VSERVER_XATTR_VERSION &&
+	       !(x->flags & ~VSERVER_XATTR_FLAGS) && !x->reserved;
+}
+
+/*
+ * Read the attribute; one that is missing or not valid reads as zero. Also
+ * fills the cache. The inode's file system must be a supported one.
+ */
+static int vserver_xattr_read(struct inode *inode, struct vserver_xattr *x)
+{
+	struct vserver_inode *vi = vserver_inode(inode);
+	ssize_t len;
+
+	len = __vfs_getxattr(NULL, inode, VSERVER_XATTR_NAME, x, sizeof(*x));
+	if (len < 0 && len != -ENODATA && len != -ERANGE && len != -EOPNOTSUPP)
+		return len;
+	if (!vserver_xattr_valid(x, len))
+		*x = (struct vserver_xattr){};
+	/* Whoever changes the attribute stores after us, or was first. */
+	cmpxchg(&vi->state, 0, VSERVER_STATE_KNOWN | x->flags);
+	return 0;
+}
+
+/* The inode is locked, its file system writable. */
+static int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
+{
+	struct inode *inode = d_backing_inode(dentry);
+	int error;
+
+	if (x->flags || x->xid) {
+		x->version = VSERVER_XATTR_VERSION;
+		error = __vfs_setxattr(&nop_mnt_idmap, dentry, inode,
+				       VSERVER_XATTR_NAME, x, sizeof(*x), 0);
+	} else {
+		error = __vfs_removexattr(&nop_mnt_idmap, dentry,
+					  VSERVER_XATTR_NAME);
+		if (error == -ENODATA)
+			error = 0;
+	}
+	if (!error)
+		WRITE_ONCE(vserver_inode(inode)->state,
+			   VSERVER_STATE_KNOWN | x->flags);
+	return error;
+}
+
+/**
+ * __vserver_unified - does this immutable inode carry the flag iunlink?
+ * @inode:	an immutable inode
+ *
+ * An inode whose attribute can't be read counts as not unified, and so stays
+ * immutable.
+ */
+bool __vserver_unified(struct inode *inode)
+{
+	struct vserver_inode *vi = vserver_inode(inode);
+	struct vserver_xattr x;
+	u32 state;
+
+	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) || !vi)
+		return false;
+	state = READ_ONCE(vi->state);
+	if (!state) {
+		if (!vserver_iattr_mask(inode) || vserver_xattr_read(inode, &x))
+			return false;
+		state = READ_ONCE(vi->state);
+	}
+	return state & VSERVER_XATTR_IUNLINK;
+}
+EXPORT_SYMBOL_GPL(__vserver_unified);
+
+/* The generic calls never touch the attribute, whoever asks. */
+int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			   const char *name, const void *value, size_t size,
+			   int flags)
+{
+	return strcmp(name, VSERVER_XATTR_NAME) ? 0 : -EPERM;
+}
+
+int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			      const char *name)
+{
+	return strcmp(name, VSERVER_XATTR_NAME) ? 0 : -EPERM;
+}
+
+/*
+ * Inode flags, project id and hints of a unified file belong to all its names;
+ * to un-unify it is the system call's part. An iunlink left behind by a kernel
+ * without us, or by a crash, must not turn a file that the administrator makes
+ * immutable into a unified one. The inode is locked.
+ */
+int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa)
+{
+	struct inode *inode = d_backing_inode(dentry);
+	struct vserver_xattr x;
+	int error;
+
+	if (vserver_unified(inode))
+		return -EPERM;
+	if (IS_IMMUTABLE(inode) || !(fa->flags & FS_IMMUTABLE_FL) ||
+	    !S_ISREG(inode->i_mode) || !vserver_iattr_mask(inode))
+		return 0;
+	error = vserver_xattr_read(inode, &x);
+	if (error || !(x.flags & VSERVER_XATTR_IUNLINK))
+		return error;
+	x.flags &= ~VSERVER_XATTR_IUNLINK;
+	return vserver_xattr_write(dentry, &x);
+}
+
+/* A quota file is written without being opened. */
+int vserver_quota_on(struct dentry *dentry)
+{
+	return vserver_unified(d_backing_inode(dentry)) ? -EPERM : 0;
+}
+
+/*
+ * Change the file system's own flags as vfs_fileattr_set() would, but without
+ * asking anybody: keep what is not in @mask. The inode is locked.
+ */
+static int vserver_change_fsflags(struct mnt_idmap *idmap,
+				  struct dentry *dentry, u32 mask, u32 flags,
+				  const u32 *projid)
+{
+	struct inode *inode = d_backing_inode(dentry);
+	struct file_kattr old = {}, fa = {};
+	int error;
+
+	error = inode->i_op->fileattr_get(dentry, &old);
+	if (error)
+		return error;
+	flags = (old.flags & ~mask) | (flags & mask);
+	if (flags == old.flags && (!projid || *projid == old.fsx_projid))
+		return 0;
+	fileattr_fill_flags(&fa, flags);
+	fa.fsx_xflags |= old.fsx_xflags & ~FS_XFLAG_COMMON;
+	fa.fsx_extsize = old.fsx_extsize;
+	fa.fsx_nextents = old.fsx_nextents;
+	fa.fsx_projid = projid ? *projid : old.fsx_projid;
+	fa.fsx_cowextsize = old.fsx_cowextsize;
+	return inode->i_op->fileattr_set(idmap, dentry, &fa);
+}
+
+/*
+ * The attribute without the flag means nothing, so it is there first and goes
+ * last. A crash in between leaves an ordinary file: on the way in that is what
+ * it was, on the way out what was asked for. The other order would leave an
+ * immutable one that nobody inside a context could replace or remove.
+ */
+static int vserver_change_iattr(const struct path *path,
+				struct vserver_xattr *x, u8 flags,
+				bool immutable)
+{
+	struct inode *inode = d_backing_inode(path->dentry);
+	u32 fsflags = immutable ? FS_IMMUTABLE_FL : 0;
+	u8 old = x->flags;
+	int error;
+
+	x->flags = flags;
+	if (immutable) {
+		error = vserver_xattr_write(path->dentry, x);
+		if (error || IS_IMMUTABLE(inode))
+			return error;
+	}
+	error = vserver_change_fsflags(mnt_idmap(path->mnt), path->dentry,
+				       FS_IMMUTABLE_FL, fsflags, NULL);
+	if (!immutable && !error) {
+		error = vserver_xattr_write(path->dentry, x);
+	} else if (error && immutable) {
+		x->flags = old;
+		vserver_xattr_write(path->dentry, x);
+	}
+	return error;
+}
+
+/*
+ * From here on nobody writes: not through an old descriptor, not through a
+ * mapping, and no direct I/O is under way. The inode is locked.
+ */
+static int vserver_deny_write(struct inode *inode)
+{
+	int error;
+
+	if (IS_SWAPFILE(inode) ||
+	    !atomic_dec_unless_positive(&inode->i_writecount))
+		return -ETXTBSY;
+	inode_dio_wait(inode);
+	error = filemap_write_and_wait(inode->i_mapping);
+	if (error)
+		atomic_inc(&inode->i_writecount);
+	return error;
+}
+
+static void vserver_allow_write(struct inode *inode)
+{
+	atomic_inc(&inode->i_writecount);
+}
+
+static u8 vserver_iattr_to_xattr(u32 flags)
+{
+	return (flags & IATTR_IUNLINK ? VSERVER_XATTR_IUNLINK : 0) |
+	       (flags & IATTR_BARRIER ? VSERVER_XATTR_BARRIER : 0);
+}
+
+static u32 vserver_xattr_to_iattr(const struct inode *inode, u8 flags)
+{
+	return (IS_IMMUTABLE(inode) ? IATTR_IMMUTABLE : 0) |
+	       (flags & VSERVER_XATTR_IUNLINK ? IATTR_IUNLINK : 0) |
+	       (flags & VSERVER_XATTR_BARRIER ? IATTR_BARRIER : 0);
+}
+
+/**
+ * vserver_iattr_get - read an inode's attributes
+ * @dentry:	the file
+ * @xid:	the context it belongs to
+ * @flags:	IATTR_*
+ * @mask:	the IATTR_* that can be set on it; none where the file system
+ *		is not a supported one
+ *
+ * May sleep.
+ *
+ * Return: 0 or a negative errno.
+ */
+int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask)
+{
+	struct inode *inode = d_backing_inode(dentry);
+	struct vserver_xattr x = {};
+	int error;
+
+	*mask = vserver_iattr_mask(inode);
+	if (*mask) {
+		error = vserver_xattr_read(inode, &x);
+		if (error)
+			return error;
+	}
+	*xid = le32_to_cpu(x.xid);
+	*flags = vserver_xattr_to_iattr(inode, x.flags);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vserver_iattr_get);
+
+/**
+ * vserver_iattr_set - change an inode's attributes
+ * @path:	the file
+ * @xid:	unused: tags belong to file systems that keep them
+ * @flags:	the new IATTR_*
+ * @mask:	which of them to change
+ *
+ * After success with IUNLINK and IMMUTABLE the content stands still: compare
+ * after, link last. May sleep; the caller holds no locks and no write access.
+ *
+ * Return: 0; -EPERM without CAP_LINUX_IMMUTABLE; -EOPNOTSUPP if the file system
+ * or the kind of file can't have attributes, -EINVAL if it can't have these;
+ * -ETXTBSY if the file is open for writing or mapped so.
+ */
+int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
+{
+	struct inode *inode = d_backing_inode(path->dentry);
+	u32 can = vserver_iattr_mask(inode);
+	struct vserver_xattr x;
+	bool freeze = false;
+	u32 old, new;
+	int error;
+
+	if (!capable(CAP_LINUX_IMMUTABLE))
+		return -EPERM;
+	if (!can)
+		return -EOPNOTSUPP;
+	if (flags & mask & ~can)
+		return -EINVAL;
+
+	error = mnt_want_write(path->mnt);
+	if (error)
+		return error;
+	/* The bulk of it outside the lock. */
+	if (S_ISREG(inode->i_mode) && (flags & mask & IATTR_IMMUTABLE))
+		error = filemap_write_and_wait(inode->i_mapping);
+	if (error)
+		goto out_write;
+
+	inode_lock(inode);
+	error = vserver_xattr_read(inode, &x);
+	if (error)
+		goto out_unlock;
+	old = vserver_xattr_to_iattr(inode, x.flags);
+	new = (old & ~(mask & can)) | (flags & mask);
+	if (new == old)
+		goto out_unlock;
+	error = -EPERM;
+	if (new & IATTR_IUNLINK && (IS_APPEND(inode) || IS_NOQUOTA(inode)))
+		goto out_unlock;
+	if (S_ISREG(inode->i_mode) && new & IATTR_IMMUTABLE) {
+		error = vserver_deny_write(inode);
+		if (error)
+			goto out_unlock;
+		freeze = true;
+	}
+	error = vserver_change_iattr(path, &x, vserver_iattr_to_xattr(new),
+				     new & IATTR_IMMUTABLE);
+	if (freeze)
+		vserver_allow_write(inode);
+out_unlock:
+	inode_unlock(inode);
+out_write:
+	mnt_drop_write(path->mnt);
+	return error;
+}
+EXPORT_SYMBOL_GPL(vserver_iattr_set);
+
+/**
+ * vserver_clear_last - make the last name of a unified file an ordinary one
+ * @path:	the file, on a mount with write access
+ *
+ * In place, if nobody else can see the inode: another guest may still read or
+ * map a file whose name it has removed. The inode's lock keeps vfs_link() out.
+ *
+ * Return: 0 if the file is not unified any more, -EMLINK if a copy is needed,
+ * or another negative errno.
+ */
+int vserver_clear_last(const struct path *path)
+{
+	struct inode *inode = d_backing_inode(path->dentry);
+	struct vserver_xattr x;
+	int error;
+
+	guard(rwsem_write)(&inode->i_rwsem);
+	if (!__vserver_unified(inode))
+		return 0;
+	if (inode->i_nlink > 1 || atomic_read(&inode->i_readcount) ||
+	    (inode->i_nlink && d_unlinked(path->dentry)))
+		return -EMLINK;
+	error = vserver_xattr_read(inode, &x);
+	if (error)
+		return error;
+	return vserver_change_iattr(path, &x,
+				    x.flags & ~VSERVER_XATTR_IUNLINK, false);
+}
+EXPORT_SYMBOL_GPL(vserver_clear_last);
+
+/* What a directory may have handed down to a copy, or the file may have had. */
+#define VSERVER_COPY_FSFLAGS	(FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL |  \
+				 FS_SYNC_FL | FS_NODUMP_FL | FS_NOATIME_FL | \
+				 FS_NOCOMP_FL | FS_NOTAIL_FL | FS_NOCOW_FL | \
+				 FS_DAX_FL)
+
+/**
+ * vserver_copy_fsflags - give a copy the inode flags of the original
+ * @from:	the original
+ * @to:		the copy
+ * @project:	its project id too; file systems refuse to link a file into a
+ *		directory that hands down another one
+ *
+ * May sleep. The caller has write access to the file system.
+ */
+int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
+{
+	struct inode *inode = d_backing_inode(from);
+	struct file_kattr fa = {};
+	int error;
+
+	if (!inode->i_op->fileattr_get)
+		return 0;
+	error = inode->i_op->fileattr_get(from, &fa);
+	if (error)
+		return error;
+	guard(rwsem_write)(&d_backing_inode(to)->i_rwsem);
+	return vserver_change_fsflags(&nop_mnt_idmap, to, VSERVER_COPY_FSFLAGS,
+				      fa.flags, project ? &fa.fsx_projid : NULL);
+}
+EXPORT_SYMBOL_GPL(vserver_copy_fsflags);
+
+/**
+ * vserver_mark_copy - remember what an inode is the private copy of
+ * @copy:	the copy, not yet visible to anybody
+ * @of:		the unified inode
+ */
+void vserver_mark_copy(struct inode *copy, const struct inode *of)
+{
+	struct vserver_inode *vi = vserver_inode(copy);
+
+	if (!vi)
+		return;
+	vi->origin_gen = of->i_generation;
+	vi->origin_ino = of->i_ino;
+}
+EXPORT_SYMBOL_GPL(vserver_mark_copy);
+
+/**
+ * vserver_is_copy - was @inode made by breaking a link to @of?
+ * @inode:	any inode
+ * @of:		a unified inode, to which the caller holds a reference: so its
+ *		number can't have gone to another
+ *
+ * A caller that lost the race to break a link goes on with the winner's copy,
+ * but never with a file that merely has the name now.
+ */
+bool vserver_is_copy(const struct inode *inode, const struct inode *of)
+{
+	const struct vserver_inode *vi = vserver_inode(inode);
+
+	return vi && vi->origin_ino && inode->i_sb == of->i_sb &&
+	       vi->origin_ino == of->i_ino &&
+	       vi->origin_gen == of->i_generation;
+}
+EXPORT_SYMBOL_GPL(vserver_is_copy);
+
+/**
+ * vserver_reachable - does a path lie under the caller's root?
+ * @path:	the path
+ *
+ * A descriptor from elsewhere or a file handle may name any alias of a unified
+ * inode, also one that is another guest's.
+ */
+bool vserver_reachable(const struct path *path)
+{
+	struct path root __free(path_put) = {};
+
+	get_fs_root(current->fs, &root);
+	return path_is_under(path, &root);
+}
+EXPORT_SYMBOL_GPL(vserver_reachable);
+
+/*
+ * What follows decides whether the caller may do the operation, as the
+ * operation itself will again on the copy: nobody may fill the disk with
+ * copies of files that he can't modify. Nothing here changes the inode.
+ */
+
+static int vserver_may_setattr(const struct path *path, struct iattr *attr)
+{
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	struct inode *inode = d_backing_inode(path->dentry);
+	int error;
+
+	if (attr->ia_valid & ATTR_TOUCH &&
+	    !inode_owner_or_capable(idmap, inode)) {
+		error = inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
+		if (error)
+			return error;
+	}
+	error = setattr_prepare(idmap, path->dentry, attr);
+	if (error)
+		return error;
+	return security_inode_setattr(idmap, path->dentry, attr);
+}
+
+int __vserver_cow_truncate(struct path *path)
+{
+	int error;
+
+	error = inode_permission(mnt_idmap(path->mnt),
+				 d_backing_inode(path->dentry),
+				 MAY_WRITE | MAY_COW);
+	if (!error)
+		error = security_path_truncate(path);
+	if (error)
+		return error;
+	return __vserver_break_link(path);
+}
+
+int __vserver_cow_chmod(struct path *path, umode_t mode)
+{
+	struct iattr attr = {
+		.ia_valid = ATTR_MODE,
+		.ia_mode = (mode & S_IALLUGO) | S_IFREG,
+	};
+	int error;
+
+	error = security_path_chmod(path, mode);
+	if (!error)
+		error = vserver_may_setattr(path, &attr);
+	if (error)
+		return error;
+	return __vserver_break_link(path);
+}
+
+int __vserver_cow_chown(struct path *path, uid_t user, gid_t group)
+{
+	kuid_t uid = make_kuid(current_user_ns(), user);
+	kgid_t gid = make_kgid(current_user_ns(), group);
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	struct user_namespace *fs_userns = d_backing_inode(path->dentry)->i_sb->s_user_ns;
+	struct iattr attr = {
+		.ia_vfsuid = INVALID_VFSUID,
+		.ia_vfsgid = INVALID_VFSGID,
+	};
+	int error;
+
+	if (user != (uid_t)-1) {
+		if (!uid_valid(uid))
+			return -EINVAL;
+		attr.ia_valid |= ATTR_UID;
+		attr.ia_vfsuid = VFSUIDT_INIT(uid);
+	}
+	if (group != (gid_t)-1) {
+		if (!gid_valid(gid))
+			return -EINVAL;
+		attr.ia_valid |= ATTR_GID;
+		attr.ia_vfsgid = VFSGIDT_INIT(gid);
+	}
+	/* Anybody may ask for no change; only the owner is worth a copy. */
+	if (!attr.ia_valid &&
+	    !inode_owner_or_capable(idmap, d_backing_inode(path->dentry)))
+		return -EPERM;
+	error = security_path_chown(path,
+				    from_vfsuid(idmap, fs_userns, attr.ia_vfsuid),
+				    from_vfsgid(idmap, fs_userns, attr.ia_vfsgid));
+	if (!error)
+		error = vserver_may_setattr(path, &attr);
+	if (error)
+		return error;
+	return __vserver_break_link(path);
+}
+
+int __vserver_cow_utimes(struct path *path, bool touch)
+{
+	struct iattr attr = {
+		.ia_valid = touch ? ATTR_TOUCH : ATTR_TIMES_SET,
+	};
+	int error;
+
+	error = vserver_may_setattr(path, &attr);
+	if (error)
+		return error;
+	return __vserver_break_link(path);
+}
+
+/* xattr_permission() without the look at immutability, the VFS's part. */
+static int vserver_may_write_xattr(const struct path *path, const char *name)
+{
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	struct inode *inode = d_backing_inode(path->dentry);
+
+	if (IS_APPEND(inode) || HAS_UNMAPPED_ID(idmap, inode))
+		return -EPERM;
+	if (!strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN))
+		return 0;
+	if (!strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
+		return inode_owner_or_capable(idmap, inode) ? 0 : -EPERM;
+	if (!strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
+		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+	return inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
+}
+
+int __vserver_cow_setxattr(struct path *path, const char *name,
+			   const void *value, size_t size, int flags)
+{
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	struct inode *inode = d_backing_inode(path->dentry);
+	int error;
+
+	error = vserver_may_write_xattr(path, name);
+	if (error)
+		return error;
+	if (!strcmp(name, XATTR_NAME_CAPS) &&
+	    !capable_wrt_inode_uidgid(idmap, inode, CAP_SETFCAP))
+		return -EPERM;
+	if (!is_posix_acl_xattr(name)) {
+		guard(rwsem_write)(&inode->i_rwsem);
+		error = security_inode_setxattr(idmap, path->dentry, name,
+						value, size, flags);
+		if (error)
+			return error;
+	}
+	return __vserver_break_link(path);
+}
+
+int __vserver_cow_removexattr(struct path *path, const char *name)
+{
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	int error;
+
+	error = vserver_may_write_xattr(path, name);
+	if (error)
+		return error;
+	if (!is_posix_acl_xattr(name)) {
+		guard(rwsem_write)(&d_backing_inode(path->dentry)->i_rwsem);
+		error = security_inode_removexattr(idmap, path->dentry, name);
+		if (error)
+			return error;
+	}
+	return __vserver_break_link(path);
+}
+
+bool __vserver_cow_link(void)
+{
+	return vserver_current_xid() > VX_XID_WATCH;
+}
