@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{Attr, Cli, Command};
 
 fn main() -> ExitCode {
     let Cli { json, command } = Cli::parse();
@@ -25,6 +25,10 @@ fn main() -> ExitCode {
         Command::Set(args) => cmd::control::set(&args),
         Command::Kill(args) => cmd::control::kill(&args),
         Command::Wait(args) => cmd::control::wait(&args, json),
+        Command::Attr(Attr::Show(args)) => cmd::attr::show(&args, json),
+        Command::Attr(Attr::Set(args)) => cmd::attr::change(&args, true),
+        Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
+        Command::Unify(args) => cmd::unify::unify(args, json),
     };
     match result {
         Ok(code) => code,

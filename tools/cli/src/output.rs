@@ -50,6 +50,21 @@ pub(crate) fn time(msec: u64) -> String {
     }
 }
 
+/// Bytes as people read them: `312 B`, `4.0 KiB`, `1.2 GiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +75,13 @@ mod tests {
         assert_eq!(time(59_999), "59.999s");
         assert_eq!(time(125_000), "2m05s");
         assert_eq!(time(3_600_000 * 3 + 60_000 * 7), "3h07m");
+    }
+
+    #[test]
+    fn bytes_are_short() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(4096), "4.0 KiB");
+        assert_eq!(bytes(1024 * 1024 - 1), "1.0 MiB");
+        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
     }
 }

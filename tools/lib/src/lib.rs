@@ -3,17 +3,24 @@
 //!
 //! A context is a set of processes that the kernel's vserver module knows by an id, the xid.
 //! [`guest`] puts processes into contexts, [`context`] looks at and changes those there are.
+//!
+//! A unified file is one inode with names in several guests. [`unify`](mod@unify) makes files
+//! that, [`attr`] shows and changes the attributes by which the kernel knows them.
 
 #![forbid(unsafe_code)]
 
+pub mod attr;
 pub mod context;
 pub mod cpu;
 pub mod error;
+pub mod exclude;
+mod glob;
 pub mod guest;
 pub mod info;
 pub mod names;
 pub mod proc;
 pub mod signal;
+pub mod unify;
 
 pub use error::{Error, Result};
 pub use vserver_abi as abi;

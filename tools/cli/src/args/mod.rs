@@ -2,12 +2,14 @@
 //! The command line.
 
 mod control;
+mod files;
 mod limits;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use control::{Kill, Set, Wait};
+pub(crate) use files::{Attr, AttrChange, AttrShow, Unify};
 pub(crate) use run::{Enter, Program, Run};
 
 /// Linux-VServer: guests as contexts of one kernel, sharing unified files
@@ -22,6 +24,7 @@ pub(crate) use run::{Enter, Program, Run};
     version,
     after_help = "\
 Examples:
+  vserver unify /vservers/web /vservers/db
   vserver run --name web --root /vservers/web --cpu 25% --detach -- /sbin/init
   vserver enter web
   vserver list
@@ -70,6 +73,18 @@ pub(crate) enum Command {
     Kill(Kill),
     /// Wait until a context is gone, and print how its init ended
     Wait(Wait),
+    /// Show and change the attributes of files
+    #[command(subcommand)]
+    Attr(Attr),
+    /// Let equal files of several trees share one inode
+    ///
+    /// Files at the same path below the trees become one if content, type, mode, owner, group
+    /// and all extended attributes are equal. The shared inode keeps the times of one of them.
+    /// It is protected by the attributes iunlink and immutable: a guest that changes such a
+    /// file gets a copy of its own, the others keep theirs.
+    ///
+    /// The trees may be in use. Interrupted, it leaves every file whole; run it again to go on.
+    Unify(Unify),
 }
 
 /// A context.

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Arguments of the commands that deal with files.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Show and change the attributes of files.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Attributes:
+  iunlink     immutable, yet may be removed and replaced
+  immutable   may not be changed; with iunlink: whoever changes it gets a copy
+  barrier     a directory that no process of a context can pass: no way out of a chroot")]
+pub(crate) enum Attr {
+    /// Show the attributes of files
+    Show(AttrShow),
+    /// Switch attributes on
+    Set(AttrChange),
+    /// Switch attributes off
+    Clear(AttrChange),
+}
+
+/// Arguments of `vserver attr show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vserver attr show -R /vservers/web/usr/bin")]
+pub(crate) struct AttrShow {
+    /// Directories with all that is in them
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// The files; symbolic links are not followed
+    #[arg(required = true)]
+    pub(crate) path: Vec<PathBuf>,
+}
+
+/// Arguments of `vserver attr set` and `vserver attr clear`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vserver attr set barrier /vservers
+  vserver attr clear iunlink,immutable /vservers/web/etc/motd")]
+pub(crate) struct AttrChange {
+    /// Directories with all that is in them
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// The attributes, comma-separated: iunlink, immutable, barrier
+    pub(crate) flags: String,
+    /// The files; symbolic links are not followed
+    #[arg(required = true)]
+    pub(crate) path: Vec<PathBuf>,
+}
+
+/// Arguments of `vserver unify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Patterns are matched against the path below the tree, with a leading slash; * also matches /.
+The first that matches decides: those of --exclude, of --exclude-from, the built-in ones. One
+that begins with + includes, with ~ skips the file but looks into the directory, with - or
+nothing excludes it with all that is in it.
+
+Examples:
+  vserver unify --dry-run /vservers/web /vservers/db
+  vserver unify --exclude '/home/*' --exclude '+/etc/services' /vservers/web /vservers/db
+
+Exit status: 0 if all is done, 1 if some files could not be dealt with, 2 for a wrong option.")]
+pub(crate) struct Unify {
+    /// Compare, but change nothing
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
+    /// Leave alone what matches the pattern
+    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
+    pub(crate) exclude: Vec<String>,
+    /// Read patterns from a file, one a line, # for comments
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exclude_from: Vec<PathBuf>,
+    /// Do without the built-in patterns (configuration, logs, databases, run-time files)
+    #[arg(long)]
+    pub(crate) no_default_excludes: bool,
+    /// Unify only files whose modification times are equal, too
+    #[arg(long)]
+    pub(crate) keep_times: bool,
+    /// Show each file that is not shared, and why
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// The trees; two or more, on one file system
+    #[arg(required = true, num_args = 2.., value_name = "TREE")]
+    pub(crate) tree: Vec<PathBuf>,
+}

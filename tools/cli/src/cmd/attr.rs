@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Attributes of files: `attr show`, `attr set`, `attr clear`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use vserver::attr;
+use vserver::error::Error;
+
+use crate::args::{AttrChange, AttrShow};
+use crate::output;
+
+/// `vserver attr show`
+pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
+    let mut shown = Vec::new();
+    let code = each(&args.path, args.recursive, |path| {
+        let attrs = attr::show(path)?;
+        if json {
+            shown.push(attrs);
+        } else {
+            let flags = match attrs.flags.is_empty() {
+                true => "-".to_owned(),
+                false => attrs.flags.join(","),
+            };
+            output::line(format_args!("{flags:<20} {}", path.display()))?;
+        }
+        Ok(())
+    })?;
+    if json {
+        output::json(&shown)?;
+    }
+    Ok(code)
+}
+
+/// `vserver attr set` and `vserver attr clear`
+pub(crate) fn change(args: &AttrChange, on: bool) -> anyhow::Result<ExitCode> {
+    let mask = attr::parse(&args.flags)?;
+    let flags = if on { mask } else { 0 };
+    each(&args.path, args.recursive, |path| {
+        Ok(attr::change(path, flags, mask)?)
+    })
+}
+
+/// Does something for each file; what fails for a file is said, and the next one tried.
+pub(crate) fn each(
+    paths: &[PathBuf],
+    recursive: bool,
+    mut action: impl FnMut(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for path in paths.iter().flat_map(|path| attr::walk(path, recursive)) {
+        let done = path
+            .map_err(anyhow::Error::from)
+            .and_then(|path| action(&path));
+        match done {
+            Ok(()) => {}
+            Err(e) if is_fatal(&e) => return Err(e),
+            Err(e) => {
+                eprintln!("vserver: {e:#}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Whether the next file would fail in the same way: there is no module, or no reader.
+fn is_fatal(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Error>() {
+        Some(e) => e.errno() == Some(rustix::io::Errno::NOSYS),
+        None => true,
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The later stages for the files of one directory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+
+use rayon::prelude::*;
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+
+use super::Run;
+use super::compare::Key;
+use super::plan::{Candidate, DirPlan};
+use super::report::{Amount, Reason, Report};
+use super::scan::disk_bytes;
+use super::share::{self, Member, Outcome};
+
+/// Deals with all candidates of a directory.
+pub(super) fn directory(run: &Run<'_>, dir: &DirPlan) -> Report {
+    let mut report = Report::default();
+    let wanted: BTreeSet<u16> = dir
+        .files
+        .iter()
+        .flat_map(|c| c.trees.iter().copied())
+        .collect();
+    let mut fds = BTreeMap::new();
+    for tree in wanted {
+        match run.open_dir(usize::from(tree), &dir.relative) {
+            Ok(fd) => {
+                fds.insert(tree, fd);
+            }
+            Err(errno) => run.fail(&mut report, usize::from(tree), &dir.relative, "open", errno),
+        }
+    }
+    let work = dir.files.par_iter().map(|candidate| {
+        let mut report = Report::default();
+        Group {
+            run,
+            path: &dir.relative.join(&*candidate.name),
+            report: &mut report,
+        }
+        .unify(&fds, candidate);
+        run.progress.done(candidate.trees.len() as u64);
+        report
+    });
+    work.reduce(Report::default, Report::merge).merge(report)
+}
+
+/// The files of one name that may be equal.
+struct Group<'a> {
+    run: &'a Run<'a>,
+    /// Their path below the trees.
+    path: &'a Path,
+    report: &'a mut Report,
+}
+
+impl Group<'_> {
+    fn unify(mut self, fds: &BTreeMap<u16, OwnedFd>, candidate: &Candidate) {
+        let mut members: Vec<(Member<'_>, Reason)> = Vec::new();
+        for tree in &candidate.trees {
+            let Some(dir) = fds.get(tree) else { continue };
+            let tree = usize::from(*tree);
+            match self.open(tree, dir, candidate) {
+                Ok(member) => members.push((member, Reason::OneTree)),
+                Err(outcome) => self.note(tree, 0, &outcome),
+            }
+        }
+        // Files that many share already come first, so that others join them.
+        members.sort_by_key(|(m, _)| (!m.unified, std::cmp::Reverse(m.stat.st_nlink)));
+        while members.len() > 1 {
+            let (leader, _) = members.remove(0);
+            members = self.gather(leader, members);
+        }
+        for (member, reason) in members {
+            self.skip(&member, reason);
+        }
+    }
+
+    /// Makes all that equal the leader share its inode; returns the others.
+    fn gather<'m>(
+        &mut self,
+        mut leader: Member<'m>,
+        members: Vec<(Member<'m>, Reason)>,
+    ) -> Vec<(Member<'m>, Reason)> {
+        let mut rest = Vec::new();
+        let mut joined = false;
+        let mut unusable = None;
+        for (mut member, reason) in members {
+            if unusable.is_some() {
+                rest.push((member, reason));
+                continue;
+            }
+            let outcome = share::share(self.run, &mut leader, &mut member);
+            joined |= matches!(outcome, Outcome::Shared | Outcome::Already);
+            let bytes = disk_bytes(&member.stat);
+            let amount = |bytes| Amount { files: 1, bytes };
+            match outcome {
+                // What has more names goes on to take its space.
+                Outcome::Shared if member.stat.st_nlink > 1 => self.report.shared.add(amount(0)),
+                Outcome::Shared => self.report.shared.add(amount(bytes)),
+                Outcome::Already => self.report.already_shared.add(amount(bytes)),
+                Outcome::Differs(reason) => rest.push((member, reason)),
+                Outcome::LeaderUnusable(why) => {
+                    rest.push((member, why.reason()));
+                    unusable = Some(*why);
+                }
+                other => self.note(member.tree, bytes, &other),
+            }
+        }
+        if joined {
+            return rest;
+        }
+        leader.unprotect(self.run);
+        match (unusable, rest.first()) {
+            (Some(why), _) => self.note(leader.tree, disk_bytes(&leader.stat), &why),
+            (None, Some(&(_, reason))) => self.skip(&leader, reason),
+            (None, None) => {}
+        }
+        rest
+    }
+
+    /// Opens a file and checks that it is still what the scan saw and may be shared.
+    fn open<'m>(
+        &self,
+        tree: usize,
+        dir: &'m OwnedFd,
+        candidate: &'m Candidate,
+    ) -> Result<Member<'m>, Outcome> {
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let name = &*candidate.name;
+        // Reading shall leave no trace; only owners may ask for that.
+        let opened = match openat(dir, name, flags | OFlags::NOATIME, Mode::empty()) {
+            Err(Errno::PERM) => openat(dir, name, flags, Mode::empty()),
+            opened => opened,
+        };
+        let file = match opened {
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => {
+                return Err(Outcome::Skip(Reason::Changed));
+            }
+            opened => File::from(opened.map_err(|e| Outcome::Failed("open", e))?),
+        };
+        let stat = fstat(&file).map_err(|e| Outcome::Failed("look at", e))?;
+        let key = Key::new(&stat, self.run.options.keep_times);
+        if !FileType::from_raw_mode(stat.st_mode).is_file() || key.size != candidate.size {
+            return Err(Outcome::Skip(Reason::Changed));
+        }
+        Member::new(self.run, tree, dir, name, file, stat, key)
+    }
+
+    /// Notes an outcome that ends the matter for a file.
+    fn note(&mut self, tree: usize, bytes: u64, outcome: &Outcome) {
+        match outcome {
+            Outcome::Skip(reason) | Outcome::Differs(reason) => {
+                self.run.skip(self.report, tree, self.path, *reason, bytes);
+            }
+            Outcome::Failed(doing, errno) => {
+                self.run.fail(self.report, tree, self.path, doing, *errno);
+            }
+            Outcome::LeaderUnusable(why) => self.note(tree, bytes, why),
+            Outcome::Shared | Outcome::Already => {}
+        }
+    }
+
+    fn skip(&mut self, member: &Member<'_>, reason: Reason) {
+        let bytes = disk_bytes(&member.stat);
+        self.run
+            .skip(self.report, member.tree, self.path, reason, bytes);
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Equal files of several trees become one inode.
+//!
+//! A pipeline of stages, each cheaper than the next:
+//!
+//! 1. [`scan`]: the trees are walked side by side. Names that at least two trees have are
+//!    looked at: type, size, file system, mode, owner. What could be equal is in the [`Plan`].
+//! 2. extended attributes and the first bytes of content;
+//! 3. [`share`]: both files get the attributes that make their content stand still, then it
+//!    is compared as a whole, then one name is made to lead to the other's inode.
+//!
+//! The trees may belong to guests that run, and that wish us no good: no path is looked up
+//! twice and no symlink is followed; files are opened once and dealt with by descriptor.
+
+mod compare;
+mod group;
+mod plan;
+mod report;
+mod scan;
+mod share;
+mod temp;
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+
+use crate::attr::Attributes;
+use crate::error::{Error, Result};
+use crate::exclude::Excludes;
+
+pub use plan::{Candidate, DirPlan, Plan};
+pub use report::{Amount, Reason, Report};
+
+/// What to unify, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The trees.
+    pub trees: Vec<PathBuf>,
+    /// What to leave alone.
+    pub excludes: Excludes,
+    /// Compare, but change nothing.
+    pub dry_run: bool,
+    /// Only files with the same modification time.
+    pub keep_times: bool,
+}
+
+/// Somebody who watches. All methods may be called from several threads.
+pub trait Progress: Sync {
+    /// A directory with so many names has been looked at.
+    fn scanned(&self, names: u64);
+    /// The scan is over: so many files have to be compared.
+    fn planned(&self, files: u64);
+    /// So many of them are done.
+    fn done(&self, files: u64);
+    /// A file is not shared.
+    fn skipped(&self, path: &Path, reason: Reason);
+    /// Something went wrong with a file.
+    fn failed(&self, message: &str);
+}
+
+/// A run: everything its parts need to know.
+struct Run<'a> {
+    options: &'a Options,
+    attributes: &'a dyn Attributes,
+    progress: &'a dyn Progress,
+    trees: Vec<Tree>,
+}
+
+/// An open tree.
+struct Tree {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+impl Run<'_> {
+    /// The path of a tree's file, for messages.
+    fn path(&self, tree: usize, relative: &Path) -> PathBuf {
+        self.trees[tree].path.join(relative)
+    }
+
+    /// Notes that a file is not shared.
+    fn skip(&self, report: &mut Report, tree: usize, relative: &Path, reason: Reason, bytes: u64) {
+        report.skip(reason, Amount { files: 1, bytes });
+        self.progress.skipped(&self.path(tree, relative), reason);
+    }
+
+    /// Notes that something went wrong with a file.
+    fn fail(&self, report: &mut Report, tree: usize, relative: &Path, doing: &str, errno: Errno) {
+        let error = Error::file(doing, &self.path(tree, relative), errno).to_string();
+        self.progress.failed(&error);
+        report.error(error);
+        report.skip(Reason::Error, Amount { files: 1, bytes: 0 });
+    }
+
+    /// Opens a tree's directory; neither symlinks nor `..` lead out of the tree.
+    fn open_dir(&self, tree: usize, relative: &Path) -> Result<OwnedFd, Errno> {
+        let path = match relative.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => relative,
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        openat2(&self.trees[tree].fd, path, flags, Mode::empty(), resolve)
+    }
+}
+
+/// Unifies the trees.
+pub fn unify(
+    options: &Options,
+    attributes: &dyn Attributes,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let run = Run {
+        options,
+        attributes,
+        progress,
+        trees: open_trees(&options.trees)?,
+    };
+    let (plan, report) = scan::scan(&run);
+    progress.planned(plan.files());
+    Ok(plan
+        .dirs
+        .par_iter()
+        .map(|dir| group::directory(&run, dir))
+        .reduce(Report::default, Report::merge)
+        .merge(report))
+}
+
+fn open_trees(paths: &[PathBuf]) -> Result<Vec<Tree>> {
+    let mut trees: Vec<Tree> = Vec::new();
+    let mut seen = Vec::new();
+    for path in paths {
+        let failed = |errno: Errno| Error::file("open", path, errno);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+        let stat = rustix::fs::fstat(&fd).map_err(failed)?;
+        if seen.contains(&(stat.st_dev, stat.st_ino)) {
+            return Err(Error::Invalid(format!(
+                "{}: the same tree is named twice",
+                path.display()
+            )));
+        }
+        seen.push((stat.st_dev, stat.st_ino));
+        trees.push(Tree {
+            path: path.clone(),
+            fd,
+        });
+    }
+    Ok(trees)
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The first stage: the trees are walked side by side and compared by stat(2) alone.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rayon::Scope;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Dir, FileType, Stat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::compare::Key;
+use super::plan::{Candidate, DirPlan, Plan};
+use super::report::{Amount, Reason, Report};
+use super::{Run, temp};
+use crate::exclude::Verdict;
+
+/// A file of one tree.
+struct Found {
+    tree: usize,
+    stat: Stat,
+}
+
+/// What the tasks of a scan gather.
+#[derive(Default)]
+struct Gathered {
+    dirs: Vec<DirPlan>,
+    report: Report,
+}
+
+/// Walks all trees.
+pub(super) fn scan(run: &Run<'_>) -> (Plan, Report) {
+    let gathered = Mutex::new(Gathered::default());
+    let trees: Vec<usize> = (0..run.trees.len()).collect();
+    rayon::scope(|scope| directory(scope, run, &gathered, PathBuf::new(), trees));
+    let Gathered { mut dirs, report } = gathered.into_inner().unwrap_or_else(|e| e.into_inner());
+    dirs.sort_unstable_by(|a, b| a.relative.cmp(&b.relative));
+    (Plan { dirs }, report)
+}
+
+/// Looks at one directory that at least two trees have; starts a task for each below.
+fn directory<'s>(
+    scope: &Scope<'s>,
+    run: &'s Run<'s>,
+    gathered: &'s Mutex<Gathered>,
+    relative: PathBuf,
+    trees: Vec<usize>,
+) {
+    let mut report = Report::default();
+    let mut names: BTreeMap<OsString, Vec<usize>> = BTreeMap::new();
+    let mut fds: Vec<Option<OwnedFd>> = Vec::new();
+    fds.resize_with(run.trees.len(), || None);
+    for tree in trees {
+        match read_names(run, &mut report, tree, &relative, &mut names) {
+            Ok(fd) => fds[tree] = Some(fd),
+            Err(errno) => run.fail(&mut report, tree, &relative, "read", errno),
+        }
+    }
+    run.progress.scanned(names.len() as u64);
+    let mut files = Vec::new();
+    for (name, trees) in names {
+        let path = relative.join(&name);
+        let verdict = run.options.excludes.verdict(&Path::new("/").join(&path));
+        if verdict == Verdict::Exclude {
+            report.files += trees.len() as u64;
+            trees
+                .iter()
+                .for_each(|t| run.skip(&mut report, *t, &path, Reason::Excluded, 0));
+            continue;
+        }
+        let (dirs, others) = look(run, &mut report, &fds, &path, &name, trees);
+        if dirs.len() > 1 {
+            let below = path.clone();
+            scope.spawn(move |scope| directory(scope, run, gathered, below, dirs));
+        }
+        report.files += others.len() as u64;
+        match verdict {
+            Verdict::Include => group(run, &mut report, &path, &name, others, &mut files),
+            _ => skip_all(run, &mut report, &path, &others, Reason::Excluded),
+        }
+    }
+    let mut gathered = gathered.lock().unwrap_or_else(|e| e.into_inner());
+    if !files.is_empty() {
+        gathered.dirs.push(DirPlan { relative, files });
+    }
+    gathered.report = std::mem::take(&mut gathered.report).merge(report);
+}
+
+/// Adds the names in a tree's directory to `names`; removes what an interrupted run has left.
+fn read_names(
+    run: &Run<'_>,
+    report: &mut Report,
+    tree: usize,
+    relative: &Path,
+    names: &mut BTreeMap<OsString, Vec<usize>>,
+) -> Result<OwnedFd, Errno> {
+    let fd = run.open_dir(tree, relative)?;
+    for entry in Dir::read_from(&fd)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        if temp::is_leftover(name) {
+            if !run.options.dry_run && unlinkat(&fd, name, AtFlags::empty()).is_ok() {
+                report.cleaned += 1;
+            }
+            continue;
+        }
+        names.entry(name.to_owned()).or_default().push(tree);
+    }
+    Ok(fd)
+}
+
+/// The trees in which `name` is a directory, and those files that are none.
+fn look(
+    run: &Run<'_>,
+    report: &mut Report,
+    fds: &[Option<OwnedFd>],
+    path: &Path,
+    name: &OsStr,
+    trees: Vec<usize>,
+) -> (Vec<usize>, Vec<Found>) {
+    let (mut dirs, mut others) = (Vec::new(), Vec::new());
+    for tree in trees {
+        let Some(fd) = &fds[tree] else { continue };
+        match statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => dirs.push(tree),
+            Ok(stat) => others.push(Found { tree, stat }),
+            // It is gone by now.
+            Err(Errno::NOENT) => {}
+            Err(errno) => run.fail(report, tree, path, "look at", errno),
+        }
+    }
+    (dirs, others)
+}
+
+/// Sorts the files of one name into groups that may be equal.
+fn group(
+    run: &Run<'_>,
+    report: &mut Report,
+    path: &Path,
+    name: &OsStr,
+    found: Vec<Found>,
+    files: &mut Vec<Candidate>,
+) {
+    let (regular, others): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|f| FileType::from_raw_mode(f.stat.st_mode).is_file());
+    skip_all(run, report, path, &others, Reason::NotRegular);
+    let (empty, regular): (Vec<_>, Vec<_>) = regular.into_iter().partition(|f| f.stat.st_size == 0);
+    skip_all(run, report, path, &empty, Reason::Empty);
+    let mut groups: Vec<(Key, Vec<Found>)> = Vec::new();
+    for file in regular {
+        let key = Key::new(&file.stat, run.options.keep_times);
+        match groups.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, group)) => group.push(file),
+            None => groups.push((key, vec![file])),
+        }
+    }
+    let keys: Vec<Key> = groups.iter().map(|(key, _)| *key).collect();
+    for (i, (key, group)) in groups.into_iter().enumerate() {
+        let first = &group[0].stat;
+        if group.len() == 1 {
+            let others = keys
+                .iter()
+                .enumerate()
+                .filter(|(j, _)| *j != i)
+                .map(|(_, k)| k);
+            skip_all(run, report, path, &group, why_alone(key, others));
+        } else if group.iter().all(|f| f.stat.st_ino == first.st_ino) {
+            report.already_shared.add(Amount {
+                files: group.len() as u64,
+                // All but one would take their own space.
+                bytes: disk_bytes(first) * (group.len() as u64 - 1),
+            });
+        } else {
+            files.push(Candidate {
+                name: name.into(),
+                size: key.size,
+                trees: group
+                    .iter()
+                    .filter_map(|f| u16::try_from(f.tree).ok())
+                    .collect(),
+            });
+        }
+    }
+}
+
+/// What keeps a file from being grouped: what it has least in common with the others.
+fn why_alone<'k>(key: Key, others: impl Iterator<Item = &'k Key>) -> Reason {
+    others
+        .map(|other| {
+            if other.dev != key.dev {
+                Reason::OtherFileSystem
+            } else if other.size != key.size {
+                Reason::Size
+            } else if (other.mode, other.owner) != (key.mode, key.owner) {
+                Reason::Metadata
+            } else {
+                Reason::Times
+            }
+        })
+        .max()
+        .unwrap_or(Reason::OneTree)
+}
+
+fn skip_all(run: &Run<'_>, report: &mut Report, path: &Path, files: &[Found], reason: Reason) {
+    for file in files {
+        run.skip(report, file.tree, path, reason, disk_bytes(&file.stat));
+    }
+}
+
+/// What a file takes on disk.
+pub(super) fn disk_bytes(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_blocks).unwrap_or(0) * 512
+}
