@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/vserver.h>
+
+__rust_helper int
+rust_helper_vserver_ctx_tasks(const struct vserver_ctx *ctx)
+{
+	return vserver_ctx_tasks(ctx);
+}
+
+__rust_helper unsigned int
+rust_helper_vserver_ctx_usage(const struct vserver_ctx *ctx)
+{
+	return vserver_ctx_usage(ctx);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Directories and files in `/proc`.
+//!
+//! C header: [`include/linux/proc_fs.h`](srctree/include/linux/proc_fs.h)
+
+use crate::{
+    alloc::{flags, KBox},
+    bindings,
+    error::{from_result, Result},
+    ffi::{c_int, c_void},
+    prelude::*,
+    seq_file::SeqFile,
+    str::CStr,
+    sync::Arc,
+};
+use core::{marker::PhantomData, ptr::NonNull};
+
+/// A directory in `/proc`.
+///
+/// Files keep their directory alive; the last user removes it. Dropping may sleep.
+///
+/// # Invariants
+///
+/// `entry` is a directory made by `proc_mkdir` that nobody but `Drop` removes. The directory above
+/// it is the root of `/proc` or `parent`, so it outlives `entry`.
+pub struct Dir {
+    entry: NonNull<bindings::proc_dir_entry>,
+    _parent: Option<Arc<Dir>>,
+}
+
+// SAFETY: Entries are reference counted and locked by procfs; any thread may use them.
+unsafe impl Send for Dir {}
+// SAFETY: As above.
+unsafe impl Sync for Dir {}
+
+impl Dir {
+    /// Makes the directory `name` in `parent`, or in the root of `/proc`.
+    ///
+    /// The caller sees to it that the name is free: procfs warns about a second one. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; procfs knows no other.
+    pub fn new(name: &CStr, parent: Option<&Arc<Dir>>) -> Result<Arc<Dir>> {
+        let above = parent.map_or(core::ptr::null_mut(), |p| p.entry.as_ptr());
+        // SAFETY: `name` is a C string, and `above` is null or, by its invariant, a directory.
+        let entry = unsafe { bindings::proc_mkdir(name.as_char_ptr(), above) };
+        let entry = NonNull::new(entry).ok_or(ENOMEM)?;
+        // INVARIANT: Made just now, in `parent`. If the allocation fails, `Drop` of the value
+        // that is handed to it removes the entry.
+        Arc::new(
+            Dir {
+                entry,
+                _parent: parent.cloned(),
+            },
+            flags::GFP_KERNEL,
+        )
+        .map_err(Into::into)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants `entry` is still there, and its files, which hold
+        // references to the directory, are gone.
+        unsafe { bindings::proc_remove(self.entry.as_ptr()) };
+    }
+}
+
+/// What a file shows, made anew for each reader.
+pub trait Show: Send + Sync {
+    /// Prints the contents. Process context, may sleep; runs in several readers at a time.
+    ///
+    /// # Errors
+    ///
+    /// What the reader's `read(2)` is to fail with.
+    fn show(&self, m: &SeqFile) -> Result;
+}
+
+/// A read-only file in `/proc`; dropping it removes it, after waiting for readers.
+///
+/// # Invariants
+///
+/// `entry` is a file in `_dir` that nobody but `Drop` removes, and `data` is the pointer it was
+/// made with. `data` came from [`KBox::into_raw`] and is freed only by `Drop`.
+pub struct File<T: Show> {
+    entry: NonNull<bindings::proc_dir_entry>,
+    data: NonNull<T>,
+    _dir: Arc<Dir>,
+    _owns: PhantomData<T>,
+}
+
+// SAFETY: procfs locks the entry, and `T` is `Send` and `Sync` by the bound of `Show`.
+unsafe impl<T: Show> Send for File<T> {}
+// SAFETY: As above.
+unsafe impl<T: Show> Sync for File<T> {}
+
+impl<T: Show> File<T> {
+    /// Makes the world-readable file `name` in `dir`, which shows `data`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(name: &CStr, dir: &Arc<Dir>, data: T) -> Result<Self> {
+        let data = KBox::into_raw(KBox::new(data, flags::GFP_KERNEL)?);
+        // SAFETY: `name` is a C string, `dir` a directory by its invariant; `data` stays valid
+        // until the entry is removed, as `show_callback` needs it.
+        let entry = unsafe {
+            bindings::proc_create_single_data(
+                name.as_char_ptr(),
+                0o444,
+                dir.entry.as_ptr(),
+                Some(Self::show_callback),
+                data.cast(),
+            )
+        };
+        match (NonNull::new(entry), NonNull::new(data)) {
+            // INVARIANT: Made just now, in `dir`, with `data` from `KBox::into_raw`.
+            (Some(entry), Some(data)) => Ok(File {
+                entry,
+                data,
+                _dir: dir.clone(),
+                _owns: PhantomData,
+            }),
+            _ => {
+                // SAFETY: `data` came from `KBox::into_raw` and no entry refers to it.
+                drop(unsafe { KBox::from_raw(data) });
+                Err(ENOMEM)
+            }
+        }
+    }
+
+    unsafe extern "C" fn show_callback(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+        // SAFETY: `single_open` put the entry's data there; it is a `T` by the type invariants,
+        // and `Drop` waits for this function before it frees it.
+        let data = unsafe { &*(*m).private.cast::<T>() };
+        // SAFETY: procfs calls with a `seq_file` that this thread has locked.
+        let m = unsafe { SeqFile::from_raw(m) };
+        from_result(|| data.show(m).map(|()| 0))
+    }
+}
+
+impl<T: Show> Drop for File<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the entry is still there.
+        unsafe { bindings::proc_remove(self.entry.as_ptr()) };
+        // SAFETY: By the type invariants `data` is a leaked box; `proc_remove` waited for the
+        // readers and lets no new ones in.
+        drop(unsafe { KBox::from_raw(self.data.as_ptr()) });
+    }
+}

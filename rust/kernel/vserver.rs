@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Linux-VServer: what the built-in part offers to the module that brings the policy.
+//!
+//! The module implements [`Operations`] and keeps a [`Registration`] as long as it is loaded. A
+//! [`Context`] is reference counted by built-in code, so that tasks can hold one without the
+//! module's doing, and carries the module's own data.
+//!
+//! C header: [`include/linux/vserver.h`](srctree/include/linux/vserver.h)
+
+use crate::{
+    bindings,
+    container_of,
+    error::{from_result, to_result, Result},
+    ffi::{c_int, c_long, c_void},
+    prelude::*,
+    sync::aref::{ARef, AlwaysRefCounted},
+    task::Pid,
+    types::Opaque,
+    uaccess::UserPtr,
+    vfs::Path,
+    ThisModule,
+};
+use core::{ops::Deref, ptr::NonNull};
+
+pub mod abi;
+pub mod wait;
+
+/// The length of a tick, in nanoseconds: the ABI's unit of CPU time.
+pub const TICK_NS: i64 = 1_000_000_000 / bindings::CONFIG_HZ as i64;
+
+/// How many CPUs there may be: ids are below this.
+pub fn nr_cpus() -> u32 {
+    crate::cpu::nr_cpu_ids()
+}
+
+/// The version of the kernel, as `KERNEL_VERSION()` packs it.
+pub const KERNEL_VERSION: u32 = bindings::LINUX_VERSION_CODE;
+
+/// The number of the system call.
+pub const SYSCALL: u32 = bindings::__NR_vserver;
+
+/// All Linux capabilities there are, as a mask.
+pub const ALL_CAPABILITIES: u64 = (1 << (bindings::CAP_LAST_CAP + 1)) - 1;
+
+/// Capabilities that commands ask for.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Capability {
+    /// `CAP_LINUX_IMMUTABLE`
+    LinuxImmutable = bindings::CAP_LINUX_IMMUTABLE,
+    /// `CAP_SYS_ADMIN`
+    SysAdmin = bindings::CAP_SYS_ADMIN,
+    /// `CAP_SYS_RESOURCE`
+    SysResource = bindings::CAP_SYS_RESOURCE,
+}
+
+/// Whether the caller has a capability in the initial user namespace. Notes its use.
+pub fn capable(cap: Capability) -> bool {
+    // SAFETY: Always safe to call for `current`, with a valid capability.
+    unsafe { bindings::capable(cap as c_int) }
+}
+
+/// The xid of the caller.
+pub fn current_xid() -> u32 {
+    // SAFETY: Always safe to call.
+    unsafe { bindings::vserver_current_xid() }
+}
+
+/// The process id of the caller, in the initial pid namespace.
+pub fn current_tgid() -> Pid {
+    crate::current!().group_leader().pid()
+}
+
+/// The xid of a process, named as the caller names it.
+///
+/// # Errors
+///
+/// `ESRCH`: there is no such process.
+pub fn task_xid(pid: Pid) -> Result<u32> {
+    let mut xid = 0;
+    // SAFETY: `xid` is where the answer goes.
+    to_result(unsafe { bindings::vserver_task_xid(pid, &mut xid) })?;
+    Ok(xid)
+}
+
+/// What a context used of one CPU, in nanoseconds.
+#[derive(Clone, Copy, Default)]
+pub struct CpuUse {
+    /// Run time in user mode.
+    pub user: u64,
+    /// Run time in the kernel.
+    pub sys: u64,
+    /// Time that its tasks waited for tokens; counted once a wait ends.
+    pub hold: u64,
+}
+
+/// Whom [`Context::signal`] reaches. Processes are named by their numbers in the initial pid
+/// namespace.
+#[derive(Clone, Copy)]
+pub enum Whom {
+    /// Every process of the context.
+    All,
+    /// All but this one.
+    AllBut(Pid),
+    /// Only this one.
+    Only(Pid),
+}
+
+/// How a task left its context.
+#[derive(Clone, Copy)]
+pub struct Exit {
+    /// Its process.
+    pub tgid: Pid,
+    /// No other thread of the process is left.
+    pub group_dead: bool,
+    /// Its exit code, as `wait(2)` reports it.
+    pub code: i32,
+    /// No other task of the context is left.
+    pub last: bool,
+}
+
+/// What the module does for the built-in part. See `struct vserver_ops` for the details.
+pub trait Operations: Sized + Send + Sync + 'static {
+    /// The module's part of a context.
+    type Context: Send + Sync + 'static;
+
+    /// A `vserver(2)` command. Process context, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// What the caller's system call is to fail with.
+    fn syscall(reg: &Registration<Self>, cmd: u32, id: u32, data: UserPtr) -> Result<u32>;
+
+    /// Replaces the unified file at `path` by a private copy, and `path` with it. Process
+    /// context, may sleep, neither locks nor write access to the file system held.
+    ///
+    /// # Errors
+    ///
+    /// Name and inode are then as before; `ESTALE` if the name has moved.
+    fn break_link(reg: &Registration<Self>, path: &mut Path) -> Result;
+
+    /// A task of `ctx` ran for `ns` nanoseconds. Returns true if it is to be held.
+    ///
+    /// The run queue's lock is held, interrupts are off: no sleeping, no waking, no locks.
+    fn charge(ctx: &Context<Self>, ns: u64) -> bool;
+
+    /// Holds the caller, a task of `ctx`. Process context without locks. Returns false if a
+    /// signal came first.
+    fn hold(ctx: &Context<Self>) -> bool;
+
+    /// A task of `ctx` exits. Process context, may sleep.
+    fn task_exit(reg: &Registration<Self>, ctx: &Context<Self>, exit: Exit);
+}
+
+/// A context: what the built-in part knows of it, and the module's data, to which it derefs.
+///
+/// # Invariants
+///
+/// - `base` is initialised by `vserver_ctx_init` with the operations of a [`Registration`] of the
+///   same `T`, whose module it keeps loaded.
+/// - It is allocated as a [`KBox`] and freed by `ctx_free` when `base.usage` is 0, nobody else.
+#[repr(C)]
+#[pin_data]
+pub struct Context<T: Operations> {
+    #[pin]
+    base: Opaque<bindings::vserver_ctx>,
+    #[pin]
+    data: T::Context,
+}
+
+// SAFETY: The built-in part's fields are constant, atomic or per CPU; `T::Context` is `Send`.
+unsafe impl<T: Operations> Send for Context<T> {}
+// SAFETY: As above, and `T::Context` is `Sync`.
+unsafe impl<T: Operations> Sync for Context<T> {}
+
+// SAFETY: `vserver_ctx_get` and `vserver_ctx_put` count references, and the context lives while
+// there are any.
+unsafe impl<T: Operations> AlwaysRefCounted for Context<T> {
+    fn inc_ref(&self) {
+        // SAFETY: By the type invariants `base` is initialised.
+        unsafe { bindings::vserver_ctx_get(self.base.get()) };
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller gives up a reference. CAST: `base` is first in a `repr(C)` structure.
+        unsafe { bindings::vserver_ctx_put(obj.as_ptr().cast()) };
+    }
+}
+
+impl<T: Operations> Deref for Context<T> {
+    type Target = T::Context;
+
+    fn deref(&self) -> &T::Context {
+        &self.data
+    }
+}
+
+impl<T: Operations> Context<T> {
+    /// Makes a context. It is not yet known to anybody. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `ENODEV` if the module is going away.
+    pub fn new<E>(
+        reg: &Registration<T>,
+        xid: u32,
+        data: impl PinInit<T::Context, E>,
+    ) -> Result<ARef<Self>>
+    where
+        Error: From<E>,
+    {
+        let ctx = KBox::try_pin_init(
+            try_pin_init!(Self {
+                data <- data,
+                // SAFETY: `slot` is memory for it; the operations outlive the context, which
+                // pins the module. INVARIANT: initialised here, last, so that nothing has to be
+                // undone.
+                base <- Opaque::try_ffi_init(|slot| {
+                    to_result(unsafe { bindings::vserver_ctx_init(slot, xid, reg.ops.get()) })
+                }),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: It is pinned for good: `ctx_free` makes a pinned box of it again.
+        let ctx = KBox::into_raw(unsafe { Pin::into_inner_unchecked(ctx) });
+        // SAFETY: A box is not null, and `vserver_ctx_init` left one reference, which is ours.
+        Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(ctx)) })
+    }
+
+    /// Its id.
+    pub fn xid(&self) -> u32 {
+        // SAFETY: Constant since `vserver_ctx_init`.
+        unsafe { (*self.base.get()).xid }
+    }
+
+    /// How many tasks it has.
+    pub fn tasks(&self) -> i32 {
+        // SAFETY: An initialised atomic, by the type invariants.
+        unsafe { bindings::vserver_ctx_tasks(self.base.get()) }
+    }
+
+    /// How many references there are; for people to look at.
+    pub fn usage(&self) -> u32 {
+        // SAFETY: An initialised refcount, by the type invariants.
+        unsafe { bindings::vserver_ctx_usage(self.base.get()) }
+    }
+
+    /// What it used of a CPU; nothing of one that cannot be.
+    pub fn cpu_use(&self, cpu: u32) -> CpuUse {
+        if cpu >= nr_cpus() {
+            return CpuUse::default();
+        }
+        let mut raw = bindings::vserver_cpu::default();
+        // SAFETY: `base` is initialised, `cpu` is in range, `raw` is where the answer goes.
+        unsafe { bindings::vserver_ctx_cpu(self.base.get(), cpu, &mut raw) };
+        let ticks = u128::from(raw.user_ticks) + u128::from(raw.sys_ticks);
+        let user = (u128::from(raw.run_ns) * u128::from(raw.user_ticks))
+            .checked_div(ticks)
+            .and_then(|ns| u64::try_from(ns).ok())
+            // Not one tick met it: it ran in short pieces, which are system calls mostly.
+            .unwrap_or(0);
+        CpuUse {
+            user,
+            sys: raw.run_ns.saturating_sub(user),
+            hold: raw.hold_ns,
+        }
+    }
+
+    /// Sends a signal to its processes; 0 only looks whether there are any.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: nobody was reached. `EINVAL`: no such signal.
+    pub fn signal(&self, whom: Whom, sig: i32) -> Result {
+        let (which, tgid) = match whom {
+            Whom::All => (bindings::VSERVER_SIGNAL_ALL, 0),
+            Whom::AllBut(tgid) => (bindings::VSERVER_SIGNAL_BUT, tgid),
+            Whom::Only(tgid) => (bindings::VSERVER_SIGNAL_ONLY, tgid),
+        };
+        // SAFETY: By the type invariants `base` is initialised.
+        to_result(unsafe {
+            bindings::vserver_ctx_signal(self.base.get(), which as c_int, tgid, sig)
+        })
+    }
+
+    /// Moves the caller into the context. The context's end must be locked out meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM`: the caller is inside a context. `EINVAL`: it has other threads.
+    pub fn enter(me: ARef<Self>) -> Result {
+        let xid = me.xid();
+        let raw = ARef::into_raw(me);
+        // SAFETY: `base` is first and initialised; the reference goes with it.
+        let result = to_result(unsafe { bindings::vserver_enter(raw.as_ptr().cast(), xid) });
+        if result.is_err() {
+            // SAFETY: The reference was not taken; it came from `into_raw` above.
+            drop(unsafe { ARef::from_raw(raw) });
+        }
+        result
+    }
+}
+
+/// Makes the caller a spectator, who sees every context and is limited by none.
+///
+/// # Errors
+///
+/// As [`Context::enter`].
+pub fn enter_watch() -> Result {
+    // SAFETY: There is no context whose reference could be taken.
+    to_result(unsafe {
+        bindings::vserver_enter(core::ptr::null_mut(), uapi::VX_XID_WATCH)
+    })
+}
+
+/// The registered operations; dropping it turns the hooks off. Derefs to the module's data.
+///
+/// # Invariants
+///
+/// `ops` is registered, its functions are those of this `T`, and it is embedded in a pinned
+/// `Registration<T>`. One module is registered at a time and contexts keep it so: every context
+/// there is was made by this registration.
+#[pin_data(PinnedDrop)]
+pub struct Registration<T: Operations> {
+    #[pin]
+    ops: Opaque<bindings::vserver_ops>,
+    #[pin]
+    data: T,
+}
+
+// SAFETY: `ops` is constant, `T` is `Send`.
+unsafe impl<T: Operations> Send for Registration<T> {}
+// SAFETY: `ops` is constant, `T` is `Sync`.
+unsafe impl<T: Operations> Sync for Registration<T> {}
+
+impl<T: Operations> Deref for Registration<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}
+
+impl<T: Operations> Registration<T> {
+    /// Registers `module`'s operations. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY`: another module is registered. `EOPNOTSUPP`: the kernel was booted without the
+    /// vserver security module.
+    pub fn new<E>(
+        module: &'static ThisModule,
+        data: impl PinInit<T, E>,
+    ) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
+        let table = bindings::vserver_ops {
+            owner: module.as_ptr(),
+            syscall: Some(Self::syscall),
+            break_link: Some(Self::break_link),
+            charge: Some(Self::charge),
+            hold: Some(Self::hold),
+            task_exit: Some(Self::task_exit),
+            ctx_free: Some(Self::ctx_free),
+        };
+        // INVARIANT: `data` is initialised when the operations are registered, last.
+        try_pin_init!(Self {
+            data <- data,
+            ops <- Opaque::try_ffi_init(move |slot: *mut bindings::vserver_ops| {
+                // SAFETY: `slot` is memory for it, pinned until `drop` unregisters it.
+                unsafe { slot.write(table) };
+                // SAFETY: As above.
+                to_result(unsafe { bindings::vserver_register(slot) })
+            }),
+        }? Error)
+    }
+
+    /// The caller's context.
+    pub fn current(&self) -> Option<ARef<Context<T>>> {
+        // SAFETY: Always safe to call.
+        let base = unsafe { bindings::vserver_current_ctx() };
+        // SAFETY: By the type invariants it is a `Context<T>`; the caller's own reference keeps
+        // it meanwhile. CAST: `base` is first in a `repr(C)` structure.
+        NonNull::new(base.cast::<Context<T>>()).map(|ctx| unsafe { ctx.as_ref() }.into())
+    }
+
+    /// # Safety
+    ///
+    /// `ops` is the one of a `Registration<T>` that lives at least for `'a`.
+    unsafe fn from_ops<'a>(ops: *const bindings::vserver_ops) -> &'a Self {
+        // CAST: `Opaque` is transparent.
+        let ops = ops.cast::<Opaque<bindings::vserver_ops>>();
+        // SAFETY: By the caller's promise.
+        unsafe { &*container_of!(ops, Self, ops) }
+    }
+
+    /// # Safety
+    ///
+    /// `ctx` is alive for `'a`.
+    unsafe fn context<'a>(ctx: *mut bindings::vserver_ctx) -> &'a Context<T> {
+        // SAFETY: By the type invariants every context is a `Context<T>`, alive by the caller's
+        // promise. CAST: `base` is first in a `repr(C)` structure.
+        unsafe { &*ctx.cast() }
+    }
+
+    unsafe extern "C" fn syscall(
+        ops: *const bindings::vserver_ops,
+        cmd: u32,
+        id: u32,
+        data: *mut c_void,
+    ) -> c_long {
+        // SAFETY: Called with the registered operations; the module is pinned for the call.
+        let reg = unsafe { Self::from_ops(ops) };
+        match T::syscall(reg, cmd, id, UserPtr::from_ptr(data)) {
+            Ok(value) => value as c_long,
+            Err(e) => e.to_errno() as c_long,
+        }
+    }
+
+    unsafe extern "C" fn break_link(
+        ops: *const bindings::vserver_ops,
+        path: *mut bindings::path,
+    ) -> c_int {
+        // SAFETY: Called with the registered operations; the module is pinned for the call.
+        let reg = unsafe { Self::from_ops(ops) };
+        // SAFETY: The caller owns `path` and its references, and lends them for the call.
+        let path = unsafe { Path::from_raw_mut(path) };
+        from_result(|| T::break_link(reg, path).map(|()| 0))
+    }
+
+    unsafe extern "C" fn charge(ctx: *mut bindings::vserver_ctx, ns: u64) -> bool {
+        // SAFETY: The task's reference keeps the context, or the grace period before it is freed.
+        T::charge(unsafe { Self::context(ctx) }, ns)
+    }
+
+    unsafe extern "C" fn hold(ctx: *mut bindings::vserver_ctx) -> bool {
+        // SAFETY: The caller's reference keeps the context.
+        T::hold(unsafe { Self::context(ctx) })
+    }
+
+    unsafe extern "C" fn task_exit(
+        ctx: *mut bindings::vserver_ctx,
+        tgid: bindings::pid_t,
+        group_dead: bool,
+        code: c_int,
+        last: bool,
+    ) {
+        // SAFETY: The exiting task's reference keeps the context, and that the module.
+        let ctx = unsafe { Self::context(ctx) };
+        // SAFETY: As above; `base.ops` is constant.
+        let reg = unsafe { Self::from_ops((*ctx.base.get()).ops) };
+        T::task_exit(
+            reg,
+            ctx,
+            Exit {
+                tgid,
+                group_dead,
+                code,
+                last,
+            },
+        );
+    }
+
+    unsafe extern "C" fn ctx_free(ctx: *mut bindings::vserver_ctx) {
+        // SAFETY: The last reference is gone and `Context::new` leaked a pinned box. CAST: `base`
+        // is first in a `repr(C)` structure.
+        drop(unsafe { Pin::new_unchecked(KBox::from_raw(ctx.cast::<Context<T>>())) });
+    }
+}
+
+#[pinned_drop]
+impl<T: Operations> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants `ops` is registered. The module is going away, so there
+        // are no contexts and no calls.
+        unsafe { bindings::vserver_unregister(self.ops.get()) };
+    }
+}

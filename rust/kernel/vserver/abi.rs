@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The structures of `vserver(2)`, copied from and to user memory.
+//!
+//! C header: [`include/uapi/linux/vserver.h`](srctree/include/uapi/linux/vserver.h)
+
+use crate::{
+    prelude::*,
+    transmute::{AsBytes, FromBytes},
+    uaccess::{UserPtr, UserSlice},
+};
+
+pub use uapi::{
+    vcmd_ctx_create, vcmd_ctx_fiattr_v0, vcmd_ctx_flags_v0, vcmd_ctx_iattr_v1, vcmd_ctx_kill_v0,
+    vcmd_ctx_migrate, vcmd_ctx_stat_v0, vcmd_sched_info, vcmd_sched_v5, vcmd_vhi_name_v0,
+    vcmd_vx_info_v0, vcmd_wait_exit_v0, VCI_COWBL, VCI_HARDCPU, VCI_VERSION, VHIN_CONTEXT,
+    VXSM_BUCKET_ID, VXSM_CPU_ID, VXSM_FILL_RATE, VXSM_FILL_RATE2, VXSM_INTERVAL, VXSM_INTERVAL2,
+    VXSM_MSEC, VXSM_PRIO_BIAS, VXSM_TOKENS, VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY,
+    VX_XID_DYNAMIC_MIN, VX_XID_HOST, VX_XID_MAX, VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX,
+    VX_XID_WATCH,
+};
+
+/// Flags of 64 bits, whose type the generator chose by their value.
+macro_rules! flags {
+    ($($name:ident),* $(,)?) => {
+        $(
+            /// See the C header.
+            pub const $name: u64 = uapi::$name as u64;
+        )*
+    };
+}
+
+flags! {
+    VXF_INFO_PRIVATE, VXF_ONE_TIME, VXF_PERSISTENT, VXF_SCHED_HARD, VXF_SCHED_PAUSE,
+    VXF_STATE_ADMIN, VXF_STATE_INIT, VXF_STATE_SETUP, VXM_SET_INIT,
+}
+
+/// The commands.
+#[allow(missing_docs)]
+pub mod cmd {
+    pub use uapi::{
+        vserver_cmd_VCMD_ctx_create as CTX_CREATE, vserver_cmd_VCMD_ctx_create_v0 as CTX_CREATE_V0,
+        vserver_cmd_VCMD_ctx_create_v1 as CTX_CREATE_V1, vserver_cmd_VCMD_ctx_kill as CTX_KILL,
+        vserver_cmd_VCMD_ctx_migrate as CTX_MIGRATE,
+        vserver_cmd_VCMD_ctx_migrate_v0 as CTX_MIGRATE_V0,
+        vserver_cmd_VCMD_ctx_migrate_v1 as CTX_MIGRATE_V1, vserver_cmd_VCMD_ctx_stat as CTX_STAT,
+        vserver_cmd_VCMD_fget_iattr as FGET_IATTR, vserver_cmd_VCMD_fset_iattr as FSET_IATTR,
+        vserver_cmd_VCMD_get_cflags as GET_CFLAGS, vserver_cmd_VCMD_get_iattr as GET_IATTR,
+        vserver_cmd_VCMD_get_sched as GET_SCHED, vserver_cmd_VCMD_get_vci as GET_VCI,
+        vserver_cmd_VCMD_get_version as GET_VERSION,
+        vserver_cmd_VCMD_get_vhi_name as GET_VHI_NAME, vserver_cmd_VCMD_sched_info as SCHED_INFO,
+        vserver_cmd_VCMD_set_cflags as SET_CFLAGS, vserver_cmd_VCMD_set_iattr as SET_IATTR,
+        vserver_cmd_VCMD_set_sched as SET_SCHED, vserver_cmd_VCMD_set_vhi_name as SET_VHI_NAME,
+        vserver_cmd_VCMD_task_xid as TASK_XID, vserver_cmd_VCMD_vx_info as VX_INFO,
+        vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
+    };
+}
+
+/// Structures that consist of integers only, without padding, of this size.
+macro_rules! plain {
+    ($($name:ty: $size:literal,)*) => {
+        $(
+            const _: () = assert!(core::mem::size_of::<$name>() == $size);
+            // SAFETY: Integers take any bits.
+            unsafe impl FromBytes for $name {}
+            // SAFETY: The size above is the sum of the fields: there is no padding.
+            unsafe impl AsBytes for $name {}
+        )*
+    };
+}
+
+plain! {
+    vcmd_ctx_create: 8,
+    vcmd_ctx_migrate: 8,
+    vcmd_ctx_flags_v0: 16,
+    vcmd_ctx_kill_v0: 8,
+    vcmd_ctx_stat_v0: 8,
+    vcmd_sched_info: 40,
+    vcmd_sched_v5: 44,
+    vcmd_vx_info_v0: 8,
+    vcmd_wait_exit_v0: 8,
+    vcmd_ctx_fiattr_v0: 12,
+}
+
+const _: () = assert!(core::mem::size_of::<vcmd_ctx_iattr_v1>() == 24);
+const _: () = assert!(core::mem::size_of::<vcmd_vhi_name_v0>() == 72);
+
+/// Reads a command's structure.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn read<T: FromBytes>(data: UserPtr) -> Result<T> {
+    UserSlice::new(data, core::mem::size_of::<T>())
+        .reader()
+        .read()
+}
+
+/// Writes a command's structure.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn write<T: AsBytes>(data: UserPtr, value: &T) -> Result {
+    UserSlice::new(data, core::mem::size_of::<T>())
+        .writer()
+        .write(value)
+}
+
+/// A pointer and three integers, with padding behind: [`vcmd_ctx_iattr_v1`].
+pub struct Iattr {
+    /// Where the name is, in user memory.
+    pub name: UserPtr,
+    /// The integers.
+    pub attr: vcmd_ctx_fiattr_v0,
+}
+
+/// Where the integers of [`vcmd_ctx_iattr_v1`] are.
+const IATTR_OFFSET: usize = core::mem::offset_of!(vcmd_ctx_iattr_v1, xid);
+
+/// Reads the argument of `get_iattr` and `set_iattr`.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn read_iattr(data: UserPtr) -> Result<Iattr> {
+    Ok(Iattr {
+        name: UserPtr::from_addr(read::<usize>(data)?),
+        attr: read(data.wrapping_byte_add(IATTR_OFFSET))?,
+    })
+}
+
+/// Writes the answer of `get_iattr`; the name stays as it is.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn write_iattr(data: UserPtr, attr: &vcmd_ctx_fiattr_v0) -> Result {
+    write(data.wrapping_byte_add(IATTR_OFFSET), attr)
+}
+
+/// How long a name may be, with the NUL at its end.
+pub const NAME_SIZE: usize = 65;
+
+/// Where the name of [`vcmd_vhi_name_v0`] is.
+const NAME_OFFSET: usize = core::mem::offset_of!(vcmd_vhi_name_v0, name);
+
+/// Reads the argument of `set_vhi_name`: the field and its 65 bytes.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn read_name(data: UserPtr) -> Result<(u32, [u8; NAME_SIZE])> {
+    Ok((
+        read(data)?,
+        read(data.wrapping_byte_add(NAME_OFFSET))?,
+    ))
+}
+
+/// Writes the answer of `get_vhi_name`.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn write_name(data: UserPtr, name: &[u8; NAME_SIZE]) -> Result {
+    write(data.wrapping_byte_add(NAME_OFFSET), name)
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The scheduler's commands: `set_sched`, `get_sched`, `sched_info`.
+//!
+//! Times are ticks outside and nanoseconds inside. A context has one bucket for all CPUs, so a
+//! command for one CPU means it as well.
+
+use crate::{bucket::Settings, Ctx};
+use kernel::{
+    prelude::*,
+    vserver::{self, abi, wait::now_ns, TICK_NS},
+};
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Ticks as nanoseconds.
+fn from_ticks(ticks: i32) -> i64 {
+    i64::from(ticks).saturating_mul(TICK_NS)
+}
+
+/// Nanoseconds as whole ticks, as far as they fit.
+pub(crate) fn to_ticks(ns: i64) -> i32 {
+    let ticks = ns.checked_div(TICK_NS).unwrap_or(0);
+    ticks.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+}
+
+/// Nanoseconds of use as whole ticks.
+pub(crate) fn use_ticks(ns: u64) -> u64 {
+    ns / TICK_NS as u64
+}
+
+/// The settings `old`, changed as `arg` asks.
+///
+/// # Errors
+///
+/// `EINVAL`: what comes out makes no sense.
+fn changed(old: Settings, arg: &abi::vcmd_sched_v5) -> Result<Settings> {
+    let given = |bit: u32| arg.mask & bit != 0;
+    let [fill, _] = arg.fill_rate;
+    let [interval, _] = arg.interval;
+    let mut new = old;
+    if given(abi::VXSM_FILL_RATE) {
+        new.fill = from_ticks(fill);
+    }
+    if given(abi::VXSM_INTERVAL) {
+        new.interval = interval_ns(interval, given(abi::VXSM_MSEC));
+    }
+    if given(abi::VXSM_TOKENS_MIN) {
+        new.min = from_ticks(arg.tokens_min);
+    }
+    if given(abi::VXSM_TOKENS_MAX) {
+        new.max = from_ticks(arg.tokens_max);
+    }
+    new.check()?;
+    Ok(new)
+}
+
+fn interval_ns(interval: i32, msec: bool) -> i64 {
+    if msec {
+        i64::from(interval).saturating_mul(NS_PER_MS)
+    } else {
+        from_ticks(interval)
+    }
+}
+
+/// Refuses a CPU or a bucket that there is not.
+fn check_ids(cpu: Option<i32>, bucket: Option<i32>) -> Result {
+    if let Some(cpu) = cpu {
+        if u32::try_from(cpu).map_or(true, |cpu| cpu >= vserver::nr_cpus()) {
+            return Err(EINVAL);
+        }
+    }
+    match bucket {
+        None | Some(0) => Ok(()),
+        Some(_) => Err(EINVAL),
+    }
+}
+
+/// `set_sched`: changes what the mask names.
+///
+/// # Errors
+///
+/// `EINVAL`, and nothing has changed.
+pub(crate) fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result {
+    let given = |bit: u32| arg.mask & bit != 0;
+    check_ids(
+        given(abi::VXSM_CPU_ID).then_some(arg.cpu_id),
+        given(abi::VXSM_BUCKET_ID).then_some(arg.bucket_id),
+    )?;
+    let [_, idle_fill] = arg.fill_rate;
+    let [_, idle_interval] = arg.interval;
+
+    let mut sched = ctx.sched.lock();
+    let settings = changed(ctx.bucket().settings(), arg)?;
+    let mut idle = sched.idle;
+    if given(abi::VXSM_FILL_RATE2) {
+        idle.0 = from_ticks(idle_fill);
+    }
+    if given(abi::VXSM_INTERVAL2) {
+        idle.1 = interval_ns(idle_interval, given(abi::VXSM_MSEC));
+    }
+    if idle.0 < 0 || idle.1 < 1 {
+        return Err(EINVAL);
+    }
+    sched.idle = idle;
+    if given(abi::VXSM_PRIO_BIAS) {
+        sched.prio_bias = arg.prio_bias;
+    }
+    let tokens = given(abi::VXSM_TOKENS).then_some(from_ticks(arg.tokens));
+    ctx.bucket().configure(now_ns(), settings, tokens);
+    drop(sched);
+    ctx.hold.release();
+    Ok(())
+}
+
+/// `get_sched`: the settings and the tokens there are.
+///
+/// # Errors
+///
+/// `EINVAL`: no such CPU or bucket.
+pub(crate) fn get(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<abi::vcmd_sched_v5> {
+    let given = |bit: u32| arg.mask & bit != 0;
+    check_ids(
+        given(abi::VXSM_CPU_ID).then_some(arg.cpu_id),
+        given(abi::VXSM_BUCKET_ID).then_some(arg.bucket_id),
+    )?;
+    let sched = ctx.sched.lock();
+    let settings = ctx.bucket().settings();
+    let interval = |ns: i64| {
+        if given(abi::VXSM_MSEC) {
+            ns.checked_div(NS_PER_MS)
+                .and_then(|ms| i32::try_from(ms).ok())
+                .unwrap_or(i32::MAX)
+        } else {
+            to_ticks(ns)
+        }
+    };
+    Ok(abi::vcmd_sched_v5 {
+        fill_rate: [to_ticks(settings.fill), to_ticks(sched.idle.0)],
+        interval: [interval(settings.interval), interval(sched.idle.1)],
+        tokens: to_ticks(ctx.bucket().tokens(now_ns())),
+        tokens_min: to_ticks(settings.min),
+        tokens_max: to_ticks(settings.max),
+        prio_bias: sched.prio_bias,
+        ..*arg
+    })
+}
+
+/// `sched_info`: what the context used of a CPU.
+///
+/// # Errors
+///
+/// `EINVAL`: no such CPU or bucket; clients count up to it.
+pub(crate) fn info(ctx: &Ctx, arg: &abi::vcmd_sched_info) -> Result<abi::vcmd_sched_info> {
+    check_ids(Some(arg.cpu_id), Some(arg.bucket_id))?;
+    let used = ctx.cpu_use(arg.cpu_id as u32);
+    let msec = |ns: u64| ns / NS_PER_MS as u64;
+    Ok(abi::vcmd_sched_info {
+        user_msec: msec(used.user),
+        sys_msec: msec(used.sys),
+        hold_msec: msec(used.hold),
+        token_usec: (TICK_NS / 1000) as u32,
+        vavavoom: ctx.sched.lock().prio_bias,
+        ..*arg
+    })
+}
+
+#[kunit_tests(vserver_sched)]
+mod tests {
+    use super::*;
+
+    fn arg(mask: u32) -> abi::vcmd_sched_v5 {
+        abi::vcmd_sched_v5 {
+            mask,
+            fill_rate: [3, 9],
+            interval: [40, 9],
+            tokens_min: 5,
+            tokens_max: 50,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn ticks_round_down_and_saturate() {
+        assert_eq!(to_ticks(from_ticks(7)), 7);
+        assert_eq!(to_ticks(TICK_NS - 1), 0);
+        assert_eq!(to_ticks(i64::MAX), i32::MAX);
+        assert_eq!(to_ticks(-TICK_NS), -1);
+    }
+
+    #[test]
+    fn only_what_the_mask_names_changes() -> Result {
+        let new = changed(Settings::DEFAULT, &arg(abi::VXSM_FILL_RATE))?;
+        assert_eq!(new.fill, 3 * TICK_NS);
+        assert_eq!(new.interval, Settings::DEFAULT.interval);
+        assert_eq!(new.max, Settings::DEFAULT.max);
+        Ok(())
+    }
+
+    #[test]
+    fn milliseconds() -> Result {
+        let mask = abi::VXSM_INTERVAL | abi::VXSM_MSEC;
+        assert_eq!(changed(Settings::DEFAULT, &arg(mask))?.interval, 40 * NS_PER_MS);
+        Ok(())
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let mut bad = arg(abi::VXSM_INTERVAL);
+        bad.interval = [0, 0];
+        assert_eq!(changed(Settings::DEFAULT, &bad).err(), Some(EINVAL));
+        bad.interval = [-1, 0];
+        assert_eq!(changed(Settings::DEFAULT, &bad).err(), Some(EINVAL));
+        let mut bad = arg(abi::VXSM_TOKENS_MIN);
+        bad.tokens_min = i32::MAX;
+        assert_eq!(changed(Settings::DEFAULT, &bad).err(), Some(EINVAL));
+    }
+
+    #[test]
+    fn ids() {
+        assert!(check_ids(None, None).is_ok());
+        assert!(check_ids(Some(0), Some(0)).is_ok());
+        assert!(check_ids(Some(-1), None).is_err());
+        assert!(check_ids(Some(i32::MAX), None).is_err());
+        assert!(check_ids(None, Some(1)).is_err());
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! All contexts: create, find, enter, end.
+//!
+//! A context is in the table from its creation until nobody is left in it (or, if it is
+//! persistent, until it no longer is). Ending goes in three steps, because removing its directory
+//! in /proc waits for readers, who may want the table:
+//!
+//! 1. locked: `end()`: nobody can enter or create it anew,
+//! 2. unlocked: the directory goes,
+//! 3. locked: out of the table; then those who wait for the end are told.
+
+use crate::{context::Context, proc, xid, Ctx, Registration};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    proc_fs,
+    rbtree::{RBTree, RBTreeNode},
+    sync::{aref::ARef, Arc, Mutex},
+    vserver::{self, abi, Exit, Whom},
+};
+
+/// The table.
+#[pin_data]
+pub(crate) struct Table {
+    #[pin]
+    inner: Mutex<Inner>,
+    /// The directory that those of contexts are in.
+    root: Arc<proc_fs::Dir>,
+}
+
+struct Inner {
+    contexts: RBTree<u32, ARef<Ctx>>,
+    count: u32,
+    /// Where to look for the next dynamic id.
+    next: u32,
+}
+
+impl Table {
+    /// An empty table.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(root: Arc<proc_fs::Dir>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                inner <- new_mutex!(Inner {
+                    contexts: RBTree::new(),
+                    count: 0,
+                    next: abi::VX_XID_DYNAMIC_MIN,
+                }),
+                root,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// How many contexts there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.inner.lock().count
+    }
+
+    /// The context `xid`.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: there is none, or it has ended.
+    pub(crate) fn get(&self, xid: u32) -> Result<ARef<Ctx>> {
+        let inner = self.inner.lock();
+        let ctx = inner.contexts.get(&xid).ok_or(ESRCH)?;
+        if ctx.has_ended() {
+            return Err(ESRCH);
+        }
+        Ok(ctx.clone())
+    }
+
+    /// Makes a context with the caller as its first task, and returns its xid.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: no administrator's id, or the caller has other threads. `EEXIST`: it exists;
+    /// `EBUSY`: it is being set up, or just ending. `EAGAIN`: no dynamic id is free. `EPERM`: the
+    /// caller is inside a context. `ENOMEM`.
+    pub(crate) fn create(&self, reg: &Registration, id: u32, flags: u64) -> Result<u32> {
+        if id != abi::VX_XID_ANY && !xid::is_static(id) {
+            return Err(EINVAL);
+        }
+        let mut inner = self.inner.lock();
+        let id = if id == abi::VX_XID_ANY {
+            let id = xid::pick(inner.next, |xid| inner.contexts.get(&xid).is_some())?;
+            inner.next = id + 1;
+            id
+        } else {
+            id
+        };
+        if let Some(ctx) = inner.contexts.get(&id) {
+            return Err(if ctx.has_ended() || ctx.has(abi::VXF_STATE_SETUP) {
+                EBUSY
+            } else {
+                EEXIST
+            });
+        }
+
+        let ctx = Ctx::new(reg, id, Context::new(flags))?;
+        ctx.store_flags(flags);
+        let node = RBTreeNode::new(id, ctx.clone(), GFP_KERNEL)?;
+        let files = proc::ContextFiles::new(&self.root, &ctx)?;
+        Ctx::enter(ctx.clone())?;
+        // Nothing can fail from here on.
+        *ctx.files.lock() = Some(files);
+        inner.contexts.insert(node);
+        inner.count += 1;
+        Ok(id)
+    }
+
+    /// Moves the caller into the context `xid`, as its init if `init` says so.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: there is none. `EACCES`: it is private. `EPERM`, `EINVAL`: see [`Ctx::enter`].
+    pub(crate) fn enter(&self, xid: u32, init: bool) -> Result {
+        let inner = self.inner.lock();
+        let ctx = inner.contexts.get(&xid).ok_or(ESRCH)?;
+        if ctx.has_ended() {
+            return Err(ESRCH);
+        }
+        if ctx.has(abi::VXF_INFO_PRIVATE) {
+            return Err(EACCES);
+        }
+        Ctx::enter(ctx.clone())?;
+        if init {
+            ctx.set_init(vserver::current_tgid());
+        }
+        Ok(())
+    }
+
+    /// Changes the flags in `mask` to those in `flags`.
+    ///
+    /// The one-time flags can only be cleared; the one who clears state_init from inside becomes
+    /// the context's init. A context without processes ends when it is no longer persistent.
+    pub(crate) fn set_flags(&self, ctx: &Ctx, inside: bool, flags: u64, mask: u64) {
+        let inner = self.inner.lock();
+        let old = ctx.flags();
+        let new = ((old & !mask) | (flags & mask)) & !(abi::VXF_ONE_TIME & !old);
+        if inside && old & !new & abi::VXF_STATE_INIT != 0 {
+            ctx.set_init(vserver::current_tgid());
+        }
+        ctx.store_flags(new);
+        drop(inner);
+        self.end_if_unused(ctx);
+    }
+
+    /// A task of `ctx` exits.
+    pub(crate) fn task_exit(&self, ctx: &Ctx, exit: Exit) {
+        if exit.group_dead && (exit.last || ctx.init() == exit.tgid) {
+            if ctx.init() == exit.tgid || ctx.init() == 0 {
+                ctx.set_exit_code(exit.code);
+            }
+            if ctx.init() == exit.tgid {
+                // A system whose init is gone is gone. Nobody being left is no error.
+                let _ = ctx.signal(Whom::AllBut(exit.tgid), SIGKILL);
+            }
+        }
+        if exit.last {
+            self.end_if_unused(ctx);
+        }
+    }
+
+    /// Ends `ctx` if nobody is in it and it is not to live on without. May sleep.
+    fn end_if_unused(&self, ctx: &Ctx) {
+        let inner = self.inner.lock();
+        // A task that enters is counted under the lock; one that is forked has a parent inside.
+        if ctx.tasks() > 0 || ctx.has(abi::VXF_PERSISTENT) || ctx.has_ended() {
+            return;
+        }
+        ctx.end();
+        drop(inner);
+
+        let files = ctx.files.lock().take();
+        drop(files);
+
+        let mut inner = self.inner.lock();
+        let removed = inner.contexts.remove(&ctx.xid());
+        inner.count -= 1;
+        drop(inner);
+        ctx.set_gone();
+        drop(removed);
+    }
+}
+
+/// The signal that cannot be caught.
+pub(crate) const SIGKILL: i32 = 9;

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Linux-VServer: many isolated system contexts on one kernel.
+//!
+//! The policy. What it stands on is in the kernel: the hooks and the security module
+//! (`security/vserver`), and safe abstractions of them (`kernel::vserver`, `kernel::vfs`,
+//! `kernel::proc_fs`).
+//!
+//! - [`context`]: what a context is
+//! - [`table`]: all contexts: create, find, enter, end
+//! - [`xid`]: which ids are valid and which is free
+//! - [`bucket`]: the token bucket's arithmetic
+//! - [`sched`]: the scheduler's commands
+//! - [`cow`]: breaking the link of a unified file
+//! - [`iattr`]: inode attributes
+//! - [`syscall`]: the commands of vserver(2), who may call them
+//! - [`proc`]: /proc/virtual
+
+use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
+
+mod bucket;
+mod context;
+mod cow;
+mod iattr;
+mod proc;
+mod sched;
+mod syscall;
+mod table;
+mod xid;
+
+use context::Context;
+use table::Table;
+
+module! {
+    type: Module,
+    name: "vserver",
+    authors: ["Linux-VServer developers"],
+    description: "Linux-VServer: system contexts, unified files, token buckets",
+    license: "GPL",
+}
+
+/// The module's operations and the table of contexts they work on.
+struct Ops {
+    table: Arc<Table>,
+}
+
+/// The registration with the built-in part.
+type Registration = vserver::Registration<Ops>;
+
+/// A context as the built-in part counts it.
+type Ctx = vserver::Context<Ops>;
+
+impl vserver::Operations for Ops {
+    type Context = Context;
+
+    fn syscall(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> Result<u32> {
+        syscall::dispatch(reg, cmd, id, data)
+    }
+
+    fn break_link(_reg: &Registration, path: &mut vfs::Path) -> Result {
+        cow::break_link(path)
+    }
+
+    fn charge(ctx: &Ctx, ns: u64) -> bool {
+        ctx.bucket().charge(vserver::wait::now_ns(), ns)
+    }
+
+    fn hold(ctx: &Ctx) -> bool {
+        ctx.hold.wait()
+    }
+
+    fn task_exit(reg: &Registration, ctx: &Ctx, exit: vserver::Exit) {
+        reg.table.task_exit(ctx, exit);
+    }
+}
+
+/// What lives as long as the module is loaded. Dropped in this order: first no more calls come,
+/// then the files go.
+#[pin_data]
+struct Module {
+    #[pin]
+    reg: Registration,
+    files: proc::RootFiles,
+}
+
+impl kernel::InPlaceModule for Module {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let root = proc_fs::Dir::new(c"virtual", None)?;
+            let table = Table::new(root.clone())?;
+            let files = proc::RootFiles::new(&root, &table)?;
+            Ok(try_pin_init!(Self {
+                reg <- Registration::new(module, Ok::<_, Error>(Ops { table })),
+                files,
+            }? Error))
+        })
+    }
+}
