@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Attributes kept in memory, and what happens while they are set.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rustix::io::Errno;
+use vserver::abi::CtxFiattr;
+use vserver::attr::{Attributes, UNIFIED};
+
+/// Called with the path of a file before its attributes are set.
+type Hook = Box<dyn Fn(&Path) -> Result<(), Errno> + Send + Sync>;
+
+pub struct Fake {
+    flags: Mutex<HashMap<(u64, u64), u32>>,
+    hook: Hook,
+    mask: u32,
+}
+
+impl Fake {
+    pub fn new() -> Self {
+        Self::with_hook(|_| Ok(()))
+    }
+
+    pub fn with_hook(hook: impl Fn(&Path) -> Result<(), Errno> + Send + Sync + 'static) -> Self {
+        Self {
+            flags: Mutex::default(),
+            hook: Box::new(hook),
+            mask: UNIFIED,
+        }
+    }
+
+    /// A file system that knows neither attribute.
+    pub fn without_support() -> Self {
+        Self {
+            mask: 0,
+            ..Self::new()
+        }
+    }
+
+    /// The flags of the file at a path.
+    pub fn flags(&self, path: &Path) -> u32 {
+        let stat = rustix::fs::lstat(path).unwrap();
+        let flags = self.flags.lock().unwrap();
+        flags.get(&(stat.st_dev, stat.st_ino)).copied().unwrap_or(0)
+    }
+}
+
+fn inode(file: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
+    let stat = rustix::fs::fstat(file)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+fn path(file: BorrowedFd<'_>) -> PathBuf {
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap()
+}
+
+impl Attributes for Fake {
+    fn get(&self, file: BorrowedFd<'_>) -> Result<CtxFiattr, Errno> {
+        let flags = self
+            .flags
+            .lock()
+            .unwrap()
+            .get(&inode(file)?)
+            .copied()
+            .unwrap_or(0);
+        Ok(CtxFiattr {
+            xid: 0,
+            flags,
+            mask: self.mask,
+        })
+    }
+
+    fn set(&self, file: BorrowedFd<'_>, flags: u32, mask: u32) -> Result<(), Errno> {
+        if flags != 0 {
+            (self.hook)(&path(file))?;
+        }
+        let mut all = self.flags.lock().unwrap();
+        let old = all.entry(inode(file)?).or_default();
+        *old = (*old & !mask) | (flags & mask);
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Trees that change while they are unified: no file ever gets another's content.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::io::Errno;
+use vserver::unify::Reason;
+
+use crate::fake::Fake;
+use crate::{Trees, skipped};
+
+fn two_equal_files() -> Trees {
+    let trees = Trees::empty(&["a", "b"]);
+    for tree in ["a", "b"] {
+        trees.write(tree, "f", b"content");
+    }
+    trees
+}
+
+fn in_tree_b(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| dir.ends_with("b"))
+}
+
+#[test]
+fn a_file_open_for_writing_is_left() {
+    let trees = two_equal_files();
+    let fake = Fake::with_hook(|path| match in_tree_b(path) {
+        true => Err(Errno::TXTBSY),
+        false => Ok(()),
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(skipped(&report, Reason::Busy), 1);
+    assert_ne!(trees.ino("a", "f"), trees.ino("b", "f"));
+    assert_eq!(fake.flags(&trees.path("a", "f")), 0, "protected in vain");
+}
+
+#[test]
+fn a_write_just_before_the_protection_is_seen() {
+    let trees = two_equal_files();
+    let fake = Fake::with_hook(|path| {
+        if in_tree_b(path) {
+            fs::write(path, b"CONTENT").unwrap();
+        }
+        Ok(())
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(skipped(&report, Reason::Content), 2);
+    assert_eq!(fs::read(trees.path("a", "f")).unwrap(), b"content");
+    assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"CONTENT");
+    for tree in ["a", "b"] {
+        assert_eq!(fake.flags(&trees.path(tree, "f")), 0, "protected in vain");
+    }
+}
+
+#[test]
+fn a_change_of_size_or_mode_is_seen() {
+    let trees = two_equal_files();
+    let fake = Fake::with_hook(|path| {
+        if in_tree_b(path) {
+            fs::write(path, b"content and more").unwrap();
+        }
+        Ok(())
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(skipped(&report, Reason::Changed), 1);
+    assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"content and more");
+}
+
+#[test]
+fn a_file_put_in_its_place_is_kept() {
+    let trees = two_equal_files();
+    let fake = Fake::with_hook(|path| {
+        if in_tree_b(path) {
+            fs::write(path.with_extension("new"), b"newer").unwrap();
+            fs::rename(path.with_extension("new"), path).unwrap();
+        }
+        Ok(())
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(report.shared.files, 0);
+    assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"newer");
+}
+
+#[test]
+fn a_file_that_is_removed_stays_so() {
+    let trees = two_equal_files();
+    let fake = Fake::with_hook(|path| {
+        if in_tree_b(path) {
+            fs::remove_file(path).unwrap();
+        }
+        Ok(())
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(report.shared.files, 0);
+    assert!(!trees.path("b", "f").exists());
+}
+
+#[test]
+fn a_directory_turned_into_a_symlink_leads_nowhere() {
+    let trees = Trees::empty(&["a", "b", "outside"]);
+    for tree in ["a", "b", "outside"] {
+        trees.write(tree, "dir/f", b"content");
+        trees.write(tree, "dir/g", b"content");
+    }
+    let outside = trees.path("outside", "dir");
+    let fake = Fake::with_hook(move |path| {
+        let dir = path.parent().unwrap();
+        if dir.ends_with("b/dir") && !dir.is_symlink() {
+            let aside = dir.with_extension("aside");
+            if fs::rename(dir, aside).is_ok() {
+                std::os::unix::fs::symlink(&outside, dir).unwrap();
+            }
+        }
+        Ok(())
+    });
+    let ino = trees.ino("outside", "dir/f");
+    let mut two = trees.options();
+    two.trees.pop();
+    trees.unify_with(&two, &fake);
+    assert_eq!(trees.ino("outside", "dir/f"), ino);
+    assert_eq!(
+        fs::read(trees.path("outside", "dir/f")).unwrap(),
+        b"content"
+    );
+}
+
+#[test]
+fn a_file_system_without_support_is_named_as_the_reason() {
+    let trees = two_equal_files();
+    let report = trees.unify(&Fake::without_support());
+    assert_eq!(report.shared.files, 0);
+    assert!(skipped(&report, Reason::Unsupported) > 0);
+    let refuses = Fake::with_hook(|_| Err(Errno::OPNOTSUPP));
+    let report = trees.unify(&refuses);
+    assert_eq!(skipped(&report, Reason::Unsupported), 2);
+}
+
+#[test]
+fn an_unexpected_error_is_reported_with_the_file() {
+    let trees = two_equal_files();
+    let fake = Fake::with_hook(|path| match in_tree_b(path) {
+        true => Err(Errno::IO),
+        false => Ok(()),
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(report.errors.len(), 1);
+    assert!(report.errors[0].contains("/b/f: "), "{:?}", report.errors);
+    assert_eq!(fake.flags(&trees.path("a", "f")), 0, "protected in vain");
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is shared and what is not.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::{Duration, SystemTime};
+
+use vserver::attr::UNIFIED;
+use vserver::unify::{Options, Reason, unify};
+
+use crate::fake::Fake;
+use crate::{Quiet, Trees, skipped};
+
+#[test]
+fn equal_files_become_one() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    let content = fs::read(trees.path("b", "usr/bin/tool")).unwrap();
+    let report = trees.unify(&fake);
+    assert_eq!(
+        trees.ino("a", "usr/bin/tool"),
+        trees.ino("b", "usr/bin/tool")
+    );
+    assert_eq!(fs::read(trees.path("b", "usr/bin/tool")).unwrap(), content);
+    assert_eq!(fake.flags(&trees.path("b", "usr/bin/tool")), UNIFIED);
+    assert_eq!(report.shared.files, 1);
+    assert!(report.shared.bytes >= 700_000);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+}
+
+#[test]
+fn all_else_is_left_with_a_reason() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    let report = trees.unify(&fake);
+    assert_eq!(skipped(&report, Reason::Content), 2);
+    assert_eq!(skipped(&report, Reason::Metadata), 2);
+    assert_eq!(skipped(&report, Reason::Empty), 2);
+    assert_eq!(skipped(&report, Reason::NotRegular), 2);
+    assert_eq!(skipped(&report, Reason::Excluded), 2);
+    assert_eq!(skipped(&report, Reason::OneTree), 1);
+    for file in ["usr/bin/other", "usr/mode", "usr/empty", "etc/conf"] {
+        assert_ne!(trees.ino("a", file), trees.ino("b", file), "{file}");
+        for tree in ["a", "b"] {
+            assert_eq!(fake.flags(&trees.path(tree, file)), 0, "{tree}/{file}");
+        }
+    }
+}
+
+#[test]
+fn a_second_run_finds_nothing_to_do() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.unify(&fake);
+    let report = trees.unify(&fake);
+    assert_eq!(report.shared.files, 0);
+    assert_eq!(report.already_shared.files, 2);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let trees = Trees::example();
+    let fake = Fake::with_hook(|path| panic!("{} was touched", path.display()));
+    let report = trees.unify_with(
+        &Options {
+            dry_run: true,
+            ..trees.options()
+        },
+        &fake,
+    );
+    assert_eq!(report.shared.files, 1);
+    assert_ne!(
+        trees.ino("a", "usr/bin/tool"),
+        trees.ino("b", "usr/bin/tool")
+    );
+}
+
+#[test]
+fn many_trees_fall_into_groups() {
+    let trees = Trees::empty(&["a", "b", "c", "d", "e"]);
+    for (tree, content) in [
+        ("a", "one"),
+        ("b", "two"),
+        ("c", "one"),
+        ("d", "two"),
+        ("e", "own"),
+    ] {
+        trees.write(tree, "f", content.as_bytes());
+    }
+    let report = trees.unify(&Fake::new());
+    assert_eq!(trees.ino("a", "f"), trees.ino("c", "f"));
+    assert_eq!(trees.ino("b", "f"), trees.ino("d", "f"));
+    assert_ne!(trees.ino("a", "f"), trees.ino("b", "f"));
+    assert_eq!(report.shared.files, 2);
+    assert_eq!(skipped(&report, Reason::Content), 1);
+}
+
+#[test]
+fn a_new_tree_joins_those_that_share() {
+    let trees = Trees::empty(&["new", "b", "c"]);
+    let fake = Fake::new();
+    for tree in ["new", "b", "c"] {
+        trees.write(tree, "f", b"content");
+    }
+    let mut two = trees.options();
+    two.trees.remove(0);
+    trees.unify_with(&two, &fake);
+    let shared = trees.ino("b", "f");
+    let report = trees.unify(&fake);
+    assert_eq!(trees.ino("new", "f"), shared);
+    assert_eq!((report.shared.files, report.already_shared.files), (1, 1));
+}
+
+#[test]
+fn a_guests_own_hard_links_stay_as_they_are() {
+    let trees = Trees::empty(&["a", "b"]);
+    trees.write("a", "f", b"content");
+    trees.write("b", "f", b"content");
+    fs::hard_link(trees.path("b", "f"), trees.path("b", "g")).unwrap();
+    let report = trees.unify(&Fake::new());
+    assert_eq!(trees.ino("b", "f"), trees.ino("b", "g"));
+    assert_ne!(trees.ino("a", "f"), trees.ino("b", "f"));
+    assert_eq!(skipped(&report, Reason::HardLinked), 1);
+}
+
+#[test]
+fn times_can_be_kept() {
+    let trees = Trees::empty(&["a", "b"]);
+    for tree in ["a", "b"] {
+        trees.write(tree, "f", b"content");
+    }
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let file = fs::File::options()
+        .write(true)
+        .open(trees.path("a", "f"))
+        .unwrap();
+    file.set_modified(old).unwrap();
+    let report = trees.unify_with(
+        &Options {
+            keep_times: true,
+            ..trees.options()
+        },
+        &Fake::new(),
+    );
+    assert_eq!(skipped(&report, Reason::Times), 2);
+    let report = trees.unify(&Fake::new());
+    assert_eq!(report.shared.files, 1);
+}
+
+#[test]
+fn own_patterns_come_first() {
+    let trees = Trees::example();
+    let mut options = trees.options();
+    options.excludes = Default::default();
+    options.excludes.add(b"+/etc/conf");
+    options.excludes.add(b"~/usr/bin/tool");
+    trees.unify_with(&options, &Fake::new());
+    assert_eq!(trees.ino("a", "etc/conf"), trees.ino("b", "etc/conf"));
+    assert_ne!(
+        trees.ino("a", "usr/bin/tool"),
+        trees.ino("b", "usr/bin/tool")
+    );
+}
+
+#[test]
+fn symlinks_to_directories_are_not_entered() {
+    let trees = Trees::empty(&["a", "b", "outside"]);
+    trees.write("outside", "f", b"content");
+    trees.write("a", "dir/f", b"content");
+    std::os::unix::fs::symlink("../outside", trees.path("b", "dir")).unwrap();
+    let mut two = trees.options();
+    two.trees.pop();
+    trees.unify_with(&two, &Fake::new());
+    assert_eq!(fs::metadata(trees.path("outside", "f")).unwrap().nlink(), 1);
+}
+
+#[test]
+fn one_tree_named_twice_is_a_mistake() {
+    let trees = Trees::empty(&["a"]);
+    let mut options = trees.options();
+    options.trees.push(trees.path("a", "."));
+    let error = unify(&options, &Fake::new(), &Quiet).unwrap_err();
+    assert!(error.to_string().contains("named twice"), "{error}");
+    options.trees.push(trees.path("missing", ""));
+    options.trees.swap(1, 2);
+    let error = unify(&options, &Fake::new(), &Quiet).unwrap_err();
+    assert!(error.to_string().contains("missing"), "{error}");
+}
+
+#[test]
+fn left_overs_of_a_killed_run_are_removed() {
+    let trees = Trees::example();
+    trees.write("b", "usr/.vserver-unify.2147483647.0", b"debris");
+    let report = trees.unify(&Fake::new());
+    assert_eq!(report.cleaned, 1);
+}
+
+#[test]
+fn unreadable_files_do_not_stop_the_rest() {
+    let trees = Trees::example();
+    for tree in ["a", "b"] {
+        trees.write(tree, "usr/secret", b"unreadable");
+        let mode = fs::Permissions::from_mode(0o000);
+        fs::set_permissions(trees.path(tree, "usr/secret"), mode).unwrap();
+    }
+    let report = trees.unify(&Fake::new());
+    // Root can read it all the same.
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(report.shared.files, if root { 2 } else { 1 });
+    assert_eq!(report.failed(), !root);
+}
