@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A file without a name that becomes a copy of another: content and metadata.
+//!
+//! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
+//! [`include/linux/splice.h`](srctree/include/linux/splice.h),
+//! [`include/linux/xattr.h`](srctree/include/linux/xattr.h),
+//! [`include/linux/posix_acl.h`](srctree/include/linux/posix_acl.h)
+
+use super::{cred::OwnerCred, nop_idmap, Inode, Path, WriteAccess};
+use crate::{
+    bindings,
+    error::{from_err_ptr, to_result, Error, Result},
+    ffi::{c_int, c_long, c_void},
+    prelude::*,
+    str::CStr,
+    sync::aref::ARef,
+    task::Task,
+};
+use core::ptr::NonNull;
+
+/// So much is copied between two looks at whether the caller was killed.
+const CHUNK: i64 = 1 << 20;
+
+/// A file that the kernel has opened for itself: no descriptor leads here.
+///
+/// It is released when dropped, not later: whoever looks for writers finds none then.
+///
+/// # Invariants
+///
+/// The value owns the only reference to an open file.
+pub struct OpenFile(NonNull<bindings::file>);
+
+// SAFETY: The file belongs to no thread.
+unsafe impl Send for OpenFile {}
+
+impl OpenFile {
+    /// Opens a file for reading. Neither its access time nor watchers notice.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open(2)`, for the owner of `cred`.
+    pub fn read(path: &Path, cred: &OwnerCred) -> Result<Self> {
+        let flags = bindings::O_RDONLY | bindings::O_LARGEFILE | bindings::O_NOATIME;
+        // SAFETY: `path` and `cred` are valid by their types' invariants.
+        let file = from_err_ptr(unsafe {
+            bindings::kernel_file_open(&path.0, flags as c_int, cred.as_ptr())
+        })?;
+        Self::new(file)
+    }
+
+    fn new(file: *mut bindings::file) -> Result<Self> {
+        // INVARIANT: It was opened by the caller, who gives us the reference.
+        let file = Self(NonNull::new(file).ok_or(ENOENT)?);
+        // SAFETY: By the type invariant nobody else uses the file yet.
+        unsafe { bindings::file_set_nonotify(file.as_ptr()) };
+        Ok(file)
+    }
+
+    fn as_ptr(&self) -> *mut bindings::file {
+        self.0.as_ptr()
+    }
+
+    /// The next offset from `pos` on at which data (or a hole) begins; `None` behind the last.
+    fn seek(&mut self, pos: i64, whence: u32) -> Result<Option<i64>> {
+        // SAFETY: By the type invariant; `&mut` keeps others from the file's position.
+        let ret = unsafe { bindings::vfs_llseek(self.as_ptr(), pos, whence as c_int) };
+        match check(ret) {
+            Ok(pos) => Ok(Some(pos)),
+            Err(e) if e == ENXIO => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this is the last reference; process context.
+        unsafe { bindings::__fput_sync(self.as_ptr()) };
+    }
+}
+
+/// A size, position or count, or a negative errno.
+fn check(ret: i64) -> Result<i64> {
+    if ret < 0 {
+        Err(Error::from_errno(c_int::try_from(ret)?))
+    } else {
+        Ok(ret)
+    }
+}
+
+/// The task for which work is done, perhaps by another.
+pub struct Caller(ARef<Task>);
+
+impl Caller {
+    /// The current task.
+    pub fn current() -> Self {
+        Self(ARef::from(&**crate::current!()))
+    }
+
+    /// # Errors
+    ///
+    /// `EINTR`: the task is being killed.
+    pub fn check_alive(&self) -> Result {
+        // SAFETY: The task is valid while there is a reference to it.
+        if unsafe { bindings::fatal_signal_pending(self.0.as_ptr()) } != 0 {
+            return Err(EINTR);
+        }
+        Ok(())
+    }
+
+    /// Whether the current task may make files of `size` bytes.
+    fn may_write(size: i64) -> bool {
+        // SAFETY: Always safe in a task.
+        let limit = unsafe { bindings::rlimit(bindings::RLIMIT_FSIZE) };
+        u64::try_from(size).is_ok_and(|size| size <= limit)
+    }
+}
+
+/// Runs `f` in a kernel thread, and waits until it has run: the limits of the current task
+/// don't apply to it.
+fn in_kernel_thread<R: Send, F: FnOnce() -> R + Send>(f: F) -> Option<R> {
+    struct Job<F, R> {
+        f: Option<F>,
+        ret: Option<R>,
+    }
+
+    unsafe extern "C" fn run<R, F: FnOnce() -> R>(job: *mut c_void) -> c_long {
+        // SAFETY: `job` is what is passed below; its owner waits and doesn't touch it.
+        let job = unsafe { &mut *job.cast::<Job<F, R>>() };
+        job.ret = job.f.take().map(|f| f());
+        0
+    }
+
+    let mut job = Job {
+        f: Some(f),
+        ret: None,
+    };
+    let key = crate::static_lock_class!();
+    // SAFETY: The call returns when `run` has: until then `job` stays. `F` and `R` may go to
+    // another thread. `key` is static.
+    unsafe {
+        bindings::work_on_cpu_key(
+            bindings::raw_smp_processor_id() as c_int,
+            Some(run::<R, F>),
+            (&raw mut job).cast(),
+            key.as_ptr(),
+        )
+    };
+    job.ret
+}
+
+/// A file without a name, open for writing.
+///
+/// Dropped before it was given a name, it and its content are gone.
+pub struct TempFile(OpenFile);
+
+impl TempFile {
+    /// Makes a file that could be linked into the directory `dir`.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` where the file system has no such files; else those of `open(2)`.
+    pub fn new(dir: &Path, cred: &OwnerCred, _write: &WriteAccess) -> Result<Self> {
+        let flags = bindings::O_WRONLY | bindings::O_LARGEFILE;
+        let mode = bindings::S_IFREG | 0o600;
+        // SAFETY: `dir` and `cred` are valid by their types' invariants, and there is write
+        // access.
+        let file = from_err_ptr(unsafe {
+            bindings::kernel_tmpfile_open(
+                nop_idmap(),
+                &dir.0,
+                mode as bindings::umode_t,
+                flags as c_int,
+                cred.as_ptr(),
+            )
+        })?;
+        OpenFile::new(file).map(Self)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        // SAFETY: The path of an open file holds references and doesn't change; the dentry of an
+        // unnamed file is positive. `self` keeps the file open.
+        unsafe { &*(&raw const (*self.0.as_ptr()).__bindgen_anon_1.f_path).cast() }
+    }
+
+    /// The file's inode.
+    pub fn inode(&self) -> &Inode {
+        self.path().inode()
+    }
+
+    /// Makes the content that of `from`, of `size` bytes, holes included: by sharing the blocks
+    /// where the file system can.
+    ///
+    /// Neither the caller's `RLIMIT_FSIZE` nor write access that it might hold are in the way.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if the caller is being killed; else those of reading and writing.
+    pub fn copy_content(&mut self, from: &mut OpenFile, size: i64, cred: &OwnerCred) -> Result {
+        let caller = Caller::current();
+        let may_write = Caller::may_write(size);
+        let copy = || cred.run(|| self.copy_all(from, size, &caller));
+
+        if may_write {
+            copy()
+        } else {
+            in_kernel_thread(copy).ok_or(EIO)?
+        }
+    }
+
+    fn copy_all(&mut self, from: &mut OpenFile, size: i64, caller: &Caller) -> Result {
+        if size == 0 {
+            return Ok(());
+        }
+        // SAFETY: Both files are open.
+        let cloned = check(unsafe {
+            bindings::vfs_clone_file_range(from.as_ptr(), 0, self.0.as_ptr(), 0, size, 0)
+        });
+        match cloned {
+            Ok(n) if n == size => return Ok(()),
+            Err(e) if e != EOPNOTSUPP && e != EXDEV && e != EINVAL => return Err(e),
+            _ => (),
+        }
+
+        let mut pos = 0;
+        while let Some(start) = from.seek(pos, bindings::SEEK_DATA)? {
+            if start >= size {
+                break;
+            }
+            pos = from
+                .seek(start, bindings::SEEK_HOLE)?
+                .unwrap_or(size)
+                .min(size);
+            self.copy_range(from, start, pos, caller)?;
+            if pos <= start {
+                return Err(EIO);
+            }
+        }
+        if self.inode().size() < size {
+            // SAFETY: The path of an open file is valid.
+            to_result(unsafe { bindings::vfs_truncate(&self.path().0, size) })?;
+        }
+        Ok(())
+    }
+
+    fn copy_range(&mut self, from: &mut OpenFile, start: i64, end: i64, caller: &Caller) -> Result {
+        let mut pos = start;
+        while pos < end {
+            caller.check_alive()?;
+            let mut to_pos = pos;
+            let len = end.wrapping_sub(pos).min(CHUNK);
+            // SAFETY: Both files are open, the positions are locals; nobody else uses either.
+            // No write access is held.
+            let n = check(unsafe {
+                bindings::do_splice_direct(
+                    from.as_ptr(),
+                    &mut pos,
+                    self.0.as_ptr(),
+                    &mut to_pos,
+                    usize::try_from(len)?,
+                    0,
+                )
+            } as i64)?;
+            // The original stands still; a short read is an I/O error that nobody reported.
+            if n == 0 || pos != to_pos {
+                return Err(EIO);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the content to the disk, so that no crash can bring the name back without it.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing.
+    pub fn flush(&self) -> Result {
+        // SAFETY: The file is open.
+        to_result(unsafe {
+            bindings::filemap_write_and_wait_range((*self.0.as_ptr()).f_mapping, 0, i64::MAX)
+        })
+    }
+
+    /// Gives the file the inode flags of `from` rather than those that the directory hands down,
+    /// and its project id if `project`. Before there is content: some flags say how it is stored.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn copy_fsflags(&self, from: &Path, project: bool, _write: &WriteAccess) -> Result {
+        // SAFETY: Both dentries are valid, and there is write access.
+        to_result(unsafe {
+            bindings::vserver_copy_fsflags(from.0.dentry, self.path().0.dentry, project)
+        })
+    }
+
+    /// Gives the file the owner, ACLs, extended attributes, mode and times of `from`, in the order
+    /// in which none undoes another. To be run as [`OwnerCred`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn copy_metadata(&self, from: &Path, _write: &WriteAccess) -> Result {
+        let (original, copy) = (from.inode(), self.inode());
+
+        if copy.uid().val != original.uid().val || copy.gid().val != original.gid().val {
+            let mut attr = bindings::iattr {
+                ia_valid: bindings::ATTR_UID | bindings::ATTR_GID | bindings::ATTR_CTIME,
+                ..Default::default()
+            };
+            attr.__bindgen_anon_1.ia_uid = original.uid();
+            attr.__bindgen_anon_2.ia_gid = original.gid();
+            self.notify_change(&mut attr)?;
+        }
+        self.copy_acl(original)?;
+        self.copy_xattrs(from)?;
+
+        let (atime, mtime) = original.times();
+        let mut attr = bindings::iattr {
+            ia_valid: bindings::ATTR_MODE
+                | bindings::ATTR_ATIME
+                | bindings::ATTR_ATIME_SET
+                | bindings::ATTR_MTIME
+                | bindings::ATTR_MTIME_SET
+                | bindings::ATTR_CTIME,
+            ia_mode: original.mode(),
+            ia_atime: atime,
+            ia_mtime: mtime,
+            ..Default::default()
+        };
+        self.notify_change(&mut attr)
+    }
+
+    fn notify_change(&self, attr: &mut bindings::iattr) -> Result {
+        self.inode().locked(|| {
+            // SAFETY: The dentry is valid, its inode locked; nobody can have a lease on a file
+            // without a name.
+            to_result(unsafe {
+                bindings::notify_change(
+                    nop_idmap(),
+                    self.path().0.dentry,
+                    attr,
+                    core::ptr::null_mut(),
+                )
+            })
+        })
+    }
+
+    /// The access ACL, or none where the directory's default has given one.
+    fn copy_acl(&self, original: &Inode) -> Result {
+        // SAFETY: The inode is valid.
+        if !unsafe { bindings::inode_is_posixacl(original.as_ptr()) } {
+            return Ok(());
+        }
+        let kind = bindings::ACL_TYPE_ACCESS as c_int;
+        let (acl, own) = (Acl::get(original, kind)?, Acl::get(self.inode(), kind)?);
+        if acl.0.is_null() && own.0.is_null() {
+            return Ok(());
+        }
+        self.inode().locked(|| {
+            // SAFETY: The dentry is valid, its inode locked, the ACL null or valid.
+            to_result(unsafe {
+                bindings::set_posix_acl(nop_idmap(), self.path().0.dentry, kind, acl.0)
+            })
+        })
+    }
+
+    fn copy_xattrs(&self, from: &Path) -> Result {
+        let list = list_xattrs(from)?;
+        let mut value = KVVec::new();
+
+        for name in list.split_inclusive(|c| *c == 0) {
+            let name = CStr::from_bytes_with_nul(name).map_err(|_| EIO)?;
+            if is_skipped(name.to_bytes()) {
+                continue;
+            }
+            if get_xattr(from, name, &mut value)? {
+                self.set_xattr(name, &value)?;
+            }
+        }
+        let inode = self.inode().as_ptr();
+        self.inode().locked(|| {
+            // Our own writing has noted that there is nothing for a write to strip.
+            // SAFETY: The inode is valid and locked.
+            unsafe { bindings::inode_set_flags(inode, 0, bindings::S_NOSEC) };
+        });
+        Ok(())
+    }
+
+    fn set_xattr(&self, name: &CStr, value: &[u8]) -> Result {
+        let dentry = self.path().0.dentry;
+
+        if name.to_bytes_with_nul() != bindings::XATTR_NAME_CAPS {
+            // SAFETY: The dentry is valid; `name` and `value` outlive the call.
+            return to_result(unsafe {
+                bindings::vfs_setxattr(
+                    nop_idmap(),
+                    dentry,
+                    name.as_char_ptr(),
+                    value.as_ptr().cast(),
+                    value.len(),
+                    0,
+                )
+            });
+        }
+        // The value belongs to the user namespace that it names, not to that of the kernel: it is
+        // copied as it is on disk.
+        let inode = self.inode();
+        inode.locked(|| {
+            // SAFETY: As above, and the inode is locked.
+            to_result(unsafe {
+                bindings::__vfs_setxattr(
+                    nop_idmap(),
+                    dentry,
+                    inode.as_ptr(),
+                    name.as_char_ptr(),
+                    value.as_ptr().cast(),
+                    value.len(),
+                    0,
+                )
+            })
+        })
+    }
+
+    /// Remembers that the file is a copy of `of`. Before it gets a name.
+    pub fn mark_copy_of(&self, of: &Inode) {
+        // SAFETY: Both inodes are valid, and nobody else sees this one yet.
+        unsafe { bindings::vserver_mark_copy(self.inode().as_ptr(), of.as_ptr()) };
+    }
+}
+
+/// An ACL.
+///
+/// # Invariants
+///
+/// Null, or a reference that the value owns.
+struct Acl(*mut bindings::posix_acl);
+
+impl Acl {
+    fn get(inode: &Inode, kind: c_int) -> Result<Self> {
+        // SAFETY: The inode is valid.
+        // INVARIANT: The answer is null, an error, or a reference.
+        from_err_ptr(unsafe { bindings::get_inode_acl(inode.as_ptr(), kind) }).map(Self)
+    }
+}
+
+impl Drop for Acl {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::posix_acl_release(self.0) };
+    }
+}
+
+impl Inode {
+    /// Access and modification time.
+    fn times(&self) -> (bindings::timespec64, bindings::timespec64) {
+        // SAFETY: The closures only compute an address within the inode.
+        unsafe {
+            (
+                bindings::timespec64 {
+                    tv_sec: self.read(|i| &raw const (*i).i_atime_sec),
+                    tv_nsec: self.read(|i| &raw const (*i).i_atime_nsec).into(),
+                },
+                bindings::timespec64 {
+                    tv_sec: self.read(|i| &raw const (*i).i_mtime_sec),
+                    tv_nsec: self.read(|i| &raw const (*i).i_mtime_nsec).into(),
+                },
+            )
+        }
+    }
+}
+
+/// What belongs to the original alone, or is copied otherwise.
+fn is_skipped(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"security.vserver"
+            | b"security.evm"
+            | b"system.posix_acl_access"
+            | b"system.posix_acl_default"
+    )
+}
+
+/// Where C code may write; null if there is no room, by which it knows that only the size is asked
+/// for.
+fn room(buffer: &mut KVVec<u8>) -> *mut u8 {
+    if buffer.is_empty() {
+        core::ptr::null_mut()
+    } else {
+        buffer.as_mut_ptr()
+    }
+}
+
+/// The names of all extended attributes, each with its NUL.
+fn list_xattrs(path: &Path) -> Result<KVVec<u8>> {
+    let mut list = KVVec::new();
+    loop {
+        let len = list.len();
+        // SAFETY: The dentry is valid; the list has room for `len` bytes.
+        let size =
+            check(
+                unsafe { bindings::vfs_listxattr(path.0.dentry, room(&mut list).cast(), len) }
+                    as i64,
+            );
+        match size {
+            Ok(size) => {
+                let size = usize::try_from(size)?;
+                if size <= len {
+                    list.truncate(size);
+                    return Ok(list);
+                }
+                list.resize(size, 0, GFP_KERNEL)?;
+            }
+            Err(e) if e == EOPNOTSUPP => return Ok(KVVec::new()),
+            // Somebody added one since it was asked for the size.
+            Err(e) if e == ERANGE => list.clear(),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Reads an extended attribute; false if it has gone.
+fn get_xattr(path: &Path, name: &CStr, value: &mut KVVec<u8>) -> Result<bool> {
+    value.clear();
+    loop {
+        let len = value.len();
+        // SAFETY: The path is valid; `value` has room for `len` bytes.
+        let size = check(unsafe {
+            bindings::__vfs_getxattr(
+                path.0.dentry,
+                path.inode().as_ptr(),
+                name.as_char_ptr(),
+                room(value).cast(),
+                len,
+            )
+        } as i64);
+        match size {
+            Ok(size) => {
+                let size = usize::try_from(size)?;
+                if size <= len {
+                    value.truncate(size);
+                    return Ok(true);
+                }
+                value.resize(size, 0, GFP_KERNEL)?;
+            }
+            Err(e) if e == ENODATA => return Ok(false),
+            Err(e) if e == ERANGE => value.clear(),
+            Err(e) => return Err(e),
+        }
+    }
+}
