@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Breaking the link of a unified file: whoever may modify it gets a copy under that name.
+//!
+//! The copy is made without a name, complete and flushed, and then takes the name of the original
+//! in one step under the directory's lock. Whatever fails before leaves nothing behind, and every
+//! crash leaves the old or the new file. All is done with the credentials of the file's owner, so
+//! the copy counts against his quota, and the caller needs no right that the operation itself
+//! does not need.
+//!
+//! Two things can be in the way besides errors:
+//! - The name is gone from this inode. If somebody else broke the link, we go on with his copy;
+//!   else the operation fails with `ESTALE`, on which path lookup tries again.
+//! - The name can't be replaced: it is a mount of a single file, a mount point somewhere, or
+//!   nothing that the caller's root leads to.
+
+use kernel::{
+    fmt,
+    prelude::*,
+    str::CString,
+    vfs::{
+        copy::{OpenFile, TempFile},
+        cred::OwnerCred,
+        replace::{Delegation, Dentry, LockedDir},
+        Path, WriteAccess,
+    },
+};
+
+/// How often the name is looked at again when others replace it all the time.
+const RETRIES: u32 = 16;
+
+/// Makes the file at `path` an ordinary one: the path then names the private copy, or the same
+/// inode if nobody shares it any more.
+///
+/// # Errors
+///
+/// Name and inode are as before:
+/// - `ESTALE`: the name is not this inode's any more.
+/// - `EBUSY`: something is mounted on the name, or only this file is mounted.
+/// - `EPERM`: the name or its directory can't be changed, or not by this caller.
+/// - `EINTR`, `ERESTARTSYS`: the caller is being killed.
+/// - `EROFS`, `ENOSPC`, `EDQUOT`, `EIO` and the like of the file system.
+pub(crate) fn break_link(path: &mut Path) -> Result {
+    for _ in 0..RETRIES {
+        if !path.inode().is_unified() {
+            return Ok(());
+        }
+        // Holds the inode when `path` already names another.
+        let old = path.clone();
+        let _breaking = old.inode().begin_breaking()?;
+
+        // The previous one may have been quicker.
+        if !old.inode().is_unified() {
+            return Ok(());
+        }
+        if old.want_write().and_then(|write| old.clear_last(&write))? {
+            return Ok(());
+        }
+        check_replaceable(&old)?;
+        let dir = old.parent();
+        if let Some(successor) = successor(&old, &dir)? {
+            *path = successor;
+            continue;
+        }
+        if let Some(copy) = replace(&old, &dir)? {
+            *path = copy;
+            return Ok(());
+        }
+    }
+    Err(ESTALE)
+}
+
+/// Decides what no look at the directory is needed for.
+fn check_replaceable(path: &Path) -> Result {
+    let inode = path.inode();
+
+    if path.is_mount_root() || path.is_mountpoint() {
+        return Err(EBUSY);
+    }
+    if path.is_disconnected() || inode.is_verity() {
+        return Err(EPERM);
+    }
+    if inode.is_swapfile() {
+        return Err(ETXTBSY);
+    }
+    if path.is_unhashed() {
+        // To be found by name, or stale: under no root either way.
+        return Ok(());
+    }
+    if !path.is_reachable() {
+        return Err(EPERM);
+    }
+    Ok(())
+}
+
+/// If the name has gone from `old`: what it names now, if that is a copy of `old`.
+///
+/// Anything else that has the name now is another file, which the caller's descriptor or path
+/// never meant and for which nothing was permitted.
+fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
+    if !old.is_unhashed() {
+        return Ok(None);
+    }
+    let write = old.want_write()?;
+    let dir = LockedDir::lock(dir, &write);
+    let found = dir.lookup_name_of(old)?;
+
+    match found.inode() {
+        Some(inode) if inode.is_copy_of(old.inode()) => {
+            let path = dir.path(found)?;
+            // The name may be another guest's.
+            if path.is_reachable() {
+                Ok(Some(path))
+            } else {
+                Err(EPERM)
+            }
+        }
+        _ => Err(ESTALE),
+    }
+}
+
+/// Copies the file and lets the copy take the name. `None` if that is to be tried again.
+fn replace(old: &Path, dir: &Path) -> Result<Option<Path>> {
+    let inode = old.inode();
+    if dir.inode().is_fixed() {
+        return Err(EPERM);
+    }
+
+    let cred = OwnerCred::new(inode)?;
+    // Write access is not held while data is copied: who freezes the file system waits for it.
+    let mut copy = {
+        let write = old.want_write()?;
+        cred.run(|| {
+            let copy = TempFile::new(dir, &cred, &write)?;
+            copy.copy_fsflags(old, false, &write)?;
+            Ok::<_, Error>(copy)
+        })?
+    };
+    let mut from = cred.run(|| OpenFile::read(old, &cred))?;
+    copy.copy_content(&mut from, inode.size(), &cred)?;
+    copy.flush()?;
+    drop(from);
+
+    let write = old.want_write()?;
+    cred.run(|| {
+        copy.copy_metadata(old, &write)?;
+        copy.mark_copy_of(inode);
+        let new = take_name(old, dir, &copy, &write)?;
+        // A directory that hands down its project id takes no file of another one, but the
+        // original may have come by it otherwise.
+        if let Err(e) = copy.copy_fsflags(old, true, &write) {
+            pr_warn_once!("project id of a copy not set: {e:?}\n");
+        }
+        Ok(new)
+    })
+}
+
+/// Gives the copy the name. `None` if somebody's lease was in the way, and is not any more: the
+/// copy may have had a name and lost it, and such a file can't be linked again.
+fn take_name(old: &Path, dir: &Path, copy: &TempFile, write: &WriteAccess) -> Result<Option<Path>> {
+    let mut delegation = Delegation::new();
+
+    match link_and_rename(old, dir, copy, write, &mut delegation) {
+        Ok(path) => Ok(Some(path)),
+        Err(e) => {
+            if delegation.wait()? {
+                Ok(None)
+            } else {
+                Err(e)
+            }
+        }
+    }
+}
+
+/// Links the copy beside the name and renames it over, under one lock of the directory: nobody
+/// sees the other name.
+fn link_and_rename(
+    old: &Path,
+    dir: &Path,
+    copy: &TempFile,
+    write: &WriteAccess,
+    delegation: &mut Delegation,
+) -> Result<Path> {
+    let name = CString::try_from_fmt(fmt!(".vserver-cow-{:x}", old.inode().ino()))?;
+    let dir = LockedDir::lock(dir, write);
+
+    if !dir.is_parent_of(old) || old.is_unhashed() {
+        return Err(ESTALE);
+    }
+    // Looked at again: mounts don't take the directory's lock, and a rename finds only those of
+    // our own namespace; it would detach the others.
+    if old.is_mountpoint() {
+        return Err(EBUSY);
+    }
+    let temp = dir.lookup(name.to_bytes())?;
+    remove_debris(&dir, &temp, old)?;
+    // The dentry of what was removed can't be linked to again.
+    let temp = dir.lookup(name.to_bytes())?;
+    dir.link(copy, &temp, delegation)?;
+    if let Err(e) = dir.rename_over(&temp, old, delegation) {
+        // Nobody can have a lease on what nobody has seen.
+        let _ = dir.unlink(&temp, &mut Delegation::new());
+        return Err(e);
+    }
+    dir.path(temp)
+}
+
+/// A crash between link and rename leaves a complete copy under the temporary name: it has the
+/// owner and mode of the original, and one name. Anything else is somebody's file.
+fn remove_debris(dir: &LockedDir<'_>, temp: &Dentry, old: &Path) -> Result {
+    match temp.inode() {
+        None => Ok(()),
+        Some(inode) if inode.nlink() == 1 && inode.same_owner_and_mode(old.inode()) => {
+            dir.unlink(temp, &mut Delegation::new())
+        }
+        Some(_) => Err(EEXIST),
+    }
+}
