@@ -30,6 +30,8 @@ int __vserver_cow_removexattr(struct path *path, const char *name);
 bool __vserver_cow_link(void);
 
 /* For the module, see security/vserver/inode.c */
+int vserver_breaking_begin(struct inode *inode);
+void vserver_breaking_end(struct inode *inode);
 int vserver_clear_last(const struct path *path);
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project);
 void vserver_mark_copy(struct inode *copy, const struct inode *of);

@@ -23,6 +23,7 @@
 #include <linux/security.h>
 #include <linux/string.h>
 #include <linux/vserver_cow.h>
+#include <linux/wait_bit.h>
 #include <linux/xattr.h>
 #include <uapi/linux/vserver.h>
 
@@ -34,8 +35,10 @@
 /*
  * vserver_inode::state: the attribute's flags, once they are known. Readers
  * only ever go from unknown to known; changes are made under the inode's lock.
+ * The breaking bit is a lock of its own.
  */
 #define VSERVER_STATE_KNOWN	0x80000000u
+#define VSERVER_STATE_BREAKING	0x40000000u	/* somebody breaks a link */
 
 static_assert(sizeof(struct vserver_xattr) == 8);
 static_assert(offsetof(struct vserver_xattr, xid) == 4);
@@ -101,6 +104,8 @@ static int vserver_xattr_read(struct inode *inode, struct vserver_xattr *x)
 static int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
 {
 	struct inode *inode = d_backing_inode(dentry);
+	struct vserver_inode *vi = vserver_inode(inode);
+	u32 state, new;
 	int error;
 
 	if (x->flags || x->xid) {
@@ -113,10 +118,14 @@ static int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
 		if (error == -ENODATA)
 			error = 0;
 	}
-	if (!error)
-		WRITE_ONCE(vserver_inode(inode)->state,
-			   VSERVER_STATE_KNOWN | x->flags);
-	return error;
+	if (error)
+		return error;
+	state = READ_ONCE(vi->state);
+	do {
+		new = VSERVER_STATE_KNOWN | x->flags;
+		new |= state & VSERVER_STATE_BREAKING;
+	} while (!try_cmpxchg(&vi->state, &state, new));
+	return 0;
 }
 
 /**
@@ -410,6 +419,46 @@ int vserver_clear_last(const struct path *path)
 				    x.flags & ~VSERVER_XATTR_IUNLINK, false);
 }
 EXPORT_SYMBOL_GPL(vserver_clear_last);
+
+static bool vserver_try_breaking(u32 *state)
+{
+	u32 old = READ_ONCE(*state);
+
+	do {
+		if (old & VSERVER_STATE_BREAKING)
+			return false;
+	} while (!try_cmpxchg(state, &old, old | VSERVER_STATE_BREAKING));
+	return true;
+}
+
+/**
+ * vserver_breaking_begin - be the only one who breaks links to an inode
+ * @inode:	a unified inode, to which the caller holds a reference
+ *
+ * Many who open one file for writing would otherwise all copy it, for one to
+ * win. Sleeps; pair with vserver_breaking_end().
+ *
+ * Return: 0, or -ERESTARTSYS if a fatal signal came first.
+ */
+int vserver_breaking_begin(struct inode *inode)
+{
+	u32 *state = &vserver_inode(inode)->state;
+
+	return wait_var_event_killable(state, vserver_try_breaking(state));
+}
+EXPORT_SYMBOL_GPL(vserver_breaking_begin);
+
+void vserver_breaking_end(struct inode *inode)
+{
+	u32 *state = &vserver_inode(inode)->state;
+	u32 old = READ_ONCE(*state);
+
+	do {
+	} while (!try_cmpxchg(state, &old, old & ~VSERVER_STATE_BREAKING));
+	/* try_cmpxchg() is a full barrier: a waiter sees the bit or is woken. */
+	wake_up_var(state);
+}
+EXPORT_SYMBOL_GPL(vserver_breaking_end);
 
 /* What a directory may have handed down to a copy, or the file may have had. */
 #define VSERVER_COPY_FSFLAGS	(FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL |  \
