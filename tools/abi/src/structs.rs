@@ -9,7 +9,7 @@ use crate::syscall::Payload;
 
 /// Answer of `vx_info`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VxInfo {
     /// The context's id.
     pub xid: u32,
@@ -19,7 +19,7 @@ pub struct VxInfo {
 
 /// Answer of `ctx_stat`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CtxStat {
     /// References to the context.
     pub usecnt: u32,
@@ -56,7 +56,7 @@ pub(crate) struct CtxKill {
 
 /// Answer of `wait_exit`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitExit {
     /// What the context asked of `reboot(2)`, 0 if nothing.
     pub reboot_cmd: i32,
@@ -90,7 +90,7 @@ pub struct Sched {
 
 /// Answer of `sched_info`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SchedInfo {
     /// The processor asked for.
     pub cpu_id: i32,
@@ -138,7 +138,7 @@ pub(crate) struct VhiName {
 
 /// The extended attribute `security.vserver`, little endian.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Xattr {
     /// `VSERVER_XATTR_VERSION`.
     pub version: u8,

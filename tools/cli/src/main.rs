@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Attr(Attr::Set(args)) => cmd::attr::change(&args, true),
         Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
         Command::Unify(args) => cmd::unify::unify(args, json),
+        Command::Deunify(args) => cmd::attr::deunify(&args, json),
     };
     match result {
         Ok(code) => code,

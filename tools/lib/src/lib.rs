@@ -5,13 +5,15 @@
 //! [`guest`] puts processes into contexts, [`context`] looks at and changes those there are.
 //!
 //! A unified file is one inode with names in several guests. [`unify`](mod@unify) makes files
-//! that, [`attr`] shows and changes the attributes by which the kernel knows them.
+//! that, [`deunify`](mod@deunify) gives them inodes of their own again, [`attr`] shows and changes the attributes by which the kernel knows them.
 
 #![forbid(unsafe_code)]
 
 pub mod attr;
 pub mod context;
+mod copy;
 pub mod cpu;
+pub mod deunify;
 pub mod error;
 pub mod exclude;
 mod glob;
@@ -19,8 +21,11 @@ pub mod guest;
 pub mod info;
 pub mod names;
 pub mod proc;
+mod replace;
 pub mod signal;
+mod temp;
 pub mod unify;
+mod xattr;
 
 pub use error::{Error, Result};
 pub use vserver_abi as abi;

@@ -86,3 +86,15 @@ pub(crate) struct Unify {
     #[arg(required = true, num_args = 2.., value_name = "TREE")]
     pub(crate) tree: Vec<PathBuf>,
 }
+
+/// Arguments of `vserver deunify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vserver deunify -R /vservers/web/usr/lib/postgresql")]
+pub(crate) struct Deunify {
+    /// Directories with all that is in them
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// The files; symbolic links are not followed
+    #[arg(required = true)]
+    pub(crate) path: Vec<PathBuf>,
+}

@@ -9,7 +9,7 @@ mod run;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use control::{Kill, Set, Wait};
-pub(crate) use files::{Attr, AttrChange, AttrShow, Unify};
+pub(crate) use files::{Attr, AttrChange, AttrShow, Deunify, Unify};
 pub(crate) use run::{Enter, Program, Run};
 
 /// Linux-VServer: guests as contexts of one kernel, sharing unified files
@@ -85,6 +85,10 @@ pub(crate) enum Command {
     ///
     /// The trees may be in use. Interrupted, it leaves every file whole; run it again to go on.
     Unify(Unify),
+    /// Give files an inode of their own again
+    ///
+    /// Also works where the kernel has no vserver module.
+    Deunify(Deunify),
 }
 
 /// A context.

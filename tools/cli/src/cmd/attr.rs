@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Attributes of files: `attr show`, `attr set`, `attr clear`.
+//! Files one by one: `attr show`, `attr set`, `attr clear`, `deunify`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::json;
 use vserver::attr;
+use vserver::deunify::{self, Done};
 use vserver::error::Error;
 
-use crate::args::{AttrChange, AttrShow};
+use crate::args::{AttrChange, AttrShow, Deunify};
 use crate::output;
 
 /// `vserver attr show`
@@ -41,8 +43,28 @@ pub(crate) fn change(args: &AttrChange, on: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// `vserver deunify`
+pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {
+    let (mut cleared, mut copied) = (0, 0);
+    let code = each(&args.path, args.recursive, |path| {
+        match deunify::deunify(path)? {
+            Done::Nothing => {}
+            Done::Cleared => cleared += 1,
+            Done::Copied => copied += 1,
+        }
+        Ok(())
+    })?;
+    match json {
+        true => output::json(&json!({ "cleared": cleared, "copied": copied }))?,
+        false => output::line(format_args!(
+            "{copied} files copied, {cleared} last names made ordinary files"
+        ))?,
+    }
+    Ok(code)
+}
+
 /// Does something for each file; what fails for a file is said, and the next one tried.
-pub(crate) fn each(
+fn each(
     paths: &[PathBuf],
     recursive: bool,
     mut action: impl FnMut(&Path) -> anyhow::Result<()>,

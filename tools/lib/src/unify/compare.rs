@@ -6,11 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use rustix::buffer::spare_capacity;
-use rustix::fs::{Stat, fgetxattr, flistxattr};
-use rustix::io::Errno;
-
-use crate::attr::XATTR;
+use rustix::fs::Stat;
 
 /// Read at once from each file.
 const CHUNK: usize = 256 * 1024;
@@ -72,36 +68,4 @@ fn same_range(a: &File, b: &File, end: u64, chunk: usize) -> io::Result<bool> {
         }
         Ok(true)
     })
-}
-
-/// Names and values of extended attributes.
-pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// The names and values of a file's extended attributes, but for our own, sorted.
-pub(crate) fn xattrs(file: &File) -> Result<Xattrs, Errno> {
-    let names = match whole(|buffer| flistxattr(file, spare_capacity(buffer))) {
-        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
-        names => names?,
-    };
-    let names = names.split(|b| *b == 0);
-    let mut all = Vec::new();
-    for name in names.filter(|n| !n.is_empty() && *n != XATTR.as_bytes()) {
-        let value = whole(|buffer| fgetxattr(file, name, spare_capacity(buffer)))?;
-        all.push((name.to_vec(), value));
-    }
-    all.sort_unstable();
-    Ok(all)
-}
-
-/// Calls with ever larger buffers until the answer fits.
-fn whole(mut call: impl FnMut(&mut Vec<u8>) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    let mut buffer = Vec::with_capacity(256);
-    loop {
-        match call(&mut buffer) {
-            Err(Errno::RANGE) if buffer.capacity() <= 64 * 1024 => {
-                buffer = Vec::with_capacity(buffer.capacity() * 4);
-            }
-            answer => return answer.map(|_| buffer),
-        }
-    }
 }

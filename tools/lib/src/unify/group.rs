@@ -2,12 +2,11 @@
 //! The later stages for the files of one directory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::Path;
 
 use rayon::prelude::*;
 use rustix::fd::OwnedFd;
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
 
 use super::Run;
@@ -16,6 +15,7 @@ use super::plan::{Candidate, DirPlan};
 use super::report::{Amount, Reason, Report};
 use super::scan::disk_bytes;
 use super::share::{self, Member, Outcome};
+use crate::copy::open_quietly;
 
 /// Deals with all candidates of a directory.
 pub(super) fn directory(run: &Run<'_>, dir: &DirPlan) -> Report {
@@ -128,19 +128,12 @@ impl Group<'_> {
         dir: &'m OwnedFd,
         candidate: &'m Candidate,
     ) -> Result<Member<'m>, Outcome> {
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let name = &*candidate.name;
-        // Reading shall leave no trace; only owners may ask for that.
-        let opened = match openat(dir, name, flags | OFlags::NOATIME, Mode::empty()) {
-            Err(Errno::PERM) => openat(dir, name, flags, Mode::empty()),
-            opened => opened,
-        };
-        let file = match opened {
+        let file = match open_quietly(dir, name) {
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => {
                 return Err(Outcome::Skip(Reason::Changed));
             }
-            opened => File::from(opened.map_err(|e| Outcome::Failed("open", e))?),
+            file => file.map_err(|e| Outcome::Failed("open", e))?,
         };
         let stat = fstat(&file).map_err(|e| Outcome::Failed("look at", e))?;
         let key = Key::new(&stat, self.run.options.keep_times);

@@ -18,7 +18,6 @@ mod plan;
 mod report;
 mod scan;
 mod share;
-mod temp;
 
 use std::path::{Path, PathBuf};
 

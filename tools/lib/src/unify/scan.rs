@@ -12,11 +12,12 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::Run;
 use super::compare::Key;
 use super::plan::{Candidate, DirPlan, Plan};
 use super::report::{Amount, Reason, Report};
-use super::{Run, temp};
 use crate::exclude::Verdict;
+use crate::temp;
 
 /// A file of one tree.
 struct Found {

@@ -12,17 +12,16 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{
-    AtFlags, CWD, IFlags, RenameFlags, Stat, fstat, ioctl_getflags, linkat, renameat,
-    renameat_with, statat,
-};
+use rustix::fs::{AtFlags, CWD, IFlags, Stat, fstat, ioctl_getflags, linkat};
 use rustix::io::Errno;
 
 use super::Run;
 use super::compare::{self, Key};
 use super::report::Reason;
-use super::temp::Temp;
 use crate::attr::UNIFIED;
+use crate::replace;
+use crate::temp::Temp;
+use crate::xattr::{Xattrs, xattrs};
 
 /// What came of trying to share.
 #[derive(Debug)]
@@ -106,9 +105,8 @@ impl<'a> Member<'a> {
         (self.stat.st_dev, self.stat.st_ino)
     }
 
-    fn xattrs(&self) -> Result<compare::Xattrs, Outcome> {
-        compare::xattrs(&self.file)
-            .map_err(|e| Outcome::Failed("read the extended attributes of", e))
+    fn xattrs(&self) -> Result<Xattrs, Outcome> {
+        xattrs(&self.file).map_err(|e| Outcome::Failed("read the extended attributes of", e))
     }
 
     /// Makes the content stand still.
@@ -213,49 +211,12 @@ fn same(compared: io::Result<bool>) -> Result<(), Outcome> {
 
 /// Puts the leader's inode in the place of the member's.
 fn replace(leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome> {
-    let failed = |errno| Outcome::Failed("replace", errno);
-    if !leads_to(member.dir, member.name, member.inode())? {
-        return Err(Outcome::Skip(Reason::Changed));
-    }
     let temp = Temp::new(member.dir.as_fd());
     link(&leader.file, member.dir, temp.name())?;
-    let exchange = RenameFlags::EXCHANGE;
-    match renameat_with(member.dir, temp.name(), member.dir, member.name, exchange) {
-        Ok(()) => {}
-        Err(Errno::NOENT) => return Err(Outcome::Skip(Reason::Changed)),
-        // Not every file system can exchange.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => {
-            if !leads_to(member.dir, member.name, member.inode())? {
-                return Err(Outcome::Skip(Reason::Changed));
-            }
-            renameat(member.dir, temp.name(), member.dir, member.name).map_err(failed)?;
-            temp.forget();
-            return Ok(());
-        }
-        Err(errno) => return Err(failed(errno)),
-    }
-    // Whatever had the name at that instant has the temporary one now.
-    if let Ok(true) = leads_to(member.dir, OsStr::new(temp.name()), member.inode()) {
-        return temp.remove().map_err(failed);
-    }
-    let back = renameat_with(member.dir, temp.name(), member.dir, member.name, exchange);
-    match back.map(|()| leads_to(member.dir, OsStr::new(temp.name()), leader.inode())) {
-        Ok(Ok(true)) => Err(Outcome::Skip(Reason::Changed)),
-        // It holds a file of which nothing is known: not ours to remove.
-        _ => {
-            temp.forget();
-            Err(failed(Errno::BUSY))
-        }
-    }
-}
-
-/// Whether a name leads to this inode.
-fn leads_to(dir: &OwnedFd, name: &OsStr, inode: (u64, u64)) -> Result<bool, Outcome> {
-    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok((stat.st_dev, stat.st_ino) == inode),
-        Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(Outcome::Failed("look at", errno)),
-    }
+    replace::replace(temp, member.name, member.inode(), leader.inode()).map_err(|e| match e {
+        Errno::STALE => Outcome::Skip(Reason::Changed),
+        errno => Outcome::Failed("replace", errno),
+    })
 }
 
 /// Gives the open file another name: it is this very file, whatever its names lead to by now.

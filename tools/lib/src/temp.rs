@@ -33,6 +33,10 @@ impl<'a> Temp<'a> {
         }
     }
 
+    pub(crate) fn dir(&self) -> BorrowedFd<'a> {
+        self.dir
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
