@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Private copies of files: content with its holes, owner, mode, times, extended attributes.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+
+use rustix::fs::{
+    Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, fsetxattr,
+    fstat, fsync, futimens, ioctl_ficlone, openat, seek,
+};
+use rustix::io::Errno;
+
+use crate::temp::Temp;
+use crate::xattr::xattrs;
+
+/// Opens a file to read it, whatever it is: without following a symlink, waiting for a pipe's
+/// other end, or leaving a trace in its access time where that can be avoided.
+pub(crate) fn open_quietly(dir: impl AsFd, name: &OsStr) -> Result<File, Errno> {
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = match openat(&dir, name, flags | OFlags::NOATIME, Mode::empty()) {
+        // Only owners may ask for that.
+        Err(Errno::PERM) => openat(&dir, name, flags, Mode::empty()),
+        opened => opened,
+    };
+    opened.map(File::from)
+}
+
+/// Copies `from` to the name that `to` holds; on the disk when this returns.
+pub(crate) fn copy(from: &File, to: &Temp<'_>) -> io::Result<File> {
+    let stat = fstat(from)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let copy = File::from(openat(to.dir(), to.name(), flags, Mode::RUSR | Mode::WUSR)?);
+    if ioctl_ficlone(&copy, from).is_err() {
+        copy_data(from, &copy, stat.st_size.unsigned_abs())?;
+    }
+    copy_metadata(from, &copy, &stat)?;
+    fsync(&copy)?;
+    Ok(copy)
+}
+
+/// Copies the extents that hold data; what is between them stays a hole.
+fn copy_data(mut from: &File, mut to: &File, size: u64) -> io::Result<()> {
+    to.set_len(size)?;
+    let mut at = 0;
+    while at < size {
+        let start = match seek(from, rustix::fs::SeekFrom::Data(at)) {
+            // Only a hole is left.
+            Err(Errno::NXIO) => break,
+            Err(Errno::INVAL) => at,
+            start => start?,
+        };
+        let end = match seek(from, rustix::fs::SeekFrom::Hole(start)) {
+            Err(Errno::INVAL) => size,
+            end => end?,
+        };
+        from.seek(SeekFrom::Start(start))?;
+        to.seek(SeekFrom::Start(start))?;
+        let copied = io::copy(&mut from.take(end - start), &mut to)?;
+        if copied != end - start {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        at = end;
+    }
+    Ok(())
+}
+
+/// In the order in which nothing undoes what came before: a change of owner takes setuid bits
+/// and capabilities away, an ACL changes the mode, and everything the times.
+fn copy_metadata(from: &File, to: &File, stat: &Stat) -> io::Result<()> {
+    fchown(
+        to,
+        Some(Uid::from_raw(stat.st_uid)),
+        Some(Gid::from_raw(stat.st_gid)),
+    )?;
+    for (name, value) in xattrs(from)? {
+        fsetxattr(to, &*name, &value, XattrFlags::empty())?;
+    }
+    fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
+    let time = |sec, nsec: u64| Timespec {
+        tv_sec: sec,
+        tv_nsec: i64::try_from(nsec).unwrap_or(0),
+    };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    };
+    Ok(futimens(to, &times)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_has_all_that_the_file_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = File::open(dir.path()).unwrap();
+        let path = dir.path().join("f");
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .unwrap();
+        file.write_all(b"begin").unwrap();
+        file.write_all_at(b"end", 1 << 20).unwrap();
+        file.set_len((1 << 20) + 500_000).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 42))
+            .unwrap();
+        let temp = Temp::new(fd.as_fd());
+        let copied = copy(&file, &temp).unwrap().metadata().unwrap();
+        let (old, new) = (
+            fs::read(&path).unwrap(),
+            fs::read(dir.path().join(temp.name())).unwrap(),
+        );
+        assert!(old == new);
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!(copied.mode(), meta.mode());
+        assert_eq!(
+            (copied.mtime(), copied.mtime_nsec()),
+            (meta.mtime(), meta.mtime_nsec())
+        );
+        assert!(copied.blocks() * 512 < 1 << 20, "the holes were filled");
+        drop(temp);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
