@@ -6,6 +6,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$REPO/scripts/toolchain.sh"
+lock
 
 groups=("$@")
 [ $# -gt 0 ] || groups=(build guest demo check)
@@ -46,6 +47,7 @@ want_build() {
 	want has git -- git "git"
 	want has patch -- patch "patch"
 	want has rsync -- rsync "rsync"
+	want test -e /etc/ssl/certs/ca-certificates.crt -- ca-certificates "CA certificates"
 	want has flex -- flex "flex"
 	want has bison -- bison "bison"
 	want has bc -- bc "bc"
@@ -100,17 +102,21 @@ if [ ${#packages[@]} -gt 0 ]; then
 		root=(sudo)
 	fi
 	say "installing ${packages[*]}"
-	"${root[@]}" apt-get update -qq || true
-	"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-		--no-install-recommends "${packages[@]}" >/dev/null ||
-		die "the packages above could not be installed (is there a network?)"
+	mkdir -p "$CACHE/log"
+	if ! { "${root[@]}" apt-get update; "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends "${packages[@]}"; } >"$CACHE/log/apt.log" 2>&1; then
+		grep '^E:' "$CACHE/log/apt.log" >&2 || true
+		die "the packages could not be installed (is there a network?), see $CACHE/log/apt.log"
+	fi
 	hash -r
 fi
 
 if [[ " ${groups[*]} " == *" build "* ]] && ! find_bindgen; then
 	find_cargo || die "cargo >= $MIN_RUSTC is missing"
 	say "building bindgen $BINDGEN_VERSION (once, about a minute)"
+	quiet=()
+	[ -t 2 ] || quiet=(--quiet)
 	PATH=$(dirname "$CARGO"):$PATH "$CARGO" install bindgen-cli --version "$BINDGEN_VERSION" \
-		--locked --quiet --root "$CACHE/bindgen" ||
+		--locked "${quiet[@]}" --root "$CACHE/bindgen" ||
 		die "bindgen could not be built (is there a network?)"
 fi

@@ -59,7 +59,7 @@ logged() {
 	shift
 	mkdir -p "$CACHE/log"
 	if ! "$@" 2>&1 </dev/null | progress "$log"; then
-		grep -nE -A12 'error|Error |\*\*\*|undefined' "$log" | head -n 80 >&2 || true
+		grep -E -A6 'error(:|\[)|\*\*\*|undefined' "$log" | head -n 60 >&2 || true
 		die "failed, the whole output is in $log"
 	fi
 }
@@ -80,7 +80,7 @@ source_key() {
 
 # Sets the paths that depend on the source in use.
 set_paths() {
-	KEY=$(source_key)
+	KEY=$(source_key) || exit
 	TREE=$CACHE/tree/${KEY:-debian-$SERIES}
 	BUILD=$CACHE/build/${KEY:-debian-$SERIES}-$FLAVOUR
 	MODULE_OUT=$CACHE/module/$FLAVOUR

@@ -17,7 +17,7 @@ unpack() {
 	note "unpacking ${1##*/} ($(size "$1"))"
 	rm -rf "$dir.part"
 	mkdir -p "$dir.part"
-	tar -xf "$1" -C "$dir.part" --strip-components=1 || die "$1 can't be unpacked"
+	tar -xf "$1" -C "$dir.part" --strip-components=1 2>/dev/null || die "$1 can't be unpacked"
 	[ -f "$dir.part/Kbuild" ] || die "$1 holds no kernel tree"
 	mv "$dir.part" "$dir"
 }
@@ -82,7 +82,7 @@ fetch_debian() {
 	note "kernel source: Debian's linux-source-$SERIES $version"
 }
 
-key=$(source_key)
+key=$(source_key) || exit
 case $key in
 kdir-*) ;;
 tarball-*)

@@ -20,7 +20,9 @@ if [ $# -gt 0 ]; then
 	exec "$CARGO" "$@"
 fi
 say "building the tools"
-"$CARGO" build --release --locked --quiet
+quiet=()
+[ -t 2 ] || quiet=(--quiet)
+"$CARGO" build --release --locked "${quiet[@]}" || die "the tools could not be built"
 for program in "$TOOLS_OUT"/{vserver,guest-tests}; do
 	[ ! -x "$program" ] || note "$(basename "$program") $(size "$program")"
 done

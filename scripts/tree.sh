@@ -66,7 +66,7 @@ if [ ! -d "$TREE" ]; then
 	mv "$TREE.part" "$TREE"
 	: >"$FILES"
 elif [ -n "${KDIR:-}" ]; then
-	rsync -au --delete --exclude=/.git --exclude-from=<(sed 's|^|/|' "$FILES") "$PRISTINE/" "$TREE/"
+	rsync -au --delete --exclude=/.git --exclude-from=<(sed 's|^|/|' "$FILES") "$PRISTINE/" "$TREE/" >/dev/null
 fi
 
 find "$STAGE" -type f -printf '%P\n' | sort >"$FILES.new"

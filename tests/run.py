@@ -27,7 +27,7 @@ def test_tools():
     print("== tools: cargo test", flush=True)
     results = tap.Results()
     cargo = subprocess.run([os.path.join(SCRIPTS, "tools.sh"), "test", "--locked", "--quiet",
-                            "--", "--format=pretty"],
+                            "--no-fail-fast", "--", "--format=pretty"],
                            check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for name, result in re.findall(r"^test (.*) \.\.\. (ok|FAILED|ignored)", cargo.stdout, re.M):
         skip = " # SKIP" if result == "ignored" else ""

@@ -6,7 +6,8 @@ import subprocess
 import time
 
 QEMU = "qemu-system-x86_64"
-CONSOLE = "console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 ignore_loglevel"
+CONSOLE = "console=ttyS0 panic=-1"
+LOUD = "earlyprintk=serial,ttyS0 ignore_loglevel"
 TCG = ["-accel", "tcg,thread=multi", "-cpu", "max"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
 
@@ -36,7 +37,7 @@ def accelerator(kernel, cache):
 def _kvm_boots(kernel):
     """A boot without a root file system panics: then it came far enough."""
     command = [QEMU, "-M", "q35", *KVM, "-m", "256", "-display", "none", "-no-reboot",
-               "-serial", "stdio", "-kernel", kernel, "-append", CONSOLE]
+               "-serial", "stdio", "-kernel", kernel, "-append", f"{CONSOLE} {LOUD}"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=10, check=False)
@@ -76,13 +77,13 @@ class Machine:
     def interact(self):
         """Runs with the console on the terminal; gives the exit status."""
         return subprocess.call([*self.command, "-serial", "mon:stdio",
-                                "-append", " ".join(self.append)])
+                                "-append", " ".join([*self.append, "quiet"])])
 
     def start(self, console, log):
         """Runs in the background; the console and QEMU's own words go to files."""
         with open(log, "w") as out:
             self.process = subprocess.Popen(
-                [*self.command, "-serial", f"file:{console}", "-append", " ".join(self.append)],
+                [*self.command, "-serial", f"file:{console}", "-append", " ".join([*self.append, LOUD])],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
     def lines(self, path):
