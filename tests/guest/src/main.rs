@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The behaviour tests of the kernel part. `guest-tests --list` prints the suites and what the
+//! guest runner has to give each (see tests/harness/suites.py); `guest-tests SUITE` runs one in a
+//! booted guest and prints TAP.
+
+mod context;
+mod harness;
+mod process;
+mod raw;
+mod sched;
+
+use harness::Suite;
+use std::process::ExitCode;
+
+/// Every suite there is.
+const SUITES: &[Suite] = &[context::SUITE, sched::SUITE];
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    match (args.next().as_deref(), args.next()) {
+        (Some("--list"), None) => {
+            for suite in SUITES {
+                println!("{} {}", suite.name, suite.wants);
+            }
+            ExitCode::SUCCESS
+        }
+        (Some(name), only) => match SUITES.iter().find(|suite| suite.name == name) {
+            Some(suite) => suite.run(only.as_deref()),
+            None => {
+                eprintln!("guest-tests: no suite is called {name}; try --list");
+                ExitCode::FAILURE
+            }
+        },
+        (None, _) => {
+            eprintln!("usage: guest-tests --list | SUITE [TEST]");
+            ExitCode::FAILURE
+        }
+    }
+}

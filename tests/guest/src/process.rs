@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Child processes that do what a closure says, and pipes to keep step with them.
+
+use anyhow::{Context as _, Result, bail};
+use rustix::fd::OwnedFd;
+use rustix::io::{self, Errno};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use std::time::{Duration, Instant};
+use vserver_abi::process::{Fork, fork};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Exited(i32),
+    Killed(i32),
+}
+
+/// A child process; killed if it is dropped before it was waited for.
+pub struct Child {
+    pid: Pid,
+    waited: bool,
+}
+
+/// Starts a process that does what `body` says and exits with what it returns.
+pub fn spawn(body: impl FnOnce() -> i32) -> Result<Child> {
+    match fork().context("fork")? {
+        Fork::Parent(pid) => Ok(Child { pid, waited: false }),
+        Fork::Child => {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
+            std::process::exit(code)
+        }
+    }
+}
+
+/// Runs `body` in a process of its own and passes on what it fails with.
+pub fn isolated(body: impl FnOnce() -> Result<()>) -> Result<()> {
+    let (mut read, write) = pipe()?;
+    let child = spawn(|| match body() {
+        Ok(()) => 0,
+        Err(e) => {
+            let _ = io::write(&write, format!("{e:#}").as_bytes());
+            1
+        }
+    })?;
+    drop(write);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut read, &mut text)?;
+    match child.wait()? {
+        Status::Exited(0) => Ok(()),
+        Status::Exited(1) if !text.is_empty() => bail!("{text}"),
+        status => bail!("in the child: {status:?} {text}"),
+    }
+}
+
+impl Child {
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    pub fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get() as u32
+    }
+
+    pub fn kill(&self, signal: Signal) -> Result<()> {
+        kill_process(self.pid, signal).context("kill")
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Result<Status> {
+        self.waited = true;
+        loop {
+            match waitpid(Some(self.pid), WaitOptions::empty()) {
+                Err(Errno::INTR) => {}
+                Err(e) => bail!("waitpid: {e}"),
+                Ok(None) => {}
+                Ok(Some((_, status))) => {
+                    return Ok(match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => Status::Exited(code),
+                        (_, Some(signal)) => Status::Killed(signal),
+                        _ => continue,
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.waited {
+            let _ = kill_process(self.pid, Signal::KILL);
+            let _ = waitpid(Some(self.pid), WaitOptions::empty());
+        }
+    }
+}
+
+/// A pipe: its reading end as a file, its writing end.
+pub fn pipe() -> Result<(std::fs::File, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe().context("pipe")?;
+    Ok((read.into(), write))
+}
+
+/// One process tells another that it is so far.
+pub struct Gate {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+impl Gate {
+    pub fn new() -> Result<Self> {
+        let (read, write) = rustix::pipe::pipe().context("pipe")?;
+        Ok(Self { read, write })
+    }
+
+    pub fn open(&self) -> Result<()> {
+        io::write(&self.write, b"x").context("gate")?;
+        Ok(())
+    }
+
+    pub fn pass(&self) -> Result<()> {
+        let mut byte = [0];
+        io::read(&self.read, &mut byte).context("gate")?;
+        Ok(())
+    }
+}
+
+/// Kills the process after that many seconds.
+pub fn alarm(seconds: u32) {
+    // SAFETY: no handler is installed: the signal kills the process.
+    unsafe { libc::alarm(seconds) };
+}
+
+/// Sleeps until somebody kills the process.
+pub fn sleep_forever() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Uses CPU time until somebody kills the process.
+pub fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Waits until `done` says so; fails after half a minute.
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !done() {
+        if start.elapsed() > Duration::from_secs(30) {
+            bail!("never: {what}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}

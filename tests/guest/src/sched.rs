@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The token bucket as a context's processes feel it. How exact it is, is the benchmarks' matter:
+//! bounds here are so wide that only a limit that does not work leaves them.
+
+use crate::harness::Suite;
+use crate::process::{self, Child, Gate, spawn};
+use crate::tests;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use std::fs;
+use std::time::{Duration, Instant};
+use vserver_abi as abi;
+
+pub const SUITE: Suite = Suite {
+    name: "sched",
+    wants: "timeout=300",
+    tests: tests![
+        settings_come_back,
+        bad_settings,
+        cpus_are_counted,
+        hard_limit_holds,
+        no_limit_without_the_flag,
+        hold_ends_by_sigkill,
+        hold_ends_by_a_change,
+        pause,
+        held_task_can_be_stopped_and_traced,
+        realtime_is_held_too,
+        use_is_billed,
+    ],
+};
+
+const XID: u32 = 200;
+
+/// `n` processes that use up all the CPU time they get, in a new context.
+fn spinners(n: usize, flags: u64, sched: Option<abi::Sched>) -> Result<Vec<Child>> {
+    (0..n)
+        .map(|i| {
+            let ready = Gate::new()?;
+            let child = spawn(|| {
+                let entered = if i == 0 {
+                    abi::ctx_create(XID, abi::VXF_STATE_SETUP)
+                        .and_then(|_| sched.map_or(Ok(()), |s| abi::set_sched(XID, s)))
+                        .and_then(|()| abi::set_cflags(XID, flags, u64::MAX))
+                } else {
+                    abi::ctx_migrate(XID, 0)
+                };
+                if entered.is_err() || ready.open().is_err() {
+                    return 1;
+                }
+                process::spin()
+            })?;
+            ready.pass()?;
+            ensure!(
+                abi::task_xid(child.id())? == XID,
+                "spinner {i} is not inside"
+            );
+            Ok(child)
+        })
+        .collect()
+}
+
+/// A bucket of `fill` ticks per `interval` ticks that starts empty.
+fn rate(fill: i32, interval: i32) -> abi::Sched {
+    abi::Sched {
+        mask: abi::VXSM_FILL_RATE
+            | abi::VXSM_INTERVAL
+            | abi::VXSM_TOKENS
+            | abi::VXSM_TOKENS_MIN
+            | abi::VXSM_TOKENS_MAX,
+        fill_rate: [fill, 0],
+        interval: [interval, 0],
+        tokens: 0,
+        tokens_min: 1,
+        tokens_max: fill.max(2),
+        ..abi::Sched::default()
+    }
+}
+
+/// User and system time of all CPUs, milliseconds, and the hold time.
+fn used() -> Result<(u64, u64)> {
+    let mut total = (0, 0);
+    for cpu in 0.. {
+        match abi::sched_info(XID, cpu) {
+            Ok(info) => {
+                total.0 += info.user_msec + info.sys_msec;
+                total.1 += info.hold_msec;
+            }
+            Err(Errno::INVAL) if cpu > 0 => return Ok(total),
+            Err(e) => bail!("sched_info: {e}"),
+        }
+    }
+    Ok(total)
+}
+
+fn settings_come_back() -> Result<()> {
+    let _guest = spinners(1, 0, Some(rate(3, 40)))?;
+    let sched = abi::get_sched(XID)?;
+    ensure!(
+        sched.fill_rate[0] == 3 && sched.interval[0] == 40,
+        "{sched:?}"
+    );
+    ensure!(sched.tokens_min == 1 && sched.tokens_max == 3, "{sched:?}");
+    let mut change = abi::Sched {
+        mask: abi::VXSM_TOKENS_MAX | abi::VXSM_PRIO_BIAS,
+        tokens_max: 77,
+        prio_bias: -3,
+        fill_rate: [9, 9],
+        ..sched
+    };
+    abi::set_sched(XID, change)?;
+    let sched = abi::get_sched(XID)?;
+    ensure!(sched.tokens_max == 77 && sched.prio_bias == -3, "{sched:?}");
+    ensure!(sched.fill_rate[0] == 3, "not in the mask: {sched:?}");
+    change.mask = abi::VXSM_INTERVAL | abi::VXSM_MSEC;
+    change.interval = [1000, 0];
+    abi::set_sched(XID, change)?;
+    let tick = abi::sched_info(XID, 0)?.token_usec as i32;
+    ensure!(abi::get_sched(XID)?.interval[0] == 1_000_000 / tick);
+    let text = fs::read_to_string(format!("/proc/virtual/{XID}/sched"))?;
+    ensure!(text.contains("TokensMax:\t      77\n"), "{text}");
+    Ok(())
+}
+
+fn bad_settings() -> Result<()> {
+    let _guest = spinners(1, 0, None)?;
+    let before = abi::get_sched(XID)?;
+    let bad = [
+        abi::Sched {
+            mask: abi::VXSM_INTERVAL,
+            interval: [0, 0],
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_INTERVAL,
+            interval: [-5, 0],
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_FILL_RATE,
+            fill_rate: [-1, 0],
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_INTERVAL2,
+            interval: [1, 0],
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_TOKENS_MIN,
+            tokens_min: i32::MAX,
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_TOKENS_MAX,
+            tokens_max: 0,
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_CPU_ID,
+            cpu_id: -1,
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_CPU_ID,
+            cpu_id: 99_999,
+            ..before
+        },
+        abi::Sched {
+            mask: abi::VXSM_BUCKET_ID,
+            bucket_id: 1,
+            ..before
+        },
+    ];
+    for sched in bad {
+        ensure!(abi::set_sched(XID, sched) == Err(Errno::INVAL), "{sched:?}");
+    }
+    let after = abi::get_sched(XID)?;
+    ensure!(after.fill_rate == before.fill_rate && after.interval == before.interval);
+    ensure!(after.tokens_max == before.tokens_max && after.tokens_min == before.tokens_min);
+    Ok(())
+}
+
+fn cpus_are_counted() -> Result<()> {
+    let _guest = spinners(1, 0, None)?;
+    ensure!(abi::sched_info(XID, 0).is_ok() && abi::sched_info(XID, 1).is_ok());
+    ensure!(abi::sched_info(XID, -1) == Err(Errno::INVAL));
+    ensure!(abi::sched_info(XID, 1 << 20) == Err(Errno::INVAL));
+    Ok(())
+}
+
+/// Two spinners on two CPUs with a tenth of one: far below what they get without a limit.
+fn hard_limit_holds() -> Result<()> {
+    let _guest = spinners(2, abi::VXF_SCHED_HARD, Some(rate(5, 50)))?;
+    let (before, start) = (used()?.0, Instant::now());
+    std::thread::sleep(Duration::from_secs(3));
+    let (run, hold) = used()?;
+    let share = (run - before) as f64 / start.elapsed().as_millis() as f64;
+    ensure!(
+        (0.05..0.2).contains(&share),
+        "{share:.3} of a CPU instead of 0.1"
+    );
+    ensure!(hold > 0, "no hold time");
+    let text = fs::read_to_string(format!("/proc/virtual/{XID}/sched"))?;
+    ensure!(text.contains(" H- ") || text.contains(" R- "), "{text}");
+    Ok(())
+}
+
+fn no_limit_without_the_flag() -> Result<()> {
+    let _guest = spinners(1, 0, Some(rate(1, 1000)))?;
+    let before = used()?.0;
+    process::eventually("a second of CPU time", || {
+        used().is_ok_and(|now| now.0 > before + 1000)
+    })
+}
+
+/// A bucket that is never filled: whoever runs is held for good.
+const NEVER: (i32, i32) = (0, 1000);
+
+fn held(flags: u64) -> Result<Child> {
+    let child = spinners(1, flags, Some(rate(NEVER.0, NEVER.1)))?
+        .pop()
+        .context("no spinner")?;
+    process::eventually("held", || state(child.id()) == Some('S'))?;
+    Ok(child)
+}
+
+/// The state letter of a process.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+fn hold_ends_by_sigkill() -> Result<()> {
+    let child = held(abi::VXF_SCHED_HARD)?;
+    child.kill(Signal::KILL)?;
+    ensure!(child.wait()? == process::Status::Killed(libc::SIGKILL));
+    ensure!(abi::ctx_stat(XID) == Err(Errno::SRCH));
+    Ok(())
+}
+
+fn hold_ends_by_a_change() -> Result<()> {
+    let child = held(abi::VXF_SCHED_HARD)?;
+    abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
+    process::eventually("runs again", || state(child.id()) == Some('R'))?;
+    abi::set_cflags(XID, abi::VXF_SCHED_HARD, abi::VXF_SCHED_HARD)?;
+    process::eventually("held again", || state(child.id()) == Some('S'))?;
+    abi::set_sched(XID, rate(100, 100))?;
+    process::eventually("runs again", || state(child.id()) == Some('R'))
+}
+
+fn pause() -> Result<()> {
+    let children = spinners(3, 0, None)?;
+    let all = |letter| children.iter().all(|c| state(c.id()) == Some(letter));
+    abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
+    process::eventually("all on hold", || all('S'))?;
+    let before = used()?.0;
+    std::thread::sleep(Duration::from_millis(300));
+    ensure!(used()?.0 == before, "somebody ran");
+    abi::set_cflags(XID, 0, abi::VXF_SCHED_PAUSE)?;
+    process::eventually("all run", || all('R'))
+}
+
+fn held_task_can_be_stopped_and_traced() -> Result<()> {
+    let child = held(abi::VXF_SCHED_HARD)?;
+    child.kill(Signal::STOP)?;
+    process::eventually("stopped", || state(child.id()) == Some('T'))?;
+    child.kill(Signal::CONT)?;
+    process::eventually("held again", || state(child.id()) == Some('S'))?;
+    let pid = child.pid().as_raw_nonzero().get();
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: these requests touch no memory of ours.
+    ensure!(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, none, none) } == 0);
+    // SAFETY: as above.
+    ensure!(unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, pid, none, none) } == 0);
+    process::eventually("traced", || state(child.id()) == Some('t'))?;
+    // SAFETY: as above.
+    ensure!(unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, none, none) } == 0);
+    process::eventually("held again", || state(child.id()) == Some('S'))
+}
+
+fn realtime_is_held_too() -> Result<()> {
+    let child = held(abi::VXF_SCHED_HARD)?;
+    let param = libc::sched_param { sched_priority: 10 };
+    let pid = child.pid().as_raw_nonzero().get();
+    // SAFETY: `param` is valid for the call.
+    ensure!(unsafe { libc::sched_setscheduler(pid, libc::SCHED_FIFO, &param) } == 0);
+    abi::set_sched(XID, rate(1, 1000))?;
+    let before = used()?.0;
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(used()?.0 - before < 500, "a FIFO task ran through");
+    Ok(())
+}
+
+/// What the context is billed is what its processes used, whichever way they went.
+fn use_is_billed() -> Result<()> {
+    let child = spinners(1, 0, None)?.pop().context("no spinner")?;
+    let cpu_time = |pid: u32| -> Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+        let ns = text.split(' ').next().context("schedstat")?;
+        Ok(ns.parse::<u64>()? / 1_000_000)
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    // Stopped, so that both figures stand still.
+    child.kill(Signal::STOP)?;
+    process::eventually("stopped", || state(child.id()) == Some('T'))?;
+    let (own, billed) = (cpu_time(child.id())?, used()?.0);
+    // What it ran before it entered was the host's; the sum over CPUs is rounded down.
+    ensure!(
+        billed <= own && own - billed < 100,
+        "{own} ms, billed {billed} ms"
+    );
+    Ok(())
+}
