@@ -91,6 +91,16 @@ struct vserver_ctx {
 	struct rcu_work free_work;
 };
 
+static inline int vserver_ctx_tasks(const struct vserver_ctx *ctx)
+{
+	return atomic_read(&ctx->tasks);
+}
+
+static inline unsigned int vserver_ctx_usage(const struct vserver_ctx *ctx)
+{
+	return refcount_read(&ctx->usage);
+}
+
 int vserver_register(const struct vserver_ops *ops);
 void vserver_unregister(const struct vserver_ops *ops);
 
