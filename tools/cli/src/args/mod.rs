@@ -47,7 +47,8 @@ pub(crate) enum Command {
     ///
     /// The command becomes the context's init and takes the place of this process: its exit
     /// status is the command's; it is 125 if the context could not be made, 126 or 127 if the
-    /// command could not be run or found. The context is gone when its last process ends.
+    /// command could not be run or found. When the command ends, the kernel kills what else runs in the
+    /// context, and the context is gone.
     ///
     /// With --root the command gets a guest of its own: namespaces, /proc, /dev, and few
     /// capabilities. Without, it lives in the host's directories.

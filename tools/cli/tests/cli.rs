@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command as a user meets it, on a kernel without the module and without root: what it
+//! says, and with which exit status.
+
+#![allow(clippy::unwrap_used, reason = "a test shall fail where it does")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+/// What the command says where the system call is missing.
+const NO_MODULE: &str = "the kernel has no vserver module: insmod vserver.ko";
+
+fn vserver(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vserver"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Runs the command, which has to fail with this status and these words.
+fn fails(args: &[&str], status: i32, words: &str) {
+    let output = vserver(args);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {said}");
+    assert!(said.contains(words), "{args:?}: {said}");
+}
+
+/// On a kernel with the module these tests have nothing to look at.
+fn module_is_there() -> bool {
+    vserver::abi::get_version().is_ok()
+}
+
+#[test]
+fn every_command_teaches() {
+    let commands = [
+        "run",
+        "enter",
+        "list",
+        "show",
+        "info",
+        "set",
+        "kill",
+        "wait",
+        "attr show",
+        "attr set",
+        "attr clear",
+        "unify",
+        "deunify",
+    ];
+    for command in commands {
+        let mut args: Vec<&str> = command.split(' ').collect();
+        args.push("--help");
+        let output = vserver(&args);
+        assert!(output.status.success(), "{command}");
+        let help = stdout(&output);
+        assert!(help.contains("Example"), "{command}: {help}");
+        assert!(
+            help.contains(&format!("vserver {command} ")),
+            "{command}: {help}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_module_is_named() {
+    if module_is_there() {
+        return;
+    }
+    for args in [
+        &["list"][..],
+        &["list", "--json"],
+        &["info"],
+        &["show", "100"],
+        &["show", "web"],
+        &["set", "web", "--cpu", "25%"],
+        &["kill", "100"],
+        &["wait", "100"],
+        &["attr", "show", "/"],
+        &["attr", "set", "barrier", "/"],
+        &["unify", "/usr", "/var"],
+    ] {
+        fails(args, 1, NO_MODULE);
+    }
+    for args in [
+        &["run", "true"][..],
+        &["run", "--detach", "--", "true"],
+        &["run", "--name", "web", "--", "true"],
+        &["enter", "web"],
+        &["exec", "100", "true"],
+    ] {
+        fails(args, 125, NO_MODULE);
+    }
+}
+
+#[test]
+fn wrong_options_are_named() {
+    fails(
+        &["run", "--cpu", "lots", "true"],
+        2,
+        "lots: not a share of a CPU",
+    );
+    fails(
+        &["run", "--flag", "fly", "true"],
+        2,
+        "fly: no such context flag",
+    );
+    fails(
+        &["run", "--caps", "fly", "true"],
+        2,
+        "fly: no such capability",
+    );
+    fails(
+        &["run", "--namespaces", "pid", "true"],
+        2,
+        "pid: no such namespace",
+    );
+    fails(&["run", "--log", "x", "true"], 2, "--detach");
+    fails(&["run", "--env", "x", "true"], 2, "KEY=VALUE");
+    fails(&["kill", "web", "--signal", "NO"], 2, "NO: no such signal");
+    fails(
+        &["kill", "web", "--init", "--all"],
+        2,
+        "cannot be used with",
+    );
+    fails(
+        &["attr", "set", "sticky", "/"],
+        1,
+        "sticky: no such file attribute",
+    );
+    fails(&["unify", "/usr"], 2, "TREE");
+    fails(&["frobnicate"], 2, "frobnicate");
+}
+
+#[test]
+fn wrong_values_are_found_before_the_kernel_is_asked() {
+    fails(
+        &["run", "--xid", "1", "true"],
+        125,
+        "--xid 1: ids go from 2 to 65534",
+    );
+    fails(
+        &["run", "--name", "17", "true"],
+        125,
+        "--name 17: a name is not a number",
+    );
+    fails(
+        &["run", "--root", "/nonexistent", "true"],
+        125,
+        "--root /nonexistent: No such file",
+    );
+    fails(
+        &["run", "--hostname", "a", "true"],
+        125,
+        "--hostname: it would change the host's",
+    );
+    fails(&["set", "web"], 1, "nothing to set");
+}
+
+#[test]
+fn trees_can_be_compared_without_module_and_root() {
+    let dir = tempfile::tempdir().unwrap();
+    for tree in ["a", "b"] {
+        fs::create_dir(dir.path().join(tree)).unwrap();
+        fs::write(dir.path().join(tree).join("same"), "equal content").unwrap();
+        fs::write(dir.path().join(tree).join("own"), format!("content {tree}")).unwrap();
+        fs::write(dir.path().join(tree).join("x.db"), "equal but a database").unwrap();
+    }
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let (a, b) = (a.to_str().unwrap(), b.to_str().unwrap());
+    let output = vserver(&["unify", "--dry-run", "--json", a, b]);
+    assert!(output.status.success());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["dry_run"], true);
+    assert_eq!(report["trees"][1], b);
+    assert_eq!(report["shared"]["files"], 1);
+    assert_eq!(report["skipped"]["content"]["files"], 2);
+    assert_eq!(report["skipped"]["excluded"]["files"], 2);
+
+    let output = vserver(&[
+        "unify",
+        "-n",
+        "--exclude",
+        "+*.db",
+        "--exclude",
+        "/own",
+        a,
+        b,
+    ]);
+    let said = stdout(&output);
+    assert!(said.contains("2 would be shared"), "{said}");
+    assert!(said.contains("2 left: excluded by a pattern"), "{said}");
+
+    fails(
+        &["unify", "-n", a, "/nonexistent"],
+        1,
+        "open /nonexistent: No such file",
+    );
+    fails(
+        &["unify", "-n", a, b, "--exclude-from", "/nonexistent"],
+        1,
+        "--exclude-from /nonexistent",
+    );
+}
+
+#[test]
+fn ordinary_files_need_no_deunifying() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    fs::write(&file, "content").unwrap();
+    let output = vserver(&["deunify", "--json", file.to_str().unwrap()]);
+    if module_is_there() {
+        return;
+    }
+    assert!(output.status.success());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["copied"], 0);
+    fails(
+        &["deunify", "/nonexistent"],
+        1,
+        "/nonexistent: No such file",
+    );
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vserver"))
+        .args(["unify", "-n", "/proc/self", "/proc/self/fd", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !said.contains("panicked") && !said.contains("Broken pipe"),
+        "{said}"
+    );
+}
