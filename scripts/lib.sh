@@ -64,6 +64,18 @@ logged() {
 	fi
 }
 
+# The Debian mirror that the host's own apt uses. Its lists say whose archive a
+# source is; without lists it is the first one of a Debian suite.
+find_mirror() {
+	{
+		# shellcheck disable=SC2016 # apt's own placeholders
+		apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' \
+			'Created-By: Packages' | awk '$1 == "Debian" && $2 !~ /-/ { print $3 }'
+		apt-get update --print-uris |
+			sed -nE "s,^'(.*/)dists/(bookworm|trixie|stable)/InRelease'.*,\1,p"
+	} | sed -n 1p
+}
+
 # The key of the kernel source in use: one directory of the cache each.
 source_key() {
 	if [ -n "${KDIR:-}" ]; then

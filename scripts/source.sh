@@ -22,22 +22,6 @@ unpack() {
 	mv "$dir.part" "$dir"
 }
 
-# The mirror that the host's own package manager uses for Debian.
-mirror() {
-	local codename
-	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-none}")
-	find /etc/apt -name '*.list' -o -name '*.sources' | sort | xargs -d '\n' awk 1 |
-		python3 -c '
-import re, sys
-suite, text = sys.argv[1], sys.stdin.read()
-found = re.findall(r"^deb +(?:\[[^]]*\] +)?(\S+) +%s +.*\bmain\b" % suite, text, re.M)
-for stanza in re.split(r"\n\s*\n", text):
-    field = {k.lower(): v.split() for k, v in re.findall(r"^([\w-]+):(.*)$", stanza, re.M)}
-    if suite in field.get("suites", []) and "main" in field.get("components", []):
-        found += field.get("uris", [])
-print(found[0] if found else "")' "$codename"
-}
-
 # An apt of our own: the host's package state is neither used nor changed.
 isolated_apt() {
 	"$@" -o Dir::Etc::SourceList="$APT/sources.list" -o Dir::Etc::SourceParts=/dev/null \
@@ -51,8 +35,8 @@ fetch_debian() {
 	local uri version key deb
 	command -v apt-get >/dev/null ||
 		die "this host has no apt: give a kernel source by KERNEL_TARBALL=linux-$SERIES.y.tar.xz or KDIR="
-	uri=$(mirror)
-	[ -n "$uri" ] || die "no Debian mirror in the host's apt sources: give KERNEL_TARBALL= or KDIR="
+	uri=$(find_mirror)
+	[ -n "$uri" ] || die "no Debian mirror in this host's apt sources: give KERNEL_TARBALL= or KDIR="
 	[ -f $KEYRING ] || die "$KEYRING is missing (package debian-archive-keyring)"
 	mkdir -p "$APT"/state/lists/partial "$APT"/cache/archives/partial
 	: >"$APT/status"
