@@ -45,6 +45,9 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
         caps: args.caps.unwrap_or_else(|| Caps::usual(guest)),
         root: args.root,
     };
+    if let Err(e) = guest::seal() {
+        return Ok(failure(&e));
+    }
     if !args.detach {
         return Ok(failure(&guest::run(&new, &program, |_| Ok(()))));
     }
@@ -61,6 +64,9 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
 
 /// `vserver enter`
 pub(crate) fn enter(args: Enter) -> anyhow::Result<ExitCode> {
+    if let Err(e) = guest::seal() {
+        return Ok(failure(&e));
+    }
     let program = program(args.program);
     let error = match context::resolve(&args.one.context) {
         Ok(xid) => {

@@ -9,6 +9,7 @@ mod detach;
 mod enter;
 mod mounts;
 mod run;
+mod sealed;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -21,6 +22,7 @@ pub use caps::Caps;
 pub use detach::detach;
 pub use enter::{Enter, enter};
 pub use run::{NewContext, run};
+pub use sealed::seal;
 
 use crate::error::Error;
 
