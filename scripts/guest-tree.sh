@@ -53,7 +53,6 @@ name=$1
 shift
 packages=$(IFS=, && echo "$*")
 
-[ "$(id -u)" = 0 ] || die "a guest tree is built as root: its files have owners"
 command -v mmdebstrap >/dev/null || die "mmdebstrap is missing (apt-get install mmdebstrap)"
 suite=${GUEST_SUITE:-$(find_suite)}
 
@@ -65,8 +64,14 @@ if [ -f "$tree" ]; then
 	exit
 fi
 
-lock
 mkdir -p "$CACHE/guests"
+if [ "$(id -u)" != 0 ]; then	# the files of a tree have owners
+	command -v sudo >/dev/null || die "a guest tree is built as root, and there is no sudo"
+	exec sudo env VSERVER_CACHE="$CACHE" VSERVER_LOCKED="${VSERVER_LOCKED:-}" \
+		GUEST_SUITE="$suite" GUEST_MIRROR="${GUEST_MIRROR:-}" \
+		"$0" "$name" "$@" >&3
+fi
+lock
 need_space 1000 "a guest tree"
 mirror=${GUEST_MIRROR:-$(find_mirror)}
 part=$CACHE/guests/$name.part

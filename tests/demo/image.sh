@@ -10,15 +10,6 @@ exec 3>&1 1>&2			# the path is all that goes to standard output
 
 SIZE=2G				# sparse; the trees take a sixth of it
 
-mkdir -p "$CACHE/guests"
-if [ "$(id -u)" != 0 ]; then
-	command -v sudo >/dev/null || die "the guests are built as root, and there is no sudo"
-	exec sudo env VSERVER_CACHE="$CACHE" VSERVER_LOCKED="${VSERVER_LOCKED:-}" \
-		${GUEST_SUITE:+GUEST_SUITE="$GUEST_SUITE"} \
-		${GUEST_MIRROR:+GUEST_MIRROR="$GUEST_MIRROR"} "$0" >&3
-fi
-lock
-
 # ping carries a file capability; chattr and setcap are what a guest tries
 tree_a=$("$REPO/scripts/guest-tree.sh" a e2fsprogs iputils-ping libcap2-bin)
 tree_b=$("$REPO/scripts/guest-tree.sh" b e2fsprogs iputils-ping libcap2-bin less)
@@ -30,6 +21,11 @@ if [ -f "$image" ]; then
 	exit
 fi
 
+if [ "$(id -u)" != 0 ]; then	# the files in it have owners
+	exec sudo env VSERVER_CACHE="$CACHE" VSERVER_LOCKED="${VSERVER_LOCKED:-}" \
+		GUEST_SUITE="${GUEST_SUITE:-}" "$0" >&3
+fi
+lock
 need_space 1000 "the guests' disk"
 part=$CACHE/guests/image.part
 rm -rf --one-file-system "$part"
