@@ -37,9 +37,16 @@ class Boot:
             kinds = [kind for kind, _ in suite.disks]
             for i, (kind, mib) in enumerate(suite.disks):
                 nth = kinds[:i].count(kind) + 1
-                label = kind if nth == 1 else f"{kind}{nth}"
+                label = kind if nth == 1 else f"{kind}-{nth}"
                 path = disks.make(self.file(f"{suite.name}.{label}"), kind, mib)
                 self.disks[suite.name].append((label, path))
+
+    def _check_disks(self):
+        for suite in self.group:
+            for (kind, _), (label, path) in zip(suite.disks, self.disks[suite.name]):
+                if complaint := disks.complaint(path, kind):
+                    self.results.failures.append(f"{suite.name}: the {label} is damaged")
+                    print(f"   {complaint}", flush=True)
 
     def _tidy(self):
         for name in os.listdir(self.directory):
@@ -62,6 +69,8 @@ class Boot:
         watch.follow(guest)
         if last:
             watch.expect_end()
+            if watch.ended_well():
+                self._check_disks()
         self.results.add(watch.results)
         self._judge_log(console)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes disk images, sparse and without root."""
+"""Makes and checks disk images, sparse and without root."""
 
 import os
 import subprocess
@@ -12,8 +12,17 @@ KINDS = {
     "f2fs": (256, ["mkfs.f2fs", "-q", "-f", "-O", "extra_attr,project_quota,inode_checksum"]),
     "raw": (64, None),
 }
+CHECK = {
+    "ext4": ["e2fsck", "-f", "-n"],
+    "xfs": ["xfs_repair", "-n"],
+    "btrfs": ["btrfs", "check", "--readonly"],
+    "f2fs": ["fsck.f2fs", "--dry-run"],
+}
 # How a kind takes the tree that it is to hold.
 TREE = {"ext4": "-d", "btrfs": "--rootdir"}
+
+
+ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
 def make(path, kind, mib=None, tree=None, options=()):
@@ -24,7 +33,15 @@ def make(path, kind, mib=None, tree=None, options=()):
     if command:
         if tree:
             command = command + [TREE[kind], tree]
-        env = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
-        subprocess.run([*command, *options, path], check=True, env=env,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([*command, *options, path], check=True, env=ENV, stdout=subprocess.DEVNULL)
     return path
+
+
+def complaint(path, kind):
+    """What the file system's own checker has against an image, or nothing."""
+    if kind not in CHECK:
+        return ""
+    done = subprocess.run([*CHECK[kind], path], check=False, env=ENV, text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    return done.stdout if done.returncode else ""

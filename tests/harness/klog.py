@@ -6,20 +6,14 @@ import re
 LINE = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?(.*)$")
 
 BAD = re.compile(r"""
-    \bWARNING:\ | \bBUG:\ | \bOops\b | kernel\ BUG\ at | Kernel\ panic | panicked\ at
-  | general\ protection\ fault | divide\ error | unable\ to\ handle | stack\ guard\ page
-  | KASAN: | UBSAN: | KCSAN: | KFENCE: | refcount_t:
-  | possible\ (circular|recursive)\ locking | inconsistent\ lock\ state | suspicious\ RCU
-  | held\ lock\ freed | bad\ unlock\ balance | lock\ held\ when\ returning | locks_warn_on
-  | possible\ irq\ lock\ inversion | Invalid\ wait\ context | IRQ-lock\ inversion
-  | sleeping\ function\ called | scheduling\ while\ atomic | voluntary\ context\ switch
-  | blocked\ for\ more\ than | soft\ lockup | hard\ LOCKUP | detected\ stall | self-detected
-  | list_(add|del)\ corruption | ODEBUG: | Bad\ page | bad:\ scheduling
-  | kmemleak:.*suspected | leaked | unreferenced\ object
-  | still\ in\ use | Busy\ inodes | workqueue\ lockup
-  | EXT4-fs\ error | XFS.*(Corruption|Internal\ error|Metadata\ corruption) | BTRFS.*(critical|error\ )
-  | F2FS-fs.*inconsistent
-""", re.VERBOSE | re.IGNORECASE)
+    WARNING: | BUG: | Oops | kernel\ BUG\ at | Kernel\ panic | panicked\ at
+  | general\ protection\ fault | divide\ error | [Uu]nable\ to\ handle | double\ fault
+  | KASAN: | UBSAN: | KCSAN: | KFENCE: | ODEBUG: | refcount_t: | DEBUG_LOCKS_WARN_ON
+  | locks?\ still\ held | (list_add|list_del)\ corruption | Bad\ page
+  | blocked\ .*for\ more\ than | hard\ LOCKUP | soft\ lockup | detected\ stall
+  | self-detected\ stall | kmemleak:.*new\ suspected | leaked | Busy\ inodes
+  | EXT4-fs\ error | XFS.*([Cc]orruption|Internal\ error) | BTRFS.*(critical|error) | F2FS-fs.*inconsistent
+""", re.VERBOSE)
 
 
 def messages(text):

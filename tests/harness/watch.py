@@ -57,12 +57,15 @@ class Watch:
         for failure in results.failures:
             print(f"     not ok: {failure}", flush=True)
 
+    def ended_well(self):
+        return "done" in self.ended
+
     def expect_end(self):
         """What it means that the guest is off now."""
         how = "hung" if self.hung else "ended"
         if self.suite:
             self.results.failures.append(f"{self.suite}: the guest {how} in it")
-        elif "done" not in self.ended:
+        elif not self.ended_well():
             self.results.failures.append(f"the guest {how} after {sorted(self.ended) or 'nothing'}")
         self.results.failures += [f"{name}: not run" for name in self.limits
                                   if name not in self.ended and name != self.suite]
