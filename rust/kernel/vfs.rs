@@ -22,7 +22,6 @@ use crate::{
     error::{to_result, Result},
     ffi::c_int,
     fs::LocalFile,
-    prelude::*,
     types::Opaque,
     uaccess::UserPtr,
 };

@@ -113,7 +113,7 @@ impl Caller {
     fn may_write(size: i64) -> bool {
         // SAFETY: Always safe in a task.
         let limit = unsafe { bindings::rlimit(bindings::RLIMIT_FSIZE) };
-        u64::try_from(size).is_ok_and(|size| size <= limit)
+        usize::try_from(size).is_ok_and(|size| size <= limit)
     }
 }
 
@@ -200,7 +200,7 @@ impl TempFile {
     pub fn copy_content(&mut self, from: &mut OpenFile, size: i64, cred: &OwnerCred) -> Result {
         let caller = Caller::current();
         let may_write = Caller::may_write(size);
-        let copy = || cred.run(|| self.copy_all(from, size, &caller));
+        let mut copy = || cred.run(|| self.copy_all(from, size, &caller));
 
         if may_write {
             copy()
@@ -460,11 +460,11 @@ impl Inode {
             (
                 bindings::timespec64 {
                     tv_sec: self.read(|i| &raw const (*i).i_atime_sec),
-                    tv_nsec: self.read(|i| &raw const (*i).i_atime_nsec).into(),
+                    tv_nsec: self.read(|i| &raw const (*i).i_atime_nsec) as c_long,
                 },
                 bindings::timespec64 {
                     tv_sec: self.read(|i| &raw const (*i).i_mtime_sec),
-                    tv_nsec: self.read(|i| &raw const (*i).i_mtime_nsec).into(),
+                    tv_nsec: self.read(|i| &raw const (*i).i_mtime_nsec) as c_long,
                 },
             )
         }
