@@ -15,7 +15,7 @@
 //!   nothing that the caller's root leads to.
 
 use kernel::{
-    fmt,
+    pr_warn_once,
     prelude::*,
     str::CString,
     vfs::{
