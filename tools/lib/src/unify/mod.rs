@@ -25,6 +25,7 @@ use rayon::prelude::*;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::attr::Attributes;
 use crate::error::{Error, Result};
@@ -113,6 +114,7 @@ pub fn unify(
     attributes: &dyn Attributes,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    raise_fd_limit();
     let run = Run {
         options,
         attributes,
@@ -127,6 +129,17 @@ pub fn unify(
         .map(|dir| group::directory(&run, dir))
         .reduce(Report::default, Report::merge)
         .merge(report))
+}
+
+/// Many trees mean many open files: takes as many as the administrator allows.
+fn raise_fd_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where this is refused the usual limit has to do, and says so when it does not.
+    let _ = setrlimit(Resource::Nofile, all);
 }
 
 fn open_trees(paths: &[PathBuf]) -> Result<Vec<Tree>> {
