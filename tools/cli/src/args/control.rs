@@ -38,7 +38,7 @@ pub(crate) struct Kill {
     /// The signal: TERM, SIGTERM or 15
     #[arg(long, short, default_value = "TERM", value_parser = signal::parse)]
     pub(crate) signal: i32,
-    /// To all processes [default]
+    /// To all processes (the default)
     #[arg(long, group = "target")]
     pub(crate) all: bool,
     /// To the context's init alone

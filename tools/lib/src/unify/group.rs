@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The later stages for the files of one directory.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -58,17 +59,23 @@ struct Group<'a> {
 
 impl Group<'_> {
     fn unify(mut self, fds: &BTreeMap<u16, OwnedFd>, candidate: &Candidate) {
-        let mut members: Vec<(Member<'_>, Reason)> = Vec::new();
+        let mut members = Vec::new();
+        // Why a file has nobody to share with, if it comes to that.
+        let mut alone = Reason::OneTree;
         for tree in &candidate.trees {
             let Some(dir) = fds.get(tree) else { continue };
             let tree = usize::from(*tree);
             match self.open(tree, dir, candidate) {
-                Ok(member) => members.push((member, Reason::OneTree)),
-                Err(outcome) => self.note(tree, 0, &outcome),
+                Ok(member) => members.push(member),
+                Err(outcome) => {
+                    alone = outcome.reason();
+                    self.note(tree, 0, &outcome);
+                }
             }
         }
         // Files that many share already come first, so that others join them.
-        members.sort_by_key(|(m, _)| (!m.unified, std::cmp::Reverse(m.stat.st_nlink)));
+        members.sort_by_key(|m| (!m.unified, Reverse(m.stat.st_nlink)));
+        let mut members: Vec<_> = members.into_iter().map(|m| (m, alone)).collect();
         while members.len() > 1 {
             let (leader, _) = members.remove(0);
             members = self.gather(leader, members);
@@ -87,6 +94,7 @@ impl Group<'_> {
         let mut rest = Vec::new();
         let mut joined = false;
         let mut unusable = None;
+        let mut last = None;
         for (mut member, reason) in members {
             if unusable.is_some() {
                 rest.push((member, reason));
@@ -106,16 +114,20 @@ impl Group<'_> {
                     rest.push((member, why.reason()));
                     unusable = Some(*why);
                 }
-                other => self.note(member.tree, bytes, &other),
+                other => {
+                    last = Some(other.reason());
+                    self.note(member.tree, bytes, &other);
+                }
             }
         }
         if joined {
             return rest;
         }
         leader.unprotect(self.run);
-        match (unusable, rest.first()) {
+        let reason = rest.first().map(|(_, reason)| *reason).or(last);
+        match (unusable, reason) {
             (Some(why), _) => self.note(leader.tree, disk_bytes(&leader.stat), &why),
-            (None, Some(&(_, reason))) => self.skip(&leader, reason),
+            (None, Some(reason)) => self.skip(&leader, reason),
             (None, None) => {}
         }
         rest

@@ -3,10 +3,10 @@
 //!
 //! A pipeline of stages, each cheaper than the next:
 //!
-//! 1. [`scan`]: the trees are walked side by side. Names that at least two trees have are
+//! 1. `scan`: the trees are walked side by side. Names that at least two trees have are
 //!    looked at: type, size, file system, mode, owner. What could be equal is in the [`Plan`].
 //! 2. extended attributes and the first bytes of content;
-//! 3. [`share`]: both files get the attributes that make their content stand still, then it
+//! 3. `share`: both files get the attributes that make their content stand still, then it
 //!    is compared as a whole, then one name is made to lead to the other's inode.
 //!
 //! The trees may belong to guests that run, and that wish us no good: no path is looked up

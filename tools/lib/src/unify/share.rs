@@ -232,6 +232,8 @@ fn link(file: &File, dir: &OwnedFd, name: &str) -> Result<(), Outcome> {
     linked.map_err(|errno| match errno {
         // Another file has to be the next leader.
         Errno::MLINK => Outcome::LeaderUnusable(Box::new(Outcome::Skip(Reason::HardLinked))),
+        // Its last name is gone.
+        Errno::NOENT => Outcome::LeaderUnusable(Box::new(Outcome::Skip(Reason::Changed))),
         Errno::XDEV => Outcome::Differs(Reason::OtherFileSystem),
         errno => Outcome::Failed("link", errno),
     })
