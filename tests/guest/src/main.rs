@@ -4,6 +4,7 @@
 //! booted guest and prints TAP.
 
 mod context;
+mod cow;
 mod harness;
 mod process;
 mod raw;
@@ -13,7 +14,7 @@ use harness::Suite;
 use std::process::ExitCode;
 
 /// Every suite there is.
-const SUITES: &[Suite] = &[context::SUITE, sched::SUITE];
+const SUITES: &[Suite] = &[context::SUITE, cow::SUITE, sched::SUITE];
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

@@ -1,0 +1,1231 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Unified files: every way to modify one gives the name a copy of its own and leaves all other
+//! names as they were, or is refused and changes nothing.
+//!
+//! Each test has a directory with a file under two names, `a` and `b`, which a guest each would
+//! have. What is done, is done to `a`. The numbers are those of the traps in the design notes.
+
+use crate::harness::Suite;
+use crate::process::{Gate, isolated, spawn};
+use crate::tests;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fd::OwnedFd;
+use rustix::fs::{self as rfs, AtFlags, CWD, Gid, IFlags, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr};
+use rustix::io::{Errno, read, write};
+use rustix::mount::{MountFlags, mount_bind, mount_remount};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use vserver_abi as abi;
+
+pub const SUITE: Suite = Suite {
+    name: "cow",
+    wants: "ext4 timeout=300",
+    tests: tests![
+        open_modes,
+        open_by_proc_fd,
+        reading_leaves_it_alone,
+        writes_go_to_the_copy,
+        old_descriptor_keeps_the_content,
+        truncate,
+        chmod,
+        chown,
+        utimes,
+        xattrs,
+        acl,
+        copy_has_all_metadata,
+        capabilities_go_with_a_write,
+        directory_hands_nothing_down,
+        sparse,
+        empty,
+        last_link_in_place,
+        last_link_open_elsewhere,
+        unlink_rename_link,
+        rename_between_two_names,
+        link_inside_a_context,
+        inside_a_context,
+        plain_immutable_stays,
+        writers_are_busy,
+        inode_flags_are_fixed,
+        attribute_is_ours,
+        many_openers,
+        without_permission,
+        owner_without_the_directory,
+        no_space,
+        file_size_limit,
+        file_handles,
+        mounted_names,
+        read_only_mount,
+        append_only_directory,
+        outside_the_root,
+        name_of_another_file,
+        descriptor_follows_the_copy,
+        debris_is_removed,
+        attributes,
+        ununify,
+    ],
+};
+
+const UNIFIED: u32 = abi::IATTR_IUNLINK | abi::IATTR_IMMUTABLE;
+const CONTENT: &[u8] = b"what all share\n";
+const USER: u32 = 1000;
+
+/// Where the file system under test is.
+fn root() -> PathBuf {
+    std::env::var_os("COW_DIR").map_or_else(|| "/mnt/ext4".into(), PathBuf::from)
+}
+
+/// All there is to see of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Look {
+    ino: u64,
+    content: Vec<u8>,
+    mode: u32,
+    owner: (u32, u32),
+    mtime: (i64, i64),
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    flags: u32,
+}
+
+fn xattr(path: &Path, name: &str) -> Result<Option<Vec<u8>>> {
+    let mut value = [0; 4096];
+    match getxattr(path, name, &mut value[..]) {
+        Ok(len) => Ok(value.get(..len).map(<[u8]>::to_vec)),
+        Err(Errno::NODATA) => Ok(None),
+        Err(e) => bail!("getxattr {name}: {e}"),
+    }
+}
+
+fn look(path: &Path) -> Result<Look> {
+    let meta = fs::symlink_metadata(path).with_context(|| path.display().to_string())?;
+    let mut names = [0; 4096];
+    let len = listxattr(path, &mut names[..])?;
+    let mut xattrs = BTreeMap::new();
+    for name in names.get(..len).unwrap_or_default().split(|c| *c == 0) {
+        if !name.is_empty() && name != b"security.vserver" {
+            let value = xattr(path, std::str::from_utf8(name)?)?;
+            xattrs.insert(name.to_vec(), value.context("xattr has gone")?);
+        }
+    }
+    Ok(Look {
+        ino: meta.ino(),
+        content: fs::read(path)?,
+        mode: meta.mode(),
+        owner: (meta.uid(), meta.gid()),
+        mtime: (meta.mtime(), meta.mtime_nsec()),
+        xattrs,
+        flags: abi::get_iattr(path)?.flags,
+    })
+}
+
+fn set_flags(path: &Path, flags: u32, mask: u32) -> Result<(), Errno> {
+    abi::set_iattr(
+        path,
+        abi::CtxFiattr {
+            xid: 0,
+            flags,
+            mask,
+        },
+    )
+}
+
+/// A directory with a unified file that has two names.
+struct Pair {
+    dir: PathBuf,
+    a: PathBuf,
+    b: PathBuf,
+    before: Look,
+}
+
+impl Pair {
+    fn new(name: &str) -> Result<Self> {
+        Self::with(name, |a| Ok(fs::write(a, CONTENT)?))
+    }
+
+    /// With a file that `make` makes.
+    fn with(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        let dir = root().join(name);
+        let _ = Self::clean(&dir);
+        fs::create_dir(&dir)?;
+        let (a, b) = (dir.join("a"), dir.join("b"));
+        make(&a)?;
+        let time = Timespec {
+            tv_sec: 1_000_000_000,
+            tv_nsec: 123_456_789,
+        };
+        set_times(&a, time)?;
+        fs::hard_link(&a, &b)?;
+        set_flags(&a, UNIFIED, UNIFIED).context("set_iattr")?;
+        let before = look(&a)?;
+        ensure!(before.flags == UNIFIED, "{before:?}");
+        Ok(Self { dir, a, b, before })
+    }
+
+    fn clean(dir: &Path) -> Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            let _ = set_flags(&path, 0, UNIFIED);
+            fs::remove_file(path)?;
+        }
+        Ok(fs::remove_dir(dir)?)
+    }
+
+    fn names(&self) -> Result<BTreeSet<String>> {
+        fs::read_dir(&self.dir)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    /// The other name is what it was, and there are no names but these.
+    fn others_unchanged(&self) -> Result<()> {
+        let b = look(&self.b)?;
+        ensure!(b == self.before, "b was {:?}, is {b:?}", self.before);
+        Ok(())
+    }
+
+    fn has_names(&self, names: &[&str]) -> Result<()> {
+        let found = self.names()?;
+        ensure!(
+            found.iter().map(String::as_str).eq(names.iter().copied()),
+            "names: {found:?}"
+        );
+        Ok(())
+    }
+
+    /// `a` has a file of its own now.
+    fn broken(&self) -> Result<Look> {
+        self.others_unchanged()?;
+        self.has_names(&["a", "b"])?;
+        let a = look(&self.a)?;
+        ensure!(a.ino != self.before.ino, "the link is not broken");
+        ensure!(a.flags == 0, "flags of the copy: {:#x}", a.flags);
+        ensure!(fs::metadata(&self.a)?.nlink() == 1);
+        Ok(a)
+    }
+
+    /// Nothing has happened.
+    fn intact(&self) -> Result<()> {
+        self.others_unchanged()?;
+        self.has_names(&["a", "b"])?;
+        let a = look(&self.a)?;
+        ensure!(a == self.before, "a was {:?}, is {a:?}", self.before);
+        Ok(())
+    }
+
+    fn refused<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        got: Result<T, Errno>,
+        want: Errno,
+    ) -> Result<()> {
+        refused(what, got, want)?;
+        self.intact().context(what.to_owned())
+    }
+
+    fn reader(&self) -> Result<OwnedFd> {
+        Ok(open(&self.a, OFlags::RDONLY)?)
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let _ = Self::clean(&self.dir);
+    }
+}
+
+fn refused<T: std::fmt::Debug>(what: &str, got: Result<T, Errno>, want: Errno) -> Result<()> {
+    match got {
+        Err(e) if e == want => Ok(()),
+        got => bail!("{what}: {got:?} instead of {want:?}"),
+    }
+}
+
+fn open(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    rfs::open(path, flags, Mode::from_raw_mode(0o644))
+}
+
+fn set_times(path: &Path, time: Timespec) -> Result<(), Errno> {
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rfs::utimensat(CWD, path, &times, AtFlags::empty())
+}
+
+fn syscall(ret: i64) -> Result<i64, Errno> {
+    if ret < 0 {
+        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+    } else {
+        Ok(ret)
+    }
+}
+
+/// Becomes an ordinary user. Only in a process of its own.
+fn become_user() -> Result<()> {
+    // SAFETY: these touch no memory; the process has one thread.
+    let done = unsafe {
+        libc::setgroups(0, std::ptr::null()) == 0
+            && libc::setgid(USER) == 0
+            && libc::setuid(USER) == 0
+    };
+    ensure!(done, "setuid");
+    Ok(())
+}
+
+// ---------------------------------------------------------------- open and write
+
+fn open_modes() -> Result<()> {
+    let kept: &[(&str, OFlags)] = &[
+        ("write", OFlags::WRONLY),
+        ("read and write", OFlags::RDWR),
+        ("append", OFlags::WRONLY.union(OFlags::APPEND)),
+        ("create", OFlags::WRONLY.union(OFlags::CREATE)),
+        ("nofollow", OFlags::RDWR.union(OFlags::NOFOLLOW)),
+        ("direct", OFlags::RDWR.union(OFlags::DIRECT)),
+    ];
+    for (what, flags) in kept {
+        let pair = Pair::new("open_modes")?;
+        open(&pair.a, *flags).context(*what)?;
+        let a = pair.broken().context(*what)?;
+        ensure!(
+            a.content == CONTENT && a.mtime == pair.before.mtime,
+            "{what}: {a:?}"
+        );
+    }
+    let emptied: &[(&str, OFlags)] = &[
+        ("truncate", OFlags::WRONLY.union(OFlags::TRUNC)),
+        ("truncate only", OFlags::RDONLY.union(OFlags::TRUNC)),
+        (
+            "creat",
+            OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::TRUNC),
+        ),
+    ];
+    for (what, flags) in emptied {
+        let pair = Pair::new("open_modes")?;
+        open(&pair.a, *flags).context(*what)?;
+        ensure!(pair.broken().context(*what)?.content.is_empty(), "{what}");
+    }
+    let pair = Pair::new("open_modes")?;
+    let exclusive = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    pair.refused("O_EXCL", open(&pair.a, exclusive), Errno::EXIST)
+}
+
+/// Through the magic links, with no name given.
+fn open_by_proc_fd() -> Result<()> {
+    for flags in [OFlags::PATH, OFlags::RDONLY] {
+        let pair = Pair::new("open_by_proc_fd")?;
+        let fd = open(&pair.a, flags)?;
+        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+        let file = open(Path::new(&link), OFlags::WRONLY | OFlags::APPEND)?;
+        write(&file, b"more")?;
+        ensure!(pair.broken()?.content.ends_with(b"more"));
+    }
+    Ok(())
+}
+
+fn reading_leaves_it_alone() -> Result<()> {
+    let pair = Pair::new("reading")?;
+    let fd = pair.reader()?;
+    open(&pair.a, OFlags::PATH)?;
+    ensure!(
+        rfs::access(&pair.a, rfs::Access::WRITE_OK).is_ok(),
+        "access"
+    );
+    refused("write", write(&fd, b"x"), Errno::BADF)?;
+    refused("ftruncate", rfs::ftruncate(&fd, 0), Errno::INVAL)?;
+    let mode = rfs::FallocateFlags::empty();
+    refused("fallocate", rfs::fallocate(&fd, mode, 0, 4096), Errno::BADF)?;
+    pair.intact()
+}
+
+fn writes_go_to_the_copy() -> Result<()> {
+    let pair = Pair::new("writes")?;
+    let one = open(&pair.a, OFlags::WRONLY)?;
+    write(&one, b"WHAT")?;
+    let two = open(&pair.a, OFlags::WRONLY | OFlags::APPEND)?;
+    write(&two, b"end")?;
+    let a = pair.broken()?;
+    ensure!(a.content == b"WHAT all share\nend", "{a:?}");
+    ensure!(a.mtime != pair.before.mtime);
+    Ok(())
+}
+
+fn old_descriptor_keeps_the_content() -> Result<()> {
+    let pair = Pair::new("old_descriptor")?;
+    let old = pair.reader()?;
+    fs::write(&pair.a, b"new")?;
+    let mut buffer = [0; 64];
+    let len = read(&old, &mut buffer)?;
+    ensure!(buffer.get(..len) == Some(CONTENT));
+    ensure!(pair.broken()?.content == b"new");
+    Ok(())
+}
+
+// ---------------------------------------------------------------- metadata
+
+fn truncate() -> Result<()> {
+    for (len, want) in [
+        (4, &CONTENT[..4]),
+        (0, b""),
+        (20, b"what all share\n\0\0\0\0\0"),
+    ] {
+        let pair = Pair::new("truncate")?;
+        let path = std::ffi::CString::new(pair.a.to_string_lossy().into_owned())?;
+        // SAFETY: the path is a C string.
+        syscall(unsafe { libc::truncate(path.as_ptr(), len) }.into())?;
+        let a = pair.broken()?;
+        ensure!(a.content == want, "{a:?}");
+        ensure!(
+            a.mtime != pair.before.mtime,
+            "8: the old time of the new content"
+        );
+    }
+    Ok(())
+}
+
+fn chmod() -> Result<()> {
+    let pair = Pair::new("chmod")?;
+    rfs::chmod(&pair.a, Mode::from_raw_mode(0o600))?;
+    let a = pair.broken()?;
+    ensure!(a.mode & 0o7777 == 0o600 && a.content == CONTENT, "{a:?}");
+
+    let pair = Pair::new("chmod")?;
+    let fd = pair.reader()?;
+    rfs::fchmod(&fd, Mode::from_raw_mode(0o4711))?;
+    ensure!(pair.broken()?.mode & 0o7777 == 0o4711);
+    Ok(())
+}
+
+fn chown() -> Result<()> {
+    let (uid, gid) = (Some(Uid::from_raw(USER)), Some(Gid::from_raw(USER + 1)));
+    let by_name: &[(&str, AtFlags)] = &[
+        ("chown", AtFlags::empty()),
+        ("lchown", AtFlags::SYMLINK_NOFOLLOW),
+    ];
+    for (what, flags) in by_name {
+        let pair = Pair::new("chown")?;
+        rfs::chownat(CWD, &pair.a, uid, gid, *flags).context(*what)?;
+        ensure!(pair.broken()?.owner == (USER, USER + 1), "{what}");
+    }
+    let pair = Pair::new("chown")?;
+    rfs::fchown(pair.reader()?, None, gid)?;
+    ensure!(pair.broken()?.owner == (0, USER + 1));
+    Ok(())
+}
+
+fn utimes() -> Result<()> {
+    let time = Timespec {
+        tv_sec: 77,
+        tv_nsec: 5,
+    };
+    let pair = Pair::new("utimes")?;
+    set_times(&pair.a, time)?;
+    ensure!(pair.broken()?.mtime == (77, 5));
+
+    let pair = Pair::new("utimes")?;
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rfs::futimens(pair.reader()?, &times)?;
+    ensure!(pair.broken()?.mtime == (77, 5));
+
+    let pair = Pair::new("utimes")?;
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: rfs::UTIME_NOW,
+    };
+    set_times(&pair.a, now)?;
+    ensure!(pair.broken()?.mtime.0 > pair.before.mtime.0);
+    Ok(())
+}
+
+fn xattrs() -> Result<()> {
+    for name in ["user.new", "trusted.new", "security.new", "user.old"] {
+        let make = |a: &Path| {
+            fs::write(a, CONTENT)?;
+            Ok(setxattr(a, "user.old", b"old", XattrFlags::empty())?)
+        };
+        let pair = Pair::with("xattrs", make)?;
+        setxattr(&pair.a, name, b"new", XattrFlags::empty()).context(name)?;
+        let a = pair.broken().context(name)?;
+        ensure!(
+            a.xattrs.get(name.as_bytes()).is_some_and(|v| v == b"new"),
+            "{a:?}"
+        );
+        ensure!(a.xattrs.contains_key(&b"user.old"[..]));
+
+        let pair = Pair::with("xattrs", make)?;
+        let fd = pair.reader()?;
+        rfs::fsetxattr(&fd, name, b"new", XattrFlags::empty()).context(name)?;
+        ensure!(xattr(&pair.a, name)?.is_some_and(|v| v == b"new"));
+        pair.broken()?;
+    }
+    for by_fd in [false, true] {
+        let pair = Pair::with("xattrs", |a| {
+            fs::write(a, CONTENT)?;
+            Ok(setxattr(a, "user.old", b"old", XattrFlags::empty())?)
+        })?;
+        if by_fd {
+            rfs::fremovexattr(pair.reader()?, "user.old")?;
+        } else {
+            rfs::removexattr(&pair.a, "user.old")?;
+        }
+        ensure!(pair.broken()?.xattrs.is_empty());
+    }
+    Ok(())
+}
+
+const ACL_ACCESS: &str = "system.posix_acl_access";
+const ACL_DEFAULT: &str = "system.posix_acl_default";
+
+/// user::rw-, user:1000:rwx, group::r--, mask::rwx, other::r--
+fn some_acl() -> Vec<u8> {
+    let entries: [(u16, u16, u32); 5] = [
+        (0x01, 6, u32::MAX),
+        (0x02, 7, USER),
+        (0x04, 4, u32::MAX),
+        (0x10, 7, u32::MAX),
+        (0x20, 4, u32::MAX),
+    ];
+    let mut acl = 2u32.to_le_bytes().to_vec();
+    for (tag, perm, id) in entries {
+        acl.extend(tag.to_le_bytes());
+        acl.extend(perm.to_le_bytes());
+        acl.extend(id.to_le_bytes());
+    }
+    acl
+}
+
+fn acl() -> Result<()> {
+    let pair = Pair::new("acl")?;
+    setxattr(&pair.a, ACL_ACCESS, &some_acl(), XattrFlags::empty())?;
+    let a = pair.broken()?;
+    ensure!(
+        a.xattrs.get(ACL_ACCESS.as_bytes()) == Some(&some_acl()),
+        "{a:?}"
+    );
+
+    let pair = Pair::with("acl", |a| {
+        fs::write(a, CONTENT)?;
+        Ok(setxattr(a, ACL_ACCESS, &some_acl(), XattrFlags::empty())?)
+    })?;
+    rfs::removexattr(&pair.a, ACL_ACCESS)?;
+    ensure!(pair.broken()?.xattrs.is_empty());
+    Ok(())
+}
+
+/// cap_net_raw, effective, for the initial user namespace.
+const CAPABILITY: &[u8] = &[
+    1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+
+/// Owner and group, mode with set-user-id, times, every kind of attribute.
+fn rich(a: &Path) -> Result<()> {
+    fs::write(a, CONTENT)?;
+    rfs::chownat(
+        CWD,
+        a,
+        Some(Uid::from_raw(USER)),
+        Some(Gid::from_raw(USER + 1)),
+        AtFlags::empty(),
+    )?;
+    rfs::chmod(a, Mode::from_raw_mode(0o6755))?;
+    setxattr(a, ACL_ACCESS, &some_acl(), XattrFlags::empty())?;
+    for (name, value) in [
+        ("user.empty", &b""[..]),
+        ("user.big", &[b'x'; 900]),
+        ("trusted.t", b"t"),
+        ("security.other", b"label"),
+        ("security.capability", CAPABILITY),
+    ] {
+        setxattr(a, name, value, XattrFlags::empty()).context(name)?;
+    }
+    Ok(())
+}
+
+fn copy_has_all_metadata() -> Result<()> {
+    let pair = Pair::with("metadata", rich)?;
+    open(&pair.a, OFlags::RDWR)?;
+    let a = pair.broken()?;
+    let want = Look {
+        ino: a.ino,
+        flags: 0,
+        ..pair.before.clone()
+    };
+    ensure!(a == want, "is {a:?}, should be {want:?}");
+    Ok(())
+}
+
+/// 2: our own writing must not have noted that there is nothing for a write to strip.
+fn capabilities_go_with_a_write() -> Result<()> {
+    let pair = Pair::with("capabilities", rich)?;
+    let fd = open(&pair.a, OFlags::WRONLY)?;
+    ensure!(xattr(&pair.a, "security.capability")?.is_some());
+    write(&fd, b"x")?;
+    ensure!(
+        xattr(&pair.a, "security.capability")?.is_none(),
+        "still there"
+    );
+    pair.broken()?;
+    Ok(())
+}
+
+/// 24: the copy has what the file had, not what the directory gives.
+fn directory_hands_nothing_down() -> Result<()> {
+    let pair = Pair::new("hands_down")?;
+    setxattr(&pair.dir, ACL_DEFAULT, &some_acl(), XattrFlags::empty())?;
+    rfs::chownat(
+        CWD,
+        &pair.dir,
+        None,
+        Some(Gid::from_raw(42)),
+        AtFlags::empty(),
+    )?;
+    rfs::chmod(&pair.dir, Mode::from_raw_mode(0o2755))?;
+    let dir = open(&pair.dir, OFlags::RDONLY)?;
+    rfs::ioctl_setflags(
+        &dir,
+        rfs::ioctl_getflags(&dir)? | IFlags::NODUMP | IFlags::NOATIME,
+    )?;
+    open(&pair.a, OFlags::WRONLY)?;
+    let a = pair.broken()?;
+    let want = Look {
+        ino: a.ino,
+        flags: 0,
+        ..pair.before.clone()
+    };
+    ensure!(a == want, "is {a:?}, should be {want:?}");
+    let flags = rfs::ioctl_getflags(pair.reader()?)?;
+    ensure!(
+        !flags.intersects(IFlags::NODUMP | IFlags::NOATIME),
+        "{flags:?}"
+    );
+    Ok(())
+}
+
+// ---------------------------------------------------------------- content
+
+fn sparse() -> Result<()> {
+    const SIZE: u64 = 16 << 20;
+    let pair = Pair::with("sparse", |a| {
+        let fd = open(a, OFlags::WRONLY | OFlags::CREATE)?;
+        rustix::io::pwrite(&fd, &[b'm'; 5000], 6_000_000)?;
+        rustix::io::pwrite(&fd, b"s", 70_000)?;
+        Ok(rfs::ftruncate(&fd, SIZE)?)
+    })?;
+    let blocks = fs::metadata(&pair.b)?.blocks();
+    open(&pair.a, OFlags::WRONLY)?;
+    let a = pair.broken()?;
+    ensure!(a.content == pair.before.content, "content differs");
+    let copied = fs::metadata(&pair.a)?.blocks();
+    ensure!(copied <= blocks + 16, "{copied} blocks instead of {blocks}");
+    Ok(())
+}
+
+fn empty() -> Result<()> {
+    let pair = Pair::with("empty", |a| Ok(fs::write(a, b"")?))?;
+    open(&pair.a, OFlags::WRONLY)?;
+    ensure!(pair.broken()?.content.is_empty());
+    Ok(())
+}
+
+// ---------------------------------------------------------------- names
+
+fn last_link_in_place() -> Result<()> {
+    let pair = Pair::new("last_link")?;
+    fs::remove_file(&pair.b)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    let a = look(&pair.a)?;
+    let want = Look {
+        flags: 0,
+        ..pair.before.clone()
+    };
+    ensure!(a == want, "{a:?}");
+    pair.has_names(&["a"])
+}
+
+/// Another guest may go on reading or mapping a file whose name it has removed.
+fn last_link_open_elsewhere() -> Result<()> {
+    let pair = Pair::new("last_link_open")?;
+    let other = open(&pair.b, OFlags::RDONLY)?;
+    fs::remove_file(&pair.b)?;
+    fs::write(&pair.a, b"new")?;
+    ensure!(look(&pair.a)?.ino != pair.before.ino);
+    let mut buffer = [0; 64];
+    let len = read(&other, &mut buffer)?;
+    ensure!(buffer.get(..len) == Some(CONTENT));
+    Ok(())
+}
+
+fn unlink_rename_link() -> Result<()> {
+    let pair = Pair::new("names")?;
+    let (c, plain) = (pair.dir.join("c"), pair.dir.join("plain"));
+    fs::hard_link(&pair.a, &c)?;
+    ensure!(look(&c)? == pair.before, "link");
+    fs::rename(&c, pair.dir.join("d"))?;
+    fs::rename(pair.dir.join("d"), &c)?;
+    ensure!(look(&c)? == pair.before, "rename away");
+    fs::write(&plain, b"plain")?;
+    fs::rename(&plain, &c)?;
+    ensure!(fs::read(&c)? == b"plain", "rename over");
+    let flags = rfs::RenameFlags::EXCHANGE;
+    rfs::renameat_with(CWD, &pair.a, CWD, &c, flags)?;
+    ensure!(
+        look(&c)? == pair.before && fs::read(&pair.a)? == b"plain",
+        "exchange"
+    );
+    fs::remove_file(&c)?;
+    pair.has_names(&["a", "b"])?;
+    pair.others_unchanged()
+}
+
+/// For POSIX these are one file and there is nothing to do; here they are two.
+fn rename_between_two_names() -> Result<()> {
+    let pair = Pair::new("rename_between")?;
+    fs::rename(&pair.a, &pair.b)?;
+    pair.has_names(&["b"])?;
+    pair.others_unchanged()?;
+    fs::rename(&pair.b, &pair.b)?;
+    pair.has_names(&["b"])
+}
+
+const XID: u32 = 300;
+
+/// 11: both names go on naming one file, which can be written.
+fn link_inside_a_context() -> Result<()> {
+    let pair = Pair::new("link_inside")?;
+    let c = pair.dir.join("c");
+    isolated(|| {
+        abi::ctx_create(XID, 0)?;
+        fs::hard_link(&pair.a, &c)?;
+        Ok(fs::write(&c, b"both")?)
+    })?;
+    ensure!(fs::read(&pair.a)? == b"both", "the names have come apart");
+    fs::remove_file(&c)?;
+    pair.broken()?;
+    Ok(())
+}
+
+fn inside_a_context() -> Result<()> {
+    let pair = Pair::new("inside")?;
+    isolated(|| {
+        abi::ctx_create(XID + 1, 0)?;
+        let got = set_flags(&pair.a, 0, UNIFIED);
+        ensure!(got.is_err(), "a context may not set attributes");
+        Ok(fs::write(&pair.a, b"inside")?)
+    })?;
+    ensure!(pair.broken()?.content == b"inside");
+    Ok(())
+}
+
+// ---------------------------------------------------------------- flags
+
+fn plain_immutable_stays() -> Result<()> {
+    let pair = Pair::new("plain")?;
+    set_flags(&pair.a, abi::IATTR_IMMUTABLE, UNIFIED)?;
+    let before = look(&pair.a)?;
+    ensure!(before.flags == abi::IATTR_IMMUTABLE);
+    refused("open", open(&pair.a, OFlags::WRONLY), Errno::PERM)?;
+    refused(
+        "chmod",
+        rfs::chmod(&pair.a, Mode::from_raw_mode(0o600)),
+        Errno::PERM,
+    )?;
+    refused("unlink", rfs::unlink(&pair.a), Errno::PERM)?;
+    refused(
+        "rename",
+        rfs::rename(&pair.a, pair.dir.join("c")),
+        Errno::PERM,
+    )?;
+    refused("link", rfs::link(&pair.a, pair.dir.join("c")), Errno::PERM)?;
+    ensure!(
+        rfs::access(&pair.a, rfs::Access::WRITE_OK).is_err(),
+        "access"
+    );
+    ensure!(look(&pair.a)? == before && look(&pair.b)? == before);
+    Ok(())
+}
+
+/// 3, 18: nobody may go on writing by a descriptor or a mapping that is older than the flag.
+fn writers_are_busy() -> Result<()> {
+    let pair = Pair::new("writers")?;
+    set_flags(&pair.a, 0, UNIFIED)?;
+    let fd = open(&pair.a, OFlags::RDWR)?;
+    refused(
+        "descriptor",
+        set_flags(&pair.a, UNIFIED, UNIFIED),
+        Errno::TXTBSY,
+    )?;
+    // SAFETY: a new mapping of a file that has as many bytes; nothing is written to it.
+    let map = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            std::os::fd::AsRawFd::as_raw_fd(&fd),
+            0,
+        )
+    };
+    ensure!(map != libc::MAP_FAILED);
+    drop(fd);
+    refused(
+        "mapping",
+        set_flags(&pair.a, UNIFIED, UNIFIED),
+        Errno::TXTBSY,
+    )?;
+    ensure!(look(&pair.a)?.flags == 0, "flags left behind");
+    // SAFETY: the mapping from above, of which there is no reference.
+    ensure!(unsafe { libc::munmap(map, 4096) } == 0);
+    set_flags(&pair.a, UNIFIED, UNIFIED)?;
+    pair.intact()
+}
+
+/// 17: they are those of all names.
+fn inode_flags_are_fixed() -> Result<()> {
+    let pair = Pair::new("inode_flags")?;
+    let fd = pair.reader()?;
+    let flags = rfs::ioctl_getflags(&fd)?;
+    ensure!(flags.contains(IFlags::IMMUTABLE));
+    pair.refused(
+        "clear",
+        rfs::ioctl_setflags(&fd, flags - IFlags::IMMUTABLE),
+        Errno::PERM,
+    )?;
+    pair.refused(
+        "nodump",
+        rfs::ioctl_setflags(&fd, flags | IFlags::NODUMP),
+        Errno::PERM,
+    )?;
+    pair.refused(
+        "append",
+        rfs::ioctl_setflags(&fd, flags | IFlags::APPEND),
+        Errno::PERM,
+    )?;
+    pair.refused("same", rfs::ioctl_setflags(&fd, flags), Errno::PERM)
+}
+
+/// Also for root, on any file.
+fn attribute_is_ours() -> Result<()> {
+    let pair = Pair::new("attribute")?;
+    let name = "security.vserver";
+    let value = [1, 1, 0, 0, 0, 0, 0, 0];
+    let set = |path: &Path| setxattr(path, name, &value, XattrFlags::empty());
+    pair.refused("set", set(&pair.a), Errno::PERM)?;
+    pair.refused("remove", rfs::removexattr(&pair.a, name), Errno::PERM)?;
+    let plain = pair.dir.join("plain");
+    fs::write(&plain, b"plain")?;
+    refused("set on a plain file", set(&plain), Errno::PERM)?;
+    ensure!(xattr(&plain, name)?.is_none());
+    ensure!(xattr(&pair.a, name)?.is_some_and(|v| v == value));
+    Ok(())
+}
+
+fn attributes() -> Result<()> {
+    let pair = Pair::new("attributes")?;
+    let attr = abi::get_iattr(&pair.a)?;
+    ensure!(
+        attr.flags == UNIFIED && attr.mask & UNIFIED == UNIFIED,
+        "{attr:?}"
+    );
+    ensure!(abi::fget_iattr(pair.reader()?)? == attr);
+    let barrier = abi::IATTR_BARRIER;
+    set_flags(&pair.dir, barrier, barrier)?;
+    ensure!(abi::get_iattr(&pair.dir)?.flags == barrier);
+    refused(
+        "iunlink",
+        set_flags(&pair.dir, UNIFIED, UNIFIED),
+        Errno::INVAL,
+    )?;
+    refused(
+        "barrier",
+        set_flags(&pair.a, barrier, barrier),
+        Errno::INVAL,
+    )?;
+    set_flags(&pair.dir, 0, barrier)?;
+    ensure!(xattr(&pair.dir, "security.vserver")?.is_none());
+    let link = pair.dir.join("link");
+    std::os::unix::fs::symlink("a", &link)?;
+    refused(
+        "symlink",
+        set_flags(&link, UNIFIED, UNIFIED),
+        Errno::OPNOTSUPP,
+    )?;
+    ensure!(abi::get_iattr("/proc/uptime")?.mask & UNIFIED == 0);
+    refused(
+        "proc",
+        set_flags(Path::new("/proc/uptime"), UNIFIED, UNIFIED),
+        Errno::OPNOTSUPP,
+    )?;
+    refused(
+        "missing",
+        abi::get_iattr(pair.dir.join("none")),
+        Errno::NOENT,
+    )?;
+    fs::remove_file(&link)?;
+    pair.intact()
+}
+
+fn ununify() -> Result<()> {
+    let pair = Pair::new("ununify")?;
+    set_flags(&pair.a, 0, UNIFIED)?;
+    ensure!(xattr(&pair.a, "security.vserver")?.is_none());
+    fs::write(&pair.a, b"both")?;
+    ensure!(fs::read(&pair.b)? == b"both", "still broken");
+    set_flags(&pair.b, UNIFIED, UNIFIED)?;
+    fs::write(&pair.a, b"one")?;
+    ensure!(fs::read(&pair.b)? == b"both");
+    Ok(())
+}
+
+// ---------------------------------------------------------------- races
+
+fn many_openers() -> Result<()> {
+    const THREADS: usize = 8;
+    for _ in 0..10 {
+        let pair = Pair::with("many", |a| Ok(fs::write(a, vec![b'.'; 100_000])?))?;
+        let barrier = std::sync::Barrier::new(THREADS);
+        let inodes = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|_| {
+                    scope.spawn(|| -> Result<u64> {
+                        barrier.wait();
+                        let fd = open(&pair.a, OFlags::WRONLY | OFlags::APPEND)?;
+                        write(&fd, b"line\n")?;
+                        Ok(rfs::fstat(&fd)?.st_ino)
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|t| t.join().unwrap_or_else(|_| bail!("panic")))
+                .collect::<Result<BTreeSet<_>>>()
+        })?;
+        let a = pair.broken()?;
+        ensure!(inodes == BTreeSet::from([a.ino]), "{inodes:?}");
+        ensure!(
+            a.content.len() == 100_000 + 5 * THREADS,
+            "{} bytes",
+            a.content.len()
+        );
+    }
+    Ok(())
+}
+
+// ---------------------------------------------------------------- permission
+
+/// 6, 26: it is decided before anything is copied.
+fn without_permission() -> Result<()> {
+    let pair = Pair::new("permission")?;
+    let fd = pair.reader()?;
+    isolated(|| {
+        become_user()?;
+        let a = &pair.a;
+        let mode = Mode::from_raw_mode(0o666);
+        let uid = Some(Uid::from_raw(USER));
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: rfs::UTIME_NOW,
+        };
+        let then = Timespec {
+            tv_sec: 5,
+            tv_nsec: 0,
+        };
+        let none = XattrFlags::empty();
+        let at = AtFlags::empty();
+        pair.refused("open", open(a, OFlags::WRONLY), Errno::ACCESS)?;
+        pair.refused("O_TRUNC", open(a, OFlags::TRUNC), Errno::ACCESS)?;
+        pair.refused(
+            "access",
+            rfs::access(a, rfs::Access::WRITE_OK),
+            Errno::ACCESS,
+        )?;
+        pair.refused("chmod", rfs::chmod(a, mode), Errno::PERM)?;
+        pair.refused("fchmod", rfs::fchmod(&fd, mode), Errno::PERM)?;
+        pair.refused("chown", rfs::chownat(CWD, a, uid, None, at), Errno::PERM)?;
+        pair.refused(
+            "chown to nobody",
+            rfs::chownat(CWD, a, None, None, at),
+            Errno::PERM,
+        )?;
+        pair.refused("utimes", set_times(a, then), Errno::PERM)?;
+        pair.refused("touch", set_times(a, now), Errno::ACCESS)?;
+        pair.refused("user.*", setxattr(a, "user.x", b"", none), Errno::ACCESS)?;
+        pair.refused(
+            "trusted.*",
+            setxattr(a, "trusted.x", b"", none),
+            Errno::PERM,
+        )?;
+        pair.refused(
+            "security.*",
+            setxattr(a, "security.x", b"", none),
+            Errno::PERM,
+        )?;
+        let name = "security.capability";
+        pair.refused(name, setxattr(a, name, CAPABILITY, none), Errno::PERM)?;
+        pair.refused("system.*", setxattr(a, "system.x", b"", none), Errno::PERM)?;
+        pair.refused(
+            "ACL",
+            setxattr(a, ACL_ACCESS, &some_acl(), none),
+            Errno::PERM,
+        )?;
+        let path = std::ffi::CString::new(a.to_string_lossy().into_owned())?;
+        // SAFETY: the path is a C string.
+        let got = syscall(unsafe { libc::truncate(path.as_ptr(), 0) }.into());
+        pair.refused("truncate", got, Errno::ACCESS)
+    })
+}
+
+/// 7: whoever may write the file needs no right in its directory.
+fn owner_without_the_directory() -> Result<()> {
+    let pair = Pair::with("owner", rich)?;
+    isolated(|| {
+        become_user()?;
+        let fd = open(&pair.a, OFlags::WRONLY)?;
+        write(&fd, b"mine")?;
+        Ok(())
+    })?;
+    let a = pair.broken()?;
+    ensure!(a.owner == (USER, USER + 1), "{a:?}");
+    // As after a write to a plain file by its owner.
+    ensure!(
+        a.mode & 0o6000 == 0 && !a.xattrs.contains_key(&b"security.capability"[..]),
+        "{a:?}"
+    );
+    ensure!(
+        a.xattrs.contains_key(&b"trusted.t"[..]),
+        "21: trusted.* lost"
+    );
+    Ok(())
+}
+
+// ---------------------------------------------------------------- limits
+
+/// Uses up all space that is left.
+fn fill(path: &Path) -> Result<()> {
+    let fd = open(path, OFlags::WRONLY | OFlags::CREATE)?;
+    let (mut at, mut step) = (0, 64 << 20);
+    while step >= 4096 {
+        match rfs::fallocate(&fd, rfs::FallocateFlags::empty(), at, step) {
+            Ok(()) => at += step,
+            Err(Errno::NOSPC) => step /= 2,
+            Err(e) => bail!("fallocate: {e}"),
+        }
+    }
+    Ok(())
+}
+
+fn no_space() -> Result<()> {
+    let pair = Pair::with("no_space", |a| Ok(fs::write(a, vec![b'x'; 24 << 20])?))?;
+    let filler = root().join("filler");
+    fill(&filler)?;
+    let got = open(&pair.a, OFlags::WRONLY);
+    let checked = pair.refused("open", got, Errno::NOSPC);
+    fs::remove_file(&filler)?;
+    checked?;
+    open(&pair.a, OFlags::WRONLY)?;
+    ensure!(pair.broken()?.content == pair.before.content);
+    Ok(())
+}
+
+/// 22: the limit is the caller's, the copy is not his doing.
+fn file_size_limit() -> Result<()> {
+    let pair = Pair::with("limit", |a| Ok(fs::write(a, vec![b'x'; 3 << 20])?))?;
+    isolated(|| {
+        let limit = libc::rlimit {
+            rlim_cur: 4096,
+            rlim_max: 4096,
+        };
+        // SAFETY: `limit` is valid for the call.
+        ensure!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) } == 0);
+        let fd = open(&pair.a, OFlags::WRONLY)?;
+        write(&fd, b"new")?;
+        Ok(())
+    })?;
+    let a = pair.broken()?;
+    ensure!(a.content.starts_with(b"newx") && a.content.len() == 3 << 20);
+    Ok(())
+}
+
+// ---------------------------------------------------------------- where a name can't be replaced
+
+#[repr(C)]
+struct Handle {
+    bytes: u32,
+    kind: i32,
+    handle: [u8; 128],
+}
+
+/// 4, 16: a handle doesn't say whose name it is.
+fn file_handles() -> Result<()> {
+    let pair = Pair::new("handles")?;
+    let path = std::ffi::CString::new(pair.a.to_string_lossy().into_owned())?;
+    let mut handle = Handle {
+        bytes: 128,
+        kind: 0,
+        handle: [0; 128],
+    };
+    let mut mount = 0;
+    // SAFETY: all pointers are valid for the call, and the handle has the size that it says.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            &raw mut handle,
+            &raw mut mount,
+            0,
+        )
+    };
+    syscall(ret)?;
+    let dir = open(&pair.dir, OFlags::RDONLY)?;
+    let by_handle = |flags: i32| {
+        // SAFETY: as above.
+        syscall(unsafe {
+            libc::syscall(
+                libc::SYS_open_by_handle_at,
+                std::os::fd::AsRawFd::as_raw_fd(&dir),
+                &raw const handle,
+                flags,
+            )
+        })
+    };
+    for flags in [libc::O_WRONLY, libc::O_RDWR, libc::O_RDONLY | libc::O_TRUNC] {
+        pair.refused("open by handle", by_handle(flags), Errno::PERM)?;
+    }
+    by_handle(libc::O_RDONLY)?;
+    pair.intact()?;
+    fs::remove_file(&pair.b)?;
+    by_handle(libc::O_WRONLY | libc::O_TRUNC)?;
+    ensure!(
+        fs::read(&pair.a)?.is_empty(),
+        "with one name there is no doubt"
+    );
+    Ok(())
+}
+
+/// 25: a single file that is mounted has no name to give, and a name that something is mounted on
+/// in any namespace must keep it.
+fn mounted_names() -> Result<()> {
+    let pair = Pair::new("mounted")?;
+    let target = root().join("mounted-target");
+    fs::write(&target, b"")?;
+    isolated(|| {
+        new_mount_namespace()?;
+        mount_bind(&pair.a, &target)?;
+        pair.refused("a mounted file", open(&target, OFlags::WRONLY), Errno::BUSY)
+    })?;
+    let (there, done) = (Gate::new()?, Gate::new()?);
+    let other = spawn(|| {
+        let mounted = new_mount_namespace().and_then(|()| Ok(mount_bind(&target, &pair.a)?));
+        let code = i32::from(mounted.is_err());
+        let _ = there.open();
+        let _ = done.pass();
+        code
+    })?;
+    there.pass()?;
+    let checked = pair.refused(
+        "a mount point elsewhere",
+        open(&pair.a, OFlags::WRONLY),
+        Errno::BUSY,
+    );
+    done.open()?;
+    ensure!(
+        other.wait()? == crate::process::Status::Exited(0),
+        "no mount"
+    );
+    fs::remove_file(&target)?;
+    checked?;
+    open(&pair.a, OFlags::WRONLY)?;
+    pair.broken()?;
+    Ok(())
+}
+
+/// Where mounts are nobody else's.
+fn new_mount_namespace() -> Result<()> {
+    abi::process::unshare(rustix::thread::UnshareFlags::NEWNS)?;
+    let flags =
+        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+    Ok(rustix::mount::mount_change("/", flags)?)
+}
+
+fn read_only_mount() -> Result<()> {
+    let pair = Pair::new("read_only")?;
+    isolated(|| {
+        new_mount_namespace()?;
+        mount_bind(&pair.dir, &pair.dir)?;
+        mount_remount(&pair.dir, MountFlags::BIND | MountFlags::RDONLY, "")?;
+        pair.refused("open", open(&pair.a, OFlags::WRONLY), Errno::ROFS)?;
+        let mode = Mode::from_raw_mode(0o600);
+        pair.refused("chmod", rfs::chmod(&pair.a, mode), Errno::ROFS)
+    })
+}
+
+/// 23: it would take the copy's temporary name and never give it back.
+fn append_only_directory() -> Result<()> {
+    let pair = Pair::new("append_only")?;
+    let dir = open(&pair.dir, OFlags::RDONLY)?;
+    let flags = rfs::ioctl_getflags(&dir)?;
+    rfs::ioctl_setflags(&dir, flags | IFlags::APPEND)?;
+    let checked = pair.refused("open", open(&pair.a, OFlags::WRONLY), Errno::PERM);
+    rfs::ioctl_setflags(&dir, flags)?;
+    checked
+}
+
+/// 4: what the caller's root doesn't lead to may be another guest's.
+fn outside_the_root() -> Result<()> {
+    let pair = Pair::new("outside")?;
+    let jail = root().join("outside-jail");
+    fs::create_dir_all(&jail)?;
+    let fd = pair.reader()?;
+    isolated(|| {
+        std::os::unix::fs::chroot(&jail)?;
+        refused(
+            "fchmod",
+            rfs::fchmod(&fd, Mode::from_raw_mode(0o600)),
+            Errno::PERM,
+        )
+    })?;
+    fs::remove_dir(&jail)?;
+    pair.intact()
+}
+
+/// A descriptor whose name another file has now: that one was never meant.
+fn name_of_another_file() -> Result<()> {
+    let pair = Pair::new("another")?;
+    let fd = pair.reader()?;
+    let other = pair.dir.join("c");
+    fs::write(&other, b"another")?;
+    fs::rename(&other, &pair.a)?;
+    let before = look(&pair.a)?;
+    refused(
+        "fchmod",
+        rfs::fchmod(&fd, Mode::from_raw_mode(0o600)),
+        Errno::STALE,
+    )?;
+    ensure!(look(&pair.a)? == before, "another file was changed");
+    pair.others_unchanged()
+}
+
+fn descriptor_follows_the_copy() -> Result<()> {
+    let pair = Pair::new("follows")?;
+    let fd = pair.reader()?;
+    fs::write(&pair.a, b"new")?;
+    rfs::fchmod(&fd, Mode::from_raw_mode(0o600))?;
+    let a = pair.broken()?;
+    ensure!(a.mode & 0o777 == 0o600 && a.content == b"new", "{a:?}");
+    Ok(())
+}
+
+/// What a crash between link and rename leaves: the next break in the directory clears it.
+fn debris_is_removed() -> Result<()> {
+    let pair = Pair::new("debris")?;
+    let debris = pair.dir.join(format!(".vserver-cow-{:x}", pair.before.ino));
+    fs::write(&debris, CONTENT)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    pair.broken()?;
+    Ok(())
+}
