@@ -57,7 +57,7 @@ pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {
     match json {
         true => output::json(&json!({ "cleared": cleared, "copied": copied }))?,
         false => output::line(format_args!(
-            "{copied} files copied, {cleared} last names made ordinary files"
+            "{copied} copied, {cleared} made ordinary files in place"
         ))?,
     }
     Ok(code)
