@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boots the demo's disk and shows what guest.sh says: boot.py DISK."""
 
+import glob
 import os
 import subprocess
 import sys
@@ -31,6 +32,8 @@ class Demo:
 
     def __init__(self, built, source):
         self.built = built
+        for old in glob.glob(os.path.join(built.runs, "*-demo", "disk")):
+            os.remove(old)
         self.directory = os.path.join(built.runs, time.strftime("%Y%m%d-%H%M%S-demo"))
         os.makedirs(self.directory)
         self.console = self.file("console.log")
@@ -51,7 +54,10 @@ class Demo:
         guest.add_port(self.file("output.log"))
         self._write_initrd()
         guest.start(self.console, self.file("qemu.log"))
-        self._show(guest)
+        try:
+            self._show(guest)
+        finally:
+            guest.kill()
         self._judge_log()
         self._judge_disk()
 
@@ -112,7 +118,10 @@ class Demo:
 def main():
     started = time.monotonic()
     demo = Demo(Built(), sys.argv[1])
-    demo.run()
+    try:
+        demo.run()
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted")
     seconds = round(time.monotonic() - started)
     if demo.wrong:
         print(f"\nThe demo failed after {seconds} s:", *demo.wrong,

@@ -72,12 +72,14 @@ count=$(lines $W/shared.before)
 bytes=$(bytes_of $W/shared.before)
 disk_after=$(disk_used)
 cache_after=$(cache_use)
-table() { printf '    %-24s %10s %10s  %s\n' "$@"; }
-table "" before after ""
+table() { printf '    %-24s %10s %10s%s\n' "$1" "$2" "$3" "${4:+  $4}"; }
+table "" before after
 table "files shared" 0 "$count" "of $total"
 table "bytes shared" 0 "$(mib "$bytes")" MiB
 table "disk used (df)" "$(mib "$disk_before")" "$(mib "$disk_after")" MiB
 table "page cache, both /usr" "$(mib "$cache_before")" "$(mib "$cache_after")" "MiB when both have read it"
+show "vserver attr show $A/usr/bin/tac $B/usr/bin/tac"
+vserver attr show $A/usr/bin/tac $B/usr/bin/tac | quote
 check "nine of ten files are shared" within "$count" "$total * 0.9" "$total"
 check "the disk has the shared bytes back" \
 	within "$disk_before - $disk_after" "$bytes * 0.95" "$bytes * 1.3"
@@ -87,6 +89,7 @@ check "the page cache holds /usr once, not twice" \
 	[ "$(capabilities $B)" = "$caps_before" ]
 
 step "3. A context for each guest, a shell of the guest in it"
+two_tasks() { grep -q "^Tasks:[[:space:]]2\$" /proc/virtual/$1/status; }
 for guest in a b; do
 	xid=$(xid_of $guest)
 	need "guest $guest runs in context $xid" start $guest
@@ -100,10 +103,8 @@ for guest in a b; do
 		quote <"/proc/virtual/$xid/$file"
 	done
 	check "/proc/virtual/$xid names it" grep -q "^ID:[[:space:]]$xid\$" "/proc/virtual/$xid/info"
-	in_guest $guest /bin/sleep 3 &
-	sleep 1
-	check "it has two processes while a command runs beside its init" \
-		grep -q "^Tasks:[[:space:]]2\$" "/proc/virtual/$xid/status"
+	in_guest $guest /bin/sleep 4 &
+	check "it has two processes while a command runs beside its init" soon two_tasks $xid
 	wait
 done
 show "vserver list"
@@ -203,12 +204,15 @@ share() { calc "100 * ($4 - $2) / ($3 - $1)" 1; }
 
 need "A: 25 % of a CPU" vserver set a --cpu 25%
 need "B: 50 % of a CPU" vserver set b --cpu 50%
-for guest in a b; do
-	for _ in 1 2 3 4; do
-		in_guest $guest /bin/sh -c 'while :; do :; done' busy-$guest &
-	done
+for guest in a b; do		# the inner shell is the one to say "Killed" later
+	(
+		for _ in 1 2 3 4; do
+			in_guest $guest /bin/sh -c 'while :; do :; done' busy-$guest &
+		done
+		wait
+	) 2>/dev/null &
 done
-sleep 3				# what was saved up in the buckets is gone
+sleep 4				# what was saved up in the buckets is gone
 loops_a=$(loops a)
 loops_b=$(loops b)
 start_a=$(sample $loops_a)
@@ -218,7 +222,7 @@ sleep 10
 share_a=$(share $start_a $(sample $loops_a))
 # shellcheck disable=SC2046
 share_b=$(share $start_b $(sample $loops_b))
-table "" configured measured ""
+table "" configured measured
 table "A, $(echo $loops_a | wc -w) loops" 25.0 "$share_a" "% of a CPU, for 10 s"
 table "B, $(echo $loops_b | wc -w) loops" 50.0 "$share_b" "% of a CPU"
 for guest in a b; do
