@@ -95,6 +95,20 @@ pub struct CpuUse {
     pub hold: u64,
 }
 
+/// `ns * part / (part + rest)`, and 0 of nothing.
+///
+/// What no tick ever met ran in short pieces, which are system calls mostly.
+fn share(ns: u64, part: u64, rest: u64) -> u64 {
+    let whole = part.saturating_add(rest);
+    match (ns.checked_div(whole), ns.checked_rem(whole)) {
+        // Each of the products is at most `ns`, or `part * whole`, which are ticks.
+        (Some(q), Some(r)) => q
+            .saturating_mul(part)
+            .saturating_add(r.saturating_mul(part).checked_div(whole).unwrap_or(0)),
+        _ => 0,
+    }
+}
+
 /// Whom [`Context::signal`] reaches. Processes are named by their numbers in the initial pid
 /// namespace.
 #[derive(Clone, Copy)]
@@ -254,12 +268,7 @@ impl<T: Operations> Context<T> {
         let mut raw = bindings::vserver_cpu::default();
         // SAFETY: `base` is initialised, `cpu` is in range, `raw` is where the answer goes.
         unsafe { bindings::vserver_ctx_cpu(self.base.get(), cpu, &mut raw) };
-        let ticks = u128::from(raw.user_ticks) + u128::from(raw.sys_ticks);
-        let user = (u128::from(raw.run_ns) * u128::from(raw.user_ticks))
-            .checked_div(ticks)
-            .and_then(|ns| u64::try_from(ns).ok())
-            // Not one tick met it: it ran in short pieces, which are system calls mostly.
-            .unwrap_or(0);
+        let user = share(raw.run_ns, raw.user_ticks, raw.sys_ticks);
         CpuUse {
             user,
             sys: raw.run_ns.saturating_sub(user),
