@@ -5,6 +5,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$REPO/scripts/toolchain.sh"
 lock
+set_paths
+need_space
 "$REPO/scripts/deps.sh" build || exit
 "$REPO/scripts/tree.sh" || exit
 set_paths
@@ -20,7 +22,6 @@ if [ -f "$BUILD/stamp" ] && [ "$(cat "$BUILD/stamp")" = "$want" ] && [ -z "${KDI
 fi
 rm -f "$BUILD/stamp"
 mkdir -p "$BUILD"
-[ -f "$BUILD/vmlinux" ] || need_space 4000 "a kernel build"
 
 say "building the $FLAVOUR kernel $KEY in $BUILD"
 cat "${fragments[@]}" >"$BUILD/fragment"

@@ -17,7 +17,7 @@ say() { printf '%s\n' "== $*"; }
 note() { printf '%s\n' "   $*"; }
 die() { printf '%s\n' "error: $*" >&2; exit 1; }
 
-size() { du -shL "$1" | cut -f1; }
+size() { du -sh "$1" | cut -f1; }
 elapsed() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
 
 # The hash of what stands on standard input, short enough for a file name.
@@ -27,12 +27,17 @@ digest_files() { sort -z | xargs -0r sha256sum | digest; }
 # at_least WANTED HAVE: is version HAVE new enough?
 at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
 
-# need_space MIB WHAT: stop before a full disk does.
+# Before a full disk stops it in the middle: what is missing is going to need
+# this much, sources 2.5 GB, a kernel 1 GB (3 GB with all its debugging), tools
+# and test disks 1.5 GB.
 need_space() {
-	local free
+	local need=500 free
+	[ -n "$KEY" ] || need=$((need + 2500))
+	if [ ! -f "$BUILD/vmlinux" ]; then
+		[ $FLAVOUR = normal ] && need=$((need + 2000)) || need=$((need + 4000))
+	fi
 	free=$(df -Pm "$CACHE" | awk 'NR == 2 { print $4 }')
-	[ "$free" -ge "$1" ] ||
-		die "too little disk for $2: it needs $1 MiB in $CACHE, there are $free"
+	[ "$free" -ge $need ] || die "too little disk in $CACHE: $need MiB are needed, $free are free"
 }
 
 # Shows a build's progress: a count of compiled files on a terminal, a line a

@@ -13,7 +13,6 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 # unpack TARBALL KEY
 unpack() {
 	local dir=$CACHE/source/$2
-	need_space 3000 "the kernel source"
 	note "unpacking ${1##*/} ($(size "$1"))"
 	rm -rf "$dir.part"
 	mkdir -p "$dir.part"
@@ -52,7 +51,6 @@ fetch_debian() {
 	[ -n "$version" ] || die "$SUITE has no linux-source-$SERIES any more: give KERNEL_TARBALL= or KDIR="
 	key=debian-$(tr -c '[:alnum:].\n-' . <<<"$version")
 	if [ ! -d "$CACHE/source/$key" ]; then
-		need_space 3000 "the kernel source"
 		note "fetching version $version"
 		rm -rf "$APT/deb"
 		mkdir "$APT/deb"

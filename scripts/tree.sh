@@ -53,7 +53,6 @@ while IFS= read -r -d '' file; do
 done < <(overlay)
 
 if [ ! -d "$TREE" ]; then
-	need_space 3000 "the patched kernel tree"
 	say "copying the kernel tree"
 	rm -rf "$TREE.part"
 	mkdir -p "$TREE.part"
