@@ -18,6 +18,7 @@ set -euo pipefail
 exec 3>&1 1>&2			# the path is all that goes to standard output
 
 REINSTALL=tar			# a package of every Debian, to be reinstalled
+NEED=2000			# MiB: a tree while it is built, and the disk made of two
 
 # The suite: this host's, where it is a Debian stable that is known to work.
 find_suite() {
@@ -28,24 +29,6 @@ find_suite() {
 	debian:bookworm | debian:trixie) echo "$VERSION_CODENAME" ;;
 	*) echo trixie ;;
 	esac
-}
-
-# The mirror: the URI that the host's apt has for Debian itself. Its lists say
-# whose archive it is; without lists, the first source of a Debian suite.
-find_mirror() {
-	local uri
-	# shellcheck disable=SC2016	# apt's own placeholders
-	uri=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' \
-		'Created-By: Packages' |
-		awk '$1 == "Debian" && $2 !~ /-/ && !uri { uri = $3 } END { print uri }')
-	if [[ -z $uri ]]; then
-		uri=$(apt-get --print-uris update | sed -nE \
-			"s,^'(.*/)dists/(bookworm|trixie|stable)/InRelease'.*,\1,p" |
-			sed -n 1p)
-	fi
-	[[ -n $uri ]] ||
-		die "no Debian mirror in this host's apt sources: name one, GUEST_MIRROR=<URI>"
-	echo "$uri"
 }
 
 [ $# -ge 1 ] || die "usage: guest-tree.sh NAME [PACKAGE...]"
@@ -72,8 +55,10 @@ if [ "$(id -u)" != 0 ]; then	# the files of a tree have owners
 		"$0" "$name" "$@" >&3
 fi
 lock
-need_space 1000 "a guest tree"
+free=$(df -Pm "$CACHE/guests" | awk 'NR == 2 { print $4 }')
+[ "$free" -ge $NEED ] || die "too little disk in $CACHE: $NEED MiB are needed, $free are free"
 mirror=${GUEST_MIRROR:-$(find_mirror)}
+[ -n "$mirror" ] || die "no Debian mirror in this host's apt sources: name one, GUEST_MIRROR=<URI>"
 part=$CACHE/guests/$name.part
 rm -rf --one-file-system "$part"
 mkdir -m 755 "$part"

@@ -11,8 +11,8 @@ exec 3>&1 1>&2			# the path is all that goes to standard output
 SIZE=2G				# sparse; the trees take a sixth of it
 
 # ping carries a file capability; chattr and setcap are what a guest tries
-tree_a=$("$REPO/scripts/guest-tree.sh" a e2fsprogs iputils-ping libcap2-bin)
-tree_b=$("$REPO/scripts/guest-tree.sh" b e2fsprogs iputils-ping libcap2-bin less)
+tree_a=$("$REPO/scripts/guest-tree.sh" a e2fsprogs iputils-ping libcap2-bin) || exit
+tree_b=$("$REPO/scripts/guest-tree.sh" b e2fsprogs iputils-ping libcap2-bin less) || exit
 
 image=$CACHE/guests/demo-$(echo "$tree_a $tree_b" | cat - "$0" | digest).ext4
 if [ -f "$image" ]; then
@@ -26,7 +26,6 @@ if [ "$(id -u)" != 0 ]; then	# the files in it have owners
 		GUEST_SUITE="${GUEST_SUITE:-}" "$0" >&3
 fi
 lock
-need_space 1000 "the guests' disk"
 part=$CACHE/guests/image.part
 rm -rf --one-file-system "$part"
 mkdir -m 755 "$part"

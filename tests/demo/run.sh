@@ -4,5 +4,5 @@
 # boots it and shows guest.sh. Exits non-zero if anything in it is not so.
 set -euo pipefail
 here=$(dirname "$0")
-disk=$("$here/image.sh")
+disk=$("$here/image.sh") || exit
 exec "$here/boot.py" "$disk"
