@@ -72,8 +72,10 @@ echo 'APT::Sandbox::User "root";' >>"$part/apt.conf"
 say "building guest $name: Debian $suite${packages:+ with ${packages//,/, }}"
 log=$CACHE/log/guest-$name.log
 mkdir -p "$CACHE/log"
+# In namespaces of its own: whatever ends it, its processes and mounts go with it.
 # shellcheck disable=SC2016	# expanded by mmdebstrap's shell
-TMPDIR=$part mmdebstrap --mode=root --variant=minbase --format=tar \
+TMPDIR=$part unshare --mount --pid --fork --kill-child --mount-proc \
+	mmdebstrap --mode=root --variant=minbase --format=tar \
 	${packages:+--include="$packages"} \
 	--aptopt="$part/apt.conf" \
 	--customize-hook="cd \"\$1/root\" &&
