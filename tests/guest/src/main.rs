@@ -14,7 +14,14 @@ use harness::Suite;
 use std::process::ExitCode;
 
 /// Every suite there is.
-const SUITES: &[Suite] = &[context::SUITE, cow::SUITE, sched::SUITE];
+const SUITES: &[Suite] = &[
+    context::SUITE,
+    cow::EXT4,
+    cow::XFS,
+    cow::BTRFS,
+    cow::F2FS,
+    sched::SUITE,
+];
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
