@@ -27,6 +27,13 @@ pub const XFS: Suite = suite("cow-xfs", "xfs timeout=300");
 pub const BTRFS: Suite = suite("cow-btrfs", "btrfs timeout=300");
 pub const F2FS: Suite = suite("cow-f2fs", "f2fs timeout=300");
 
+/// Takes the module away, which is for no other suite to see.
+pub const FAILSAFE: Suite = Suite {
+    name: "failsafe",
+    wants: "ext4 alone=yes",
+    tests: tests![without_the_module],
+};
+
 const fn suite(name: &'static str, wants: &'static str) -> Suite {
     Suite {
         name,
@@ -1249,6 +1256,48 @@ fn debris_is_removed() -> Result<()> {
     let debris = pair.dir.join(format!(".vserver-cow-{:x}", pair.before.ino));
     fs::write(&debris, CONTENT)?;
     open(&pair.a, OFlags::WRONLY)?;
+    pair.broken()?;
+    Ok(())
+}
+
+// ---------------------------------------------------------------- without the module
+
+/// Protection is never the module's job alone: without it a unified file is immutable.
+fn without_the_module() -> Result<()> {
+    let pair = Pair::new("without")?;
+    // SAFETY: the name is a C string.
+    syscall(unsafe { libc::syscall(libc::SYS_delete_module, c"vserver".as_ptr(), 0) })
+        .context("rmmod")?;
+    refused("get_version", abi::get_version(), Errno::NOSYS)?;
+
+    let a = &pair.a;
+    let (mode, c) = (Mode::from_raw_mode(0o600), pair.dir.join("c"));
+    refused("open", open(a, OFlags::WRONLY), Errno::PERM)?;
+    refused("O_TRUNC", open(a, OFlags::TRUNC), Errno::PERM)?;
+    refused("chmod", rfs::chmod(a, mode), Errno::PERM)?;
+    let uid = Some(Uid::from_raw(USER));
+    let at = AtFlags::empty();
+    refused("chown", rfs::chownat(CWD, a, uid, None, at), Errno::PERM)?;
+    let then = Timespec {
+        tv_sec: 5,
+        tv_nsec: 0,
+    };
+    refused("utimes", set_times(a, then), Errno::PERM)?;
+    let none = XattrFlags::empty();
+    refused("setxattr", setxattr(a, "user.x", b"", none), Errno::PERM)?;
+    let name = "security.vserver";
+    refused("the attribute", setxattr(a, name, b"", none), Errno::PERM)?;
+    refused("unlink", rfs::unlink(a), Errno::PERM)?;
+    refused("rename", rfs::rename(a, &c), Errno::PERM)?;
+    refused("link", rfs::link(a, &c), Errno::PERM)?;
+
+    let module = open(Path::new("/vserver.ko"), OFlags::RDONLY)?;
+    // SAFETY: the parameters are a C string.
+    let loaded =
+        unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
+    syscall(loaded).context("insmod")?;
+    pair.intact()?;
+    fs::write(a, b"new")?;
     pair.broken()?;
     Ok(())
 }

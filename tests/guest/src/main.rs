@@ -20,6 +20,7 @@ const SUITES: &[Suite] = &[
     cow::XFS,
     cow::BTRFS,
     cow::F2FS,
+    cow::FAILSAFE,
     sched::SUITE,
 ];
 
