@@ -14,7 +14,7 @@ SIZE=2G				# sparse; the trees take a sixth of it
 tree_a=$("$REPO/scripts/guest-tree.sh" a e2fsprogs iputils-ping libcap2-bin) || exit
 tree_b=$("$REPO/scripts/guest-tree.sh" b e2fsprogs iputils-ping libcap2-bin less) || exit
 
-image=$CACHE/guests/demo-$(echo "$tree_a $tree_b" | cat - "$0" | digest).ext4
+image=$CACHE/guests/demo-$(echo "${tree_a##*/} ${tree_b##*/}" | cat - "$0" | digest).ext4
 if [ -f "$image" ]; then
 	note "the guests' disk: $(size "$image"), from the cache"
 	echo "$image" >&3
