@@ -9,7 +9,7 @@ QEMU = "qemu-system-x86_64"
 # Timers of an emulated machine on a busy host do not pass the kernel's check.
 CONSOLE = "console=ttyS0 panic=-1 no_timer_check"
 LOUD = "earlyprintk=serial,ttyS0 ignore_loglevel"
-TCG = ["-accel", "tcg,thread=multi", "-cpu", "max"]
+TCG = ["-accel", "tcg,thread=single", "-cpu", "max"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
 
 
