@@ -6,19 +6,21 @@
 //! the module goes: removing a file waits for its readers.
 
 use crate::{
+    bucket::Settings,
     sched::{to_ticks, use_ticks},
     syscall,
     table::Table,
     Ctx,
 };
 use kernel::{
+    fmt,
     prelude::*,
     proc_fs::{Dir, File, Show},
     seq_file::SeqFile,
     seq_print,
     str::CString,
     sync::{aref::ARef, Arc},
-    vserver::{self, abi, wait::now_ns, CpuUse},
+    vserver::{self, abi, wait::now_ns, CpuUse, TICK_NS},
 };
 
 /// The files in `/proc/virtual` itself.
@@ -138,27 +140,107 @@ impl Show for Sched {
             let sched = ctx.sched.lock();
             (sched.idle, sched.prio_bias)
         };
-        let s = ctx.bucket().settings();
-        let (fill, interval) = (to_ticks(s.fill), to_ticks(s.interval));
-        let (fill2, interval2) = (to_ticks(idle.0), to_ticks(idle.1));
-        let (min, max) = (to_ticks(s.min), to_ticks(s.max));
-        let tokens = to_ticks(ctx.bucket().tokens(now_ns()));
-        let state = if ctx.bucket().is_closed() { 'H' } else { 'R' };
-        let filled = to_ticks(ctx.bucket().filled());
-
-        seq_print!(m, "FillRate:\t{fill:8},{fill2}\n");
-        seq_print!(m, "Interval:\t{interval:8},{interval2}\n");
-        seq_print!(m, "TokensMin:\t{min:8}\nTokensMax:\t{max:8}\n");
-        seq_print!(m, "PrioBias:\t{prio_bias:8}\n");
+        let bucket = ctx.bucket();
+        let view = SchedView {
+            settings: bucket.settings(),
+            idle,
+            prio_bias,
+            tokens: bucket.tokens(now_ns()),
+            filled: bucket.filled(),
+            held: bucket.is_closed(),
+        };
+        seq_print!(m, "{view}");
         for cpu in 0..vserver::nr_cpus() {
-            let CpuUse { user, sys, hold } = ctx.cpu_use(cpu);
-            let (user, sys, hold) = (use_ticks(user), use_ticks(sys), use_ticks(hold));
-            seq_print!(
-                m,
-                "cpu {cpu}: {user} {sys} {hold} {filled} 0 {state}- {tokens} {min} {max} \
-                 {fill}/{interval} {fill2}/{interval2} {prio_bias} {prio_bias}\n"
-            );
+            seq_print!(m, "{}", CpuLine(cpu, ctx.cpu_use(cpu), &view));
         }
+        Ok(())
+    }
+}
+
+/// What `sched` says of the context, in nanoseconds; prints its head.
+struct SchedView {
+    settings: Settings,
+    idle: (i64, i64),
+    prio_bias: i32,
+    tokens: i64,
+    filled: i64,
+    held: bool,
+}
+
+impl fmt::Display for SchedView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = &self.settings;
+        writeln!(f, "FillRate:\t{:8},{}", to_ticks(s.fill), to_ticks(self.idle.0))?;
+        writeln!(f, "Interval:\t{:8},{}", to_ticks(s.interval), to_ticks(self.idle.1))?;
+        writeln!(f, "TokensMin:\t{:8}", to_ticks(s.min))?;
+        writeln!(f, "TokensMax:\t{:8}", to_ticks(s.max))?;
+        writeln!(f, "PrioBias:\t{:8}", self.prio_bias)
+    }
+}
+
+/// The line of a CPU.
+struct CpuLine<'a>(u32, CpuUse, &'a SchedView);
+
+impl fmt::Display for CpuLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CpuLine(cpu, used, v) = self;
+        let s = &v.settings;
+        let state = if v.held { 'H' } else { 'R' };
+        write!(f, "cpu {cpu}: {} {} ", use_ticks(used.user), use_ticks(used.sys))?;
+        write!(f, "{} {} 0 {state}- ", use_ticks(used.hold), to_ticks(v.filled))?;
+        write!(f, "{} {} {} ", to_ticks(v.tokens), to_ticks(s.min), to_ticks(s.max))?;
+        write!(f, "{}/{} ", to_ticks(s.fill), to_ticks(s.interval))?;
+        write!(f, "{}/{} ", to_ticks(v.idle.0), to_ticks(v.idle.1))?;
+        writeln!(f, "{0} {0}", v.prio_bias)
+    }
+}
+
+#[kunit_tests(vserver_proc)]
+mod tests {
+    use super::*;
+
+    fn view() -> SchedView {
+        SchedView {
+            settings: Settings {
+                fill: 25 * TICK_NS,
+                interval: 100 * TICK_NS,
+                min: 12 * TICK_NS,
+                max: 125 * TICK_NS,
+            },
+            idle: (0, 4 * TICK_NS),
+            prio_bias: -2,
+            tokens: -3 * TICK_NS - 1,
+            filled: 700 * TICK_NS,
+            held: true,
+        }
+    }
+
+    fn is(text: impl fmt::Display, expected: &[u8]) -> Result<bool> {
+        Ok(CString::try_from_fmt(fmt!("{text}"))?.to_bytes() == expected)
+    }
+
+    #[test]
+    fn sched_head() -> Result {
+        assert!(is(
+            view(),
+            b"FillRate:\t      25,0\nInterval:\t     100,4\nTokensMin:\t      12\n\
+              TokensMax:\t     125\nPrioBias:\t      -2\n"
+        )?);
+        Ok(())
+    }
+
+    #[test]
+    fn sched_cpu_line() -> Result {
+        let view = view();
+        let used = CpuUse {
+            user: 7 * TICK_NS as u64,
+            sys: 2 * TICK_NS as u64 - 1,
+            hold: 9 * TICK_NS as u64,
+        };
+        assert!(is(
+            CpuLine(1, used, &view),
+            b"cpu 1: 7 1 9 700 0 H- -3 12 125 25/100 0/4 -2 -2\n"
+        )?);
         Ok(())
     }
 }

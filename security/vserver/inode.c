@@ -7,23 +7,18 @@
  * kernel and without the module it is merely immutable. With the module,
  * whoever may modify it gets a private copy under that name first.
  *
- * This file keeps the attribute and the flag, decides what is unified, and
- * decides whether the caller may do what the link would be broken for. How a
- * link is broken is the module's part.
+ * This file keeps the attribute and the flag and decides what is unified.
  */
 
 #include <linux/capability.h>
-#include <linux/cred.h>
 #include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h before it */
-#include <linux/fs_struct.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/security.h>
 #include <linux/string.h>
 #include <linux/vserver_cow.h>
-#include <linux/wait_bit.h>
 #include <linux/xattr.h>
 #include <uapi/linux/vserver.h>
 
@@ -31,14 +26,6 @@
 
 #define VSERVER_XATTR_NAME	(XATTR_SECURITY_PREFIX VSERVER_XATTR_SUFFIX)
 #define VSERVER_XATTR_FLAGS	(VSERVER_XATTR_IUNLINK | VSERVER_XATTR_BARRIER)
-
-/*
- * vserver_inode::state: the attribute's flags, once they are known. Readers
- * only ever go from unknown to known; changes are made under the inode's lock.
- * The breaking bit is a lock of its own.
- */
-#define VSERVER_STATE_KNOWN	0x80000000u
-#define VSERVER_STATE_BREAKING	0x40000000u	/* somebody breaks a link */
 
 static_assert(sizeof(struct vserver_xattr) == 8);
 static_assert(offsetof(struct vserver_xattr, xid) == 4);
@@ -201,9 +188,8 @@ int vserver_quota_on(struct dentry *dentry)
  * Change the file system's own flags as vfs_fileattr_set() would, but without
  * asking anybody: keep what is not in @mask. The inode is locked.
  */
-static int vserver_change_fsflags(struct mnt_idmap *idmap,
-				  struct dentry *dentry, u32 mask, u32 flags,
-				  const u32 *projid)
+int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
+			   u32 mask, u32 flags, const u32 *projid)
 {
 	struct inode *inode = d_backing_inode(dentry);
 	struct file_kattr old = {}, fa = {};
@@ -420,292 +406,6 @@ int vserver_clear_last(const struct path *path)
 }
 EXPORT_SYMBOL_GPL(vserver_clear_last);
 
-static bool vserver_try_breaking(u32 *state)
-{
-	u32 old = READ_ONCE(*state);
-
-	do {
-		if (old & VSERVER_STATE_BREAKING)
-			return false;
-	} while (!try_cmpxchg(state, &old, old | VSERVER_STATE_BREAKING));
-	return true;
-}
-
-/**
- * vserver_breaking_begin - be the only one who breaks links to an inode
- * @inode:	a unified inode, to which the caller holds a reference
- *
- * Many who open one file for writing would otherwise all copy it, for one to
- * win. Sleeps; pair with vserver_breaking_end().
- *
- * Return: 0, or -ERESTARTSYS if a fatal signal came first.
- */
-int vserver_breaking_begin(struct inode *inode)
-{
-	u32 *state = &vserver_inode(inode)->state;
-
-	return wait_var_event_killable(state, vserver_try_breaking(state));
-}
-EXPORT_SYMBOL_GPL(vserver_breaking_begin);
-
-void vserver_breaking_end(struct inode *inode)
-{
-	u32 *state = &vserver_inode(inode)->state;
-	u32 old = READ_ONCE(*state);
-
-	do {
-	} while (!try_cmpxchg(state, &old, old & ~VSERVER_STATE_BREAKING));
-	/* try_cmpxchg() is a full barrier: a waiter sees the bit or is woken. */
-	wake_up_var(state);
-}
-EXPORT_SYMBOL_GPL(vserver_breaking_end);
-
-/* What a directory may have handed down to a copy, or the file may have had. */
-#define VSERVER_COPY_FSFLAGS	(FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL |  \
-				 FS_SYNC_FL | FS_NODUMP_FL | FS_NOATIME_FL | \
-				 FS_NOCOMP_FL | FS_NOTAIL_FL | FS_NOCOW_FL | \
-				 FS_DAX_FL)
-
-/**
- * vserver_copy_fsflags - give a copy the inode flags of the original
- * @from:	the original
- * @to:		the copy
- * @project:	its project id too; file systems refuse to link a file into a
- *		directory that hands down another one
- *
- * May sleep. The caller has write access to the file system.
- */
-int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
-{
-	struct inode *inode = d_backing_inode(from);
-	struct file_kattr fa = {};
-	int error;
-
-	if (!inode->i_op->fileattr_get)
-		return 0;
-	error = inode->i_op->fileattr_get(from, &fa);
-	if (error)
-		return error;
-	guard(rwsem_write)(&d_backing_inode(to)->i_rwsem);
-	return vserver_change_fsflags(&nop_mnt_idmap, to, VSERVER_COPY_FSFLAGS,
-				      fa.flags, project ? &fa.fsx_projid : NULL);
-}
-EXPORT_SYMBOL_GPL(vserver_copy_fsflags);
-
-/**
- * vserver_mark_copy - remember what an inode is the private copy of
- * @copy:	the copy, not yet visible to anybody
- * @of:		the unified inode
- */
-void vserver_mark_copy(struct inode *copy, const struct inode *of)
-{
-	struct vserver_inode *vi = vserver_inode(copy);
-
-	if (!vi)
-		return;
-	vi->origin_gen = of->i_generation;
-	vi->origin_ino = of->i_ino;
-}
-EXPORT_SYMBOL_GPL(vserver_mark_copy);
-
-/**
- * vserver_is_copy - was @inode made by breaking a link to @of?
- * @inode:	any inode
- * @of:		a unified inode, to which the caller holds a reference: so its
- *		number can't have gone to another
- *
- * A caller that lost the race to break a link goes on with the winner's copy,
- * but never with a file that merely has the name now.
- */
-bool vserver_is_copy(const struct inode *inode, const struct inode *of)
-{
-	const struct vserver_inode *vi = vserver_inode(inode);
-
-	return vi && vi->origin_ino && inode->i_sb == of->i_sb &&
-	       vi->origin_ino == of->i_ino &&
-	       vi->origin_gen == of->i_generation;
-}
-EXPORT_SYMBOL_GPL(vserver_is_copy);
-
-/**
- * vserver_reachable - does a path lie under the caller's root?
- * @path:	the path
- *
- * A descriptor from elsewhere or a file handle may name any alias of a unified
- * inode, also one that is another guest's.
- */
-bool vserver_reachable(const struct path *path)
-{
-	struct path root __free(path_put) = {};
-
-	get_fs_root(current->fs, &root);
-	return path_is_under(path, &root);
-}
-EXPORT_SYMBOL_GPL(vserver_reachable);
-
-/*
- * What follows decides whether the caller may do the operation, as the
- * operation itself will again on the copy: nobody may fill the disk with
- * copies of files that he can't modify. Nothing here changes the inode.
- */
-
-static int vserver_may_setattr(const struct path *path, struct iattr *attr)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct inode *inode = d_backing_inode(path->dentry);
-	int error;
-
-	if (attr->ia_valid & ATTR_TOUCH &&
-	    !inode_owner_or_capable(idmap, inode)) {
-		error = inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
-		if (error)
-			return error;
-	}
-	error = setattr_prepare(idmap, path->dentry, attr);
-	if (error)
-		return error;
-	return security_inode_setattr(idmap, path->dentry, attr);
-}
-
-int __vserver_cow_truncate(struct path *path)
-{
-	int error;
-
-	error = inode_permission(mnt_idmap(path->mnt),
-				 d_backing_inode(path->dentry),
-				 MAY_WRITE | MAY_COW);
-	if (!error)
-		error = security_path_truncate(path);
-	if (error)
-		return error;
-	return __vserver_break_link(path);
-}
-
-int __vserver_cow_chmod(struct path *path, umode_t mode)
-{
-	struct iattr attr = {
-		.ia_valid = ATTR_MODE,
-		.ia_mode = (mode & S_IALLUGO) | S_IFREG,
-	};
-	int error;
-
-	error = security_path_chmod(path, mode);
-	if (!error)
-		error = vserver_may_setattr(path, &attr);
-	if (error)
-		return error;
-	return __vserver_break_link(path);
-}
-
-int __vserver_cow_chown(struct path *path, uid_t user, gid_t group)
-{
-	kuid_t uid = make_kuid(current_user_ns(), user);
-	kgid_t gid = make_kgid(current_user_ns(), group);
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct user_namespace *fs_userns = d_backing_inode(path->dentry)->i_sb->s_user_ns;
-	struct iattr attr = {
-		.ia_vfsuid = INVALID_VFSUID,
-		.ia_vfsgid = INVALID_VFSGID,
-	};
-	int error;
-
-	if (user != (uid_t)-1) {
-		if (!uid_valid(uid))
-			return -EINVAL;
-		attr.ia_valid |= ATTR_UID;
-		attr.ia_vfsuid = VFSUIDT_INIT(uid);
-	}
-	if (group != (gid_t)-1) {
-		if (!gid_valid(gid))
-			return -EINVAL;
-		attr.ia_valid |= ATTR_GID;
-		attr.ia_vfsgid = VFSGIDT_INIT(gid);
-	}
-	/* Anybody may ask for no change; only the owner is worth a copy. */
-	if (!attr.ia_valid &&
-	    !inode_owner_or_capable(idmap, d_backing_inode(path->dentry)))
-		return -EPERM;
-	error = security_path_chown(path,
-				    from_vfsuid(idmap, fs_userns, attr.ia_vfsuid),
-				    from_vfsgid(idmap, fs_userns, attr.ia_vfsgid));
-	if (!error)
-		error = vserver_may_setattr(path, &attr);
-	if (error)
-		return error;
-	return __vserver_break_link(path);
-}
-
-int __vserver_cow_utimes(struct path *path, bool touch)
-{
-	struct iattr attr = {
-		.ia_valid = touch ? ATTR_TOUCH : ATTR_TIMES_SET,
-	};
-	int error;
-
-	error = vserver_may_setattr(path, &attr);
-	if (error)
-		return error;
-	return __vserver_break_link(path);
-}
-
-/* xattr_permission() without the look at immutability, the VFS's part. */
-static int vserver_may_write_xattr(const struct path *path, const char *name)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct inode *inode = d_backing_inode(path->dentry);
-
-	if (IS_APPEND(inode) || HAS_UNMAPPED_ID(idmap, inode))
-		return -EPERM;
-	if (!strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN))
-		return 0;
-	if (!strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
-		return inode_owner_or_capable(idmap, inode) ? 0 : -EPERM;
-	if (!strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
-		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
-	return inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
-}
-
-int __vserver_cow_setxattr(struct path *path, const char *name,
-			   const void *value, size_t size, int flags)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct inode *inode = d_backing_inode(path->dentry);
-	int error;
-
-	error = vserver_may_write_xattr(path, name);
-	if (error)
-		return error;
-	if (!strcmp(name, XATTR_NAME_CAPS) &&
-	    !capable_wrt_inode_uidgid(idmap, inode, CAP_SETFCAP))
-		return -EPERM;
-	if (!is_posix_acl_xattr(name)) {
-		guard(rwsem_write)(&inode->i_rwsem);
-		error = security_inode_setxattr(idmap, path->dentry, name,
-						value, size, flags);
-		if (error)
-			return error;
-	}
-	return __vserver_break_link(path);
-}
-
-int __vserver_cow_removexattr(struct path *path, const char *name)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	int error;
-
-	error = vserver_may_write_xattr(path, name);
-	if (error)
-		return error;
-	if (!is_posix_acl_xattr(name)) {
-		guard(rwsem_write)(&d_backing_inode(path->dentry)->i_rwsem);
-		error = security_inode_removexattr(idmap, path->dentry, name);
-		if (error)
-			return error;
-	}
-	return __vserver_break_link(path);
-}
-
-bool __vserver_cow_link(void)
-{
-	return vserver_current_xid() > VX_XID_WATCH;
-}
+#ifdef CONFIG_SECURITY_VSERVER_KUNIT_TEST
+#include "inode_test.c"
+#endif

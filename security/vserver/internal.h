@@ -64,6 +64,17 @@ int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
 int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa);
 int vserver_quota_on(struct dentry *dentry);
 
+/*
+ * vserver_inode::state: the attribute's flags, once they are known. Readers
+ * only ever go from unknown to known; changes are made under the inode's lock.
+ * The breaking bit is a lock of its own.
+ */
+#define VSERVER_STATE_KNOWN	0x80000000u
+#define VSERVER_STATE_BREAKING	0x40000000u	/* somebody breaks a link */
+
+int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
+			   u32 mask, u32 flags, const u32 *projid);
+
 /* The type of vserver_ops.charge(); there is no such function. */
 bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
 
