@@ -9,8 +9,7 @@
 //! C header: [`include/linux/vserver.h`](srctree/include/linux/vserver.h)
 
 use crate::{
-    bindings,
-    container_of,
+    bindings, container_of,
     error::{from_result, to_result, Result},
     ffi::{c_int, c_long, c_void},
     prelude::*,
@@ -227,10 +226,10 @@ impl<T: Operations> Context<T> {
         let ctx = KBox::try_pin_init(
             try_pin_init!(Self {
                 data <- data,
-                // SAFETY: `slot` is memory for it; the operations outlive the context, which
-                // pins the module. INVARIANT: initialised here, last, so that nothing has to be
-                // undone.
+                // INVARIANT: Initialised here, last, so that nothing has to be undone.
                 base <- Opaque::try_ffi_init(|slot| {
+                    // SAFETY: `slot` is memory for it; the operations outlive the context, which
+                    // pins the module.
                     to_result(unsafe { bindings::vserver_ctx_init(slot, xid, reg.ops.get()) })
                 }),
             }? Error),
@@ -318,9 +317,7 @@ impl<T: Operations> Context<T> {
 /// As [`Context::enter`].
 pub fn enter_watch() -> Result {
     // SAFETY: There is no context whose reference could be taken.
-    to_result(unsafe {
-        bindings::vserver_enter(core::ptr::null_mut(), uapi::VX_XID_WATCH)
-    })
+    to_result(unsafe { bindings::vserver_enter(core::ptr::null_mut(), uapi::VX_XID_WATCH) })
 }
 
 /// The registered operations; dropping it turns the hooks off. Derefs to the module's data.

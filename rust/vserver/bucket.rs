@@ -190,9 +190,9 @@ impl Bucket {
     fn add(&self, tokens: i64) {
         let max = self.max.load(Relaxed);
         let mut old = self.tokens.load(Relaxed);
-        while let Err(now) =
-            self.tokens
-                .cmpxchg(old, old.saturating_add(tokens).min(max), Relaxed)
+        while let Err(now) = self
+            .tokens
+            .cmpxchg(old, old.saturating_add(tokens).min(max), Relaxed)
         {
             old = now;
         }
@@ -232,7 +232,11 @@ impl Gate for Bucket {
             return Turn::Now;
         }
         let fill = self.fill.load(Relaxed);
-        match missing.saturating_add(fill).saturating_sub(1).checked_div(fill) {
+        match missing
+            .saturating_add(fill)
+            .saturating_sub(1)
+            .checked_div(fill)
+        {
             Some(intervals) => Turn::At(
                 self.filled
                     .load(Relaxed)
@@ -347,7 +351,14 @@ mod tests {
     #[test]
     fn smaller_bucket_spills() {
         let b = quarter();
-        b.configure(0, Settings { max: 20 * MS, ..QUARTER }, None);
+        b.configure(
+            0,
+            Settings {
+                max: 20 * MS,
+                ..QUARTER
+            },
+            None,
+        );
         assert_eq!(b.tokens(0), 20 * MS);
         b.configure(0, QUARTER, Some(70 * MS));
         assert_eq!(b.tokens(0), 50 * MS);
@@ -392,9 +403,30 @@ mod tests {
     #[test]
     fn settings_are_checked() {
         assert!(QUARTER.check().is_ok());
-        assert!(Settings { interval: 0, ..QUARTER }.check().is_err());
-        assert!(Settings { fill: -1, ..QUARTER }.check().is_err());
-        assert!(Settings { min: 51 * MS, ..QUARTER }.check().is_err());
-        assert!(Settings { max: 0, min: 0, ..QUARTER }.check().is_err());
+        assert!(Settings {
+            interval: 0,
+            ..QUARTER
+        }
+        .check()
+        .is_err());
+        assert!(Settings {
+            fill: -1,
+            ..QUARTER
+        }
+        .check()
+        .is_err());
+        assert!(Settings {
+            min: 51 * MS,
+            ..QUARTER
+        }
+        .check()
+        .is_err());
+        assert!(Settings {
+            max: 0,
+            min: 0,
+            ..QUARTER
+        }
+        .check()
+        .is_err());
     }
 }

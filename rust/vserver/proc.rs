@@ -124,7 +124,11 @@ impl Show for Status {
         seq_print!(m, "Flags:\t{:016x}\n", ctx.flags());
         // A context bounds no capabilities, gives none, and keeps no namespaces.
         seq_print!(m, "BCaps:\t{:016x}\n", vserver::ALL_CAPABILITIES);
-        seq_print!(m, "CCaps:\t{0:016x}\nUmask:\t{0:016x}\nWmask:\t{0:016x}\n", 0);
+        seq_print!(
+            m,
+            "CCaps:\t{0:016x}\nUmask:\t{0:016x}\nWmask:\t{0:016x}\n",
+            0
+        );
         seq_print!(m, "Spaces:\t{:08x}\n", 0);
         Ok(())
     }
@@ -170,8 +174,18 @@ struct SchedView {
 impl fmt::Display for SchedView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let s = &self.settings;
-        writeln!(f, "FillRate:\t{:8},{}", to_ticks(s.fill), to_ticks(self.idle.0))?;
-        writeln!(f, "Interval:\t{:8},{}", to_ticks(s.interval), to_ticks(self.idle.1))?;
+        writeln!(
+            f,
+            "FillRate:\t{:8},{}",
+            to_ticks(s.fill),
+            to_ticks(self.idle.0)
+        )?;
+        writeln!(
+            f,
+            "Interval:\t{:8},{}",
+            to_ticks(s.interval),
+            to_ticks(self.idle.1)
+        )?;
         writeln!(f, "TokensMin:\t{:8}", to_ticks(s.min))?;
         writeln!(f, "TokensMax:\t{:8}", to_ticks(s.max))?;
         writeln!(f, "PrioBias:\t{:8}", self.prio_bias)
@@ -186,9 +200,25 @@ impl fmt::Display for CpuLine<'_> {
         let CpuLine(cpu, used, v) = self;
         let s = &v.settings;
         let state = if v.held { 'H' } else { 'R' };
-        write!(f, "cpu {cpu}: {} {} ", use_ticks(used.user), use_ticks(used.sys))?;
-        write!(f, "{} {} 0 {state}- ", use_ticks(used.hold), to_ticks(v.filled))?;
-        write!(f, "{} {} {} ", to_ticks(v.tokens), to_ticks(s.min), to_ticks(s.max))?;
+        write!(
+            f,
+            "cpu {cpu}: {} {} ",
+            use_ticks(used.user),
+            use_ticks(used.sys)
+        )?;
+        write!(
+            f,
+            "{} {} 0 {state}- ",
+            use_ticks(used.hold),
+            to_ticks(v.filled)
+        )?;
+        write!(
+            f,
+            "{} {} {} ",
+            to_ticks(v.tokens),
+            to_ticks(s.min),
+            to_ticks(s.max)
+        )?;
         write!(f, "{}/{} ", to_ticks(s.fill), to_ticks(s.interval))?;
         write!(f, "{}/{} ", to_ticks(v.idle.0), to_ticks(v.idle.1))?;
         writeln!(f, "{0} {0}", v.prio_bias)

@@ -200,7 +200,10 @@ mod tests {
     #[test]
     fn milliseconds() -> Result {
         let mask = abi::VXSM_INTERVAL | abi::VXSM_MSEC;
-        assert_eq!(changed(Settings::DEFAULT, &arg(mask))?.interval, 40 * NS_PER_MS);
+        assert_eq!(
+            changed(Settings::DEFAULT, &arg(mask))?.interval,
+            40 * NS_PER_MS
+        );
         Ok(())
     }
 

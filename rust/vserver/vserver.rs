@@ -6,15 +6,10 @@
 //! (`security/vserver`), and safe abstractions of them (`kernel::vserver`, `kernel::vfs`,
 //! `kernel::proc_fs`).
 //!
-//! - [`context`]: what a context is
-//! - [`table`]: all contexts: create, find, enter, end
-//! - [`xid`]: which ids are valid and which is free
-//! - [`bucket`]: the token bucket's arithmetic
-//! - [`sched`]: the scheduler's commands
-//! - [`cow`]: breaking the link of a unified file
-//! - [`iattr`]: inode attributes
-//! - [`syscall`]: the commands of vserver(2), who may call them
-//! - [`proc`]: /proc/virtual
+//! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
+//! ids are valid and free. `bucket` is the token bucket's arithmetic, `sched` the scheduler's
+//! commands. `cow` breaks the link of a unified file, `iattr` is about inode attributes. `syscall`
+//! has the commands of vserver(2) and who may call them, `proc` is /proc/virtual.
 
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 

@@ -200,8 +200,9 @@ int vserver_ctx_signal(struct vserver_ctx *ctx, int which, pid_t tgid, int sig)
 	for_each_process(p) {
 		if (READ_ONCE(vserver_task(p)->ctx) != ctx)
 			continue;
-		if (which != VSERVER_SIGNAL_ALL &&
-		    (p->tgid == tgid) != (which == VSERVER_SIGNAL_ONLY))
+		if (which == VSERVER_SIGNAL_ONLY && p->tgid != tgid)
+			continue;
+		if (which == VSERVER_SIGNAL_BUT && p->tgid == tgid)
 			continue;
 		error = group_send_sig_info(sig, SEND_SIG_PRIV, p, PIDTYPE_MAX);
 		if (ret)

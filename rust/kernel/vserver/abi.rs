@@ -47,12 +47,11 @@ pub mod cmd {
         vserver_cmd_VCMD_fget_iattr as FGET_IATTR, vserver_cmd_VCMD_fset_iattr as FSET_IATTR,
         vserver_cmd_VCMD_get_cflags as GET_CFLAGS, vserver_cmd_VCMD_get_iattr as GET_IATTR,
         vserver_cmd_VCMD_get_sched as GET_SCHED, vserver_cmd_VCMD_get_vci as GET_VCI,
-        vserver_cmd_VCMD_get_version as GET_VERSION,
-        vserver_cmd_VCMD_get_vhi_name as GET_VHI_NAME, vserver_cmd_VCMD_sched_info as SCHED_INFO,
-        vserver_cmd_VCMD_set_cflags as SET_CFLAGS, vserver_cmd_VCMD_set_iattr as SET_IATTR,
-        vserver_cmd_VCMD_set_sched as SET_SCHED, vserver_cmd_VCMD_set_vhi_name as SET_VHI_NAME,
-        vserver_cmd_VCMD_task_xid as TASK_XID, vserver_cmd_VCMD_vx_info as VX_INFO,
-        vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
+        vserver_cmd_VCMD_get_version as GET_VERSION, vserver_cmd_VCMD_get_vhi_name as GET_VHI_NAME,
+        vserver_cmd_VCMD_sched_info as SCHED_INFO, vserver_cmd_VCMD_set_cflags as SET_CFLAGS,
+        vserver_cmd_VCMD_set_iattr as SET_IATTR, vserver_cmd_VCMD_set_sched as SET_SCHED,
+        vserver_cmd_VCMD_set_vhi_name as SET_VHI_NAME, vserver_cmd_VCMD_task_xid as TASK_XID,
+        vserver_cmd_VCMD_vx_info as VX_INFO, vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
     };
 }
 
@@ -151,10 +150,7 @@ const NAME_OFFSET: usize = core::mem::offset_of!(vcmd_vhi_name_v0, name);
 ///
 /// `EFAULT`.
 pub fn read_name(data: UserPtr) -> Result<(u32, [u8; NAME_SIZE])> {
-    Ok((
-        read(data)?,
-        read(data.wrapping_byte_add(NAME_OFFSET))?,
-    ))
+    Ok((read(data)?, read(data.wrapping_byte_add(NAME_OFFSET))?))
 }
 
 /// Writes the answer of `get_vhi_name`.

@@ -256,11 +256,7 @@ fn spectator() -> Result<()> {
 fn one_time_flags() -> Result<()> {
     let guest = Guest::new(XID, abi::VXF_STATE_SETUP | abi::VXF_STATE_ADMIN)?;
     abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?;
-    abi::set_cflags(
-        XID,
-        u64::MAX & !abi::VXF_PERSISTENT & !abi::VXF_SCHED_PAUSE,
-        u64::MAX,
-    )?;
+    abi::set_cflags(XID, !abi::VXF_PERSISTENT & !abi::VXF_SCHED_PAUSE, u64::MAX)?;
     let flags = abi::get_cflags(XID)?;
     ensure!(flags & abi::VXF_STATE_SETUP == 0, "set again: {flags:#x}");
     ensure!(
