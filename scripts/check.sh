@@ -44,13 +44,13 @@ check_rustfmt() {
 }
 check_module() {
 	"$REPO/scripts/module.sh" CLIPPY=1 || return
-	! grep -q '^warning' "$CACHE/log/module-$FLAVOUR.log"
+	! grep -q '^warning' "$CACHE/log/module-check.log"
 }
 
 # The kernel crate is looked at with the very command that built it; only what
 # it says about our files in it counts.
 check_kernel_crate() {
-	local command out=$CACHE/module/check
+	local command out=$CACHE/module/check-kernel
 	mkdir -p "$out"
 	command=$(sed -n "s|^savedcmd_rust/kernel.o := ||p" "$BUILD/rust/.kernel.o.cmd" |
 		sed "s| $RUSTC | $(dirname "$RUSTC")/clippy-driver |; s|--emit=[^ ]*||g")

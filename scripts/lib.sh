@@ -27,14 +27,18 @@ digest_files() { sort -z | xargs -0r sha256sum | digest; }
 # at_least WANTED HAVE: is version HAVE new enough?
 at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
 
-# Before a full disk stops it in the middle: what is missing is going to need
-# this much, sources 2.5 GB, a kernel 1 GB (3 GB with all its debugging), tools
-# and test disks 1.5 GB.
+# Stops before a full disk does: what is not there yet is going to need 2.5 GB
+# for the source, 1 GB for a kernel (2 GB with its debugging) and 1.5 GB for the
+# tools and the test disks.
 need_space() {
 	local need=500 free
 	[ -n "$KEY" ] || need=$((need + 2500))
+	[ -d "$TOOLS_OUT" ] || need=$((need + 1000))
 	if [ ! -f "$BUILD/vmlinux" ]; then
-		[ $FLAVOUR = normal ] && need=$((need + 2000)) || need=$((need + 4000))
+		case $FLAVOUR in
+		normal) need=$((need + 1000)) ;;
+		debug) need=$((need + 2000)) ;;
+		esac
 	fi
 	free=$(df -Pm "$CACHE" | awk 'NR == 2 { print $4 }')
 	[ "$free" -ge $need ] || die "too little disk in $CACHE: $need MiB are needed, $free are free"
