@@ -68,7 +68,7 @@ logged() {
 	shift
 	mkdir -p "$CACHE/log"
 	if ! "$@" 2>&1 </dev/null | progress "$log"; then
-		grep -E -A6 'error(:|\[)|\*\*\*|undefined' "$log" | head -n 60 >&2 || true
+		grep -a -E -A6 'error(:|\[)|\*\*\*|undefined' "$log" | head -n 60 >&2 || true
 		die "failed, the whole output is in $log"
 	fi
 }

@@ -28,6 +28,9 @@ pub(crate) struct Sched {
     pub(crate) prio_bias: i32,
 }
 
+/// The init process of a context whose init has exited.
+const GONE: Pid = -1;
+
 /// The module's part of a context.
 ///
 /// Lock order: the table's lock, then `sched`, `name` or `files`, which do not nest.
@@ -35,7 +38,8 @@ pub(crate) struct Sched {
 pub(crate) struct Context {
     /// The flags `VXF_*`. Written under the table's lock.
     flags: Atomic<u64>,
-    /// Its init process, in the initial pid namespace; 0 is none. Written under the table's lock.
+    /// Its init process, in the initial pid namespace; 0 is none yet, [`GONE`] none any more.
+    /// Written under the table's lock.
     init: Atomic<Pid>,
     /// What its init, or else its last process, exited with.
     exit_code: Atomic<i32>,
@@ -108,10 +112,21 @@ impl Context {
 
     /// Its init process, 0 if it has none.
     pub(crate) fn init(&self) -> Pid {
-        self.init.load(Relaxed)
+        self.init.load(Relaxed).max(0)
     }
 
-    /// Makes a process its init, or none for 0. The table is locked.
+    /// Whether it never had an init process.
+    pub(crate) fn is_without_init(&self) -> bool {
+        self.init.load(Relaxed) == 0
+    }
+
+    /// Forgets its init, which has exited: the number may become another process's. The table is
+    /// locked.
+    pub(crate) fn forget_init(&self) {
+        self.init.store(GONE, Relaxed);
+    }
+
+    /// Makes a process its init. The table is locked.
     pub(crate) fn set_init(&self, pid: Pid) {
         self.init.store(pid, Relaxed);
     }

@@ -17,6 +17,7 @@ use kernel::{
     proc_fs,
     rbtree::{RBTree, RBTreeNode},
     sync::{aref::ARef, Arc, Mutex},
+    task::Pid,
     vserver::{self, abi, Exit, Whom},
 };
 
@@ -153,18 +154,26 @@ impl Table {
 
     /// A task of `ctx` exits.
     pub(crate) fn task_exit(&self, ctx: &Ctx, exit: Exit) {
-        if exit.group_dead && (exit.last || ctx.init() == exit.tgid) {
-            if ctx.init() == exit.tgid || ctx.init() == 0 {
-                ctx.set_exit_code(exit.code);
-            }
-            if ctx.init() == exit.tgid {
-                // A system whose init is gone is gone. Nobody being left is no error.
-                let _ = ctx.signal(Whom::AllBut(exit.tgid), SIGKILL);
-            }
+        if exit.group_dead && self.forget_init(ctx, exit.tgid) {
+            ctx.set_exit_code(exit.code);
+            // A system whose init is gone is gone. Nobody being left is no error.
+            let _ = ctx.signal(Whom::AllBut(exit.tgid), SIGKILL);
+        } else if exit.last && ctx.is_without_init() {
+            ctx.set_exit_code(exit.code);
         }
         if exit.last {
             self.end_if_unused(ctx);
         }
+    }
+
+    /// If `tgid` is the init of `ctx`, it is so no more.
+    fn forget_init(&self, ctx: &Ctx, tgid: Pid) -> bool {
+        if ctx.init() != tgid {
+            return false;
+        }
+        let _inner = self.inner.lock();
+        ctx.forget_init();
+        true
     }
 
     /// Ends `ctx` if nobody is in it and it is not to live on without. May sleep.

@@ -33,6 +33,7 @@ pub const SUITE: Suite = Suite {
         migrate_as_init,
         ends_with_the_last,
         persistent_lives_on,
+        persistent_forgets_its_init,
         wait_exit_tells_the_code,
         wait_exit_is_interruptible,
         kill_whom,
@@ -325,6 +326,20 @@ fn persistent_lives_on() -> Result<()> {
     abi::set_cflags(XID, 0, abi::VXF_PERSISTENT)?;
     expect(abi::ctx_stat(XID), Errno::SRCH)?;
     ensure!(!fs::exists(format!("/proc/virtual/{XID}"))?);
+    Ok(())
+}
+
+/// The number of an init that has exited may become another process's, whose exit means nothing.
+fn persistent_forgets_its_init() -> Result<()> {
+    let guest = Guest::new(XID, abi::VXF_PERSISTENT)?;
+    guest.end()?;
+    isolated(|| {
+        abi::ctx_migrate(XID, abi::VXM_SET_INIT)?;
+        ensure!(abi::vx_info(XID)?.initpid == std::process::id());
+        Ok(())
+    })?;
+    ensure!(abi::vx_info(XID)?.initpid == 0);
+    abi::set_cflags(XID, 0, abi::VXF_PERSISTENT)?;
     Ok(())
 }
 
