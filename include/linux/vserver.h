@@ -38,6 +38,8 @@ struct vserver_ctx;
  *		locks. Returns false if a signal ended the wait early.
  * @task_exit:	a task of @ctx exits, @last if it was the only one counted; may
  *		sleep. @group_dead: no other thread of its process @tgid lives.
+ * @ctx_end:	what vserver_ctx_end() asked for. Process context, may sleep, and may
+ *		wait for strangers.
  * @ctx_free:	the last reference to @ctx is gone, and a grace period since.
  *		Process context, may sleep.
  */
@@ -50,6 +52,7 @@ struct vserver_ops {
 	bool (*hold)(struct vserver_ctx *ctx);
 	void (*task_exit)(struct vserver_ctx *ctx, pid_t tgid, bool group_dead,
 			  int code, bool last);
+	void (*ctx_end)(struct vserver_ctx *ctx);
 	void (*ctx_free)(struct vserver_ctx *ctx);
 };
 
@@ -77,6 +80,7 @@ struct vserver_cpu {
  * @ops:	the operations, valid while the context lives: the context holds
  *		a reference to the module
  * @cpu:	per-CPU use
+ * @end_work:	runs @ops->ctx_end()
  * @free_work:	runs @ops->ctx_free() after a grace period, because a charge
  *		from another CPU reads a task's context without a reference
  *
@@ -88,6 +92,7 @@ struct vserver_ctx {
 	atomic_t tasks;
 	const struct vserver_ops *ops;
 	struct vserver_cpu __percpu *cpu;
+	struct work_struct end_work;
 	struct rcu_work free_work;
 };
 
@@ -108,6 +113,7 @@ int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 		     const struct vserver_ops *ops);
 void vserver_ctx_get(struct vserver_ctx *ctx);
 void vserver_ctx_put(struct vserver_ctx *ctx);
+void vserver_ctx_end(struct vserver_ctx *ctx);
 
 /* Which tasks of a context vserver_ctx_signal() reaches */
 #define VSERVER_SIGNAL_ALL	0

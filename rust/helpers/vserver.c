@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/seq_file.h>
 #include <linux/vserver.h>
 
 __rust_helper int
@@ -12,4 +13,11 @@ __rust_helper unsigned int
 rust_helper_vserver_ctx_usage(const struct vserver_ctx *ctx)
 {
 	return vserver_ctx_usage(ctx);
+}
+
+/* Rust prints pointers as they are; "%p" hashes them. */
+__rust_helper void
+rust_helper_seq_print_hashed(struct seq_file *m, const void *ptr)
+{
+	seq_printf(m, "%p", ptr);
 }

@@ -69,7 +69,7 @@ impl Drop for Dir {
 }
 
 /// What a file shows, made anew for each reader.
-pub trait Show: Send + Sync {
+pub trait Show: Send + Sync + 'static {
     /// Prints the contents. Process context, may sleep; runs in several readers at a time.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::{
     error::{from_result, to_result, Result},
     ffi::{c_int, c_long, c_void},
     prelude::*,
+    seq_file::SeqFile,
     sync::aref::{ARef, AlwaysRefCounted},
     task::Pid,
     types::Opaque,
@@ -162,8 +163,11 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// signal came first.
     fn hold(ctx: &Context<Self>) -> bool;
 
-    /// A task of `ctx` exits. Process context, may sleep.
+    /// A task of `ctx` exits. Process context, may sleep; its parent waits for it.
     fn task_exit(reg: &Registration<Self>, ctx: &Context<Self>, exit: Exit);
+
+    /// What [`Context::end`] asked for. A worker: may sleep and wait for strangers.
+    fn ended(reg: &Registration<Self>, ctx: &Context<Self>);
 }
 
 /// A context: what the built-in part knows of it, and the module's data, to which it derefs.
@@ -292,6 +296,21 @@ impl<T: Operations> Context<T> {
         })
     }
 
+    /// Has [`Operations::ended`] called by a worker, once in the context's life. Any context.
+    pub fn end(&self) {
+        // SAFETY: By the type invariants `base` is initialised.
+        unsafe { bindings::vserver_ctx_end(self.base.get()) };
+    }
+
+    /// A number that stands for the object, as the kernel hashes pointers: not its address.
+    pub fn print_id(&self, m: &SeqFile) {
+        // CAST: `SeqFile` is transparent.
+        let m = core::ptr::from_ref(m).cast_mut().cast::<bindings::seq_file>();
+        // SAFETY: `m` is a valid `seq_file` that this thread prints to; the pointer is not
+        // followed.
+        unsafe { bindings::seq_print_hashed(m, self.base.get().cast()) };
+    }
+
     /// Moves the caller into the context. The context's end must be locked out meanwhile.
     ///
     /// # Errors
@@ -369,6 +388,7 @@ impl<T: Operations> Registration<T> {
             charge: Some(Self::charge),
             hold: Some(Self::hold),
             task_exit: Some(Self::task_exit),
+            ctx_end: Some(Self::ctx_end),
             ctx_free: Some(Self::ctx_free),
         };
         // INVARIANT: `data` is initialised when the operations are registered, last.
@@ -469,6 +489,14 @@ impl<T: Operations> Registration<T> {
         );
     }
 
+    unsafe extern "C" fn ctx_end(ctx: *mut bindings::vserver_ctx) {
+        // SAFETY: The worker's reference keeps the context, and that the module.
+        let ctx = unsafe { Self::context(ctx) };
+        // SAFETY: As above; `base.ops` is constant.
+        let reg = unsafe { Self::from_ops((*ctx.base.get()).ops) };
+        T::ended(reg, ctx);
+    }
+
     unsafe extern "C" fn ctx_free(ctx: *mut bindings::vserver_ctx) {
         // SAFETY: The last reference is gone and `Context::new` leaked a pinned box. CAST: `base`
         // is first in a `repr(C)` structure.
@@ -479,8 +507,8 @@ impl<T: Operations> Registration<T> {
 #[pinned_drop]
 impl<T: Operations> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants `ops` is registered. The module is going away, so there
-        // are no contexts and no calls.
+        // SAFETY: By the type invariants `ops` is registered. If there are contexts or calls, this
+        // does not return.
         unsafe { bindings::vserver_unregister(self.ops.get()) };
     }
 }

@@ -64,6 +64,9 @@ impl Settings {
     }
 }
 
+/// How many tasks are woken at once: it is done with interrupts off.
+const BATCH_MAX: u16 = 128;
+
 /// A token bucket.
 pub(crate) struct Bucket {
     tokens: Atomic<i64>,
@@ -94,6 +97,11 @@ impl Bucket {
             min: Atomic::new(settings.min),
             max: Atomic::new(settings.max),
         }
+    }
+
+    /// Whether there is a reason to call [`Bucket::charge`]: a limit or a pause.
+    pub(crate) fn acts(&self) -> bool {
+        self.hard.load(Relaxed) || self.paused.load(Relaxed)
     }
 
     /// Takes `ns` of run time out. Returns true if the task is to be held.
@@ -246,13 +254,13 @@ impl Gate for Bucket {
         }
     }
 
-    /// One task for each tick of time that is there.
+    /// One task for each tick of time that is there, and no more than can be woken at a time.
     fn batch(&self, now: i64) -> u16 {
         if !self.hard.load(Relaxed) {
-            return u16::MAX;
+            return BATCH_MAX;
         }
         let ticks = self.tokens(now).checked_div(TICK_NS).unwrap_or(0);
-        u16::try_from(ticks.max(0)).unwrap_or(u16::MAX).max(1)
+        u16::try_from(ticks.max(1)).map_or(BATCH_MAX, |ticks| ticks.min(BATCH_MAX))
     }
 }
 

@@ -120,6 +120,11 @@ impl Context {
         self.init.load(Relaxed) == 0
     }
 
+    /// Whether it had an init process that has exited.
+    pub(crate) fn has_lost_init(&self) -> bool {
+        self.init.load(Relaxed) == GONE
+    }
+
     /// Forgets its init, which has exited: the number may become another process's. The table is
     /// locked.
     pub(crate) fn forget_init(&self) {
@@ -146,8 +151,8 @@ impl Context {
         self.ended.load(Relaxed)
     }
 
-    /// Ends it. The table is locked.
-    pub(crate) fn end(&self) {
+    /// Says that it has. The table is locked.
+    pub(crate) fn set_ended(&self) {
         self.ended.store(true, Relaxed);
     }
 

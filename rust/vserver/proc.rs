@@ -107,9 +107,9 @@ impl Show for Info {
         let ctx = &*self.0;
         visible(ctx)?;
         seq_print!(m, "ID:\t{}\n", ctx.xid());
-        // Hashed by the kernel: a name for the object, not an address.
-        seq_print!(m, "Info:\t{:p}\n", ctx);
-        seq_print!(m, "Init:\t{}\n", ctx.init());
+        seq_print!(m, "Info:\t");
+        ctx.print_id(m);
+        seq_print!(m, "\nInit:\t{}\n", ctx.init());
         Ok(())
     }
 }

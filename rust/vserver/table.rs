@@ -4,11 +4,13 @@
 //!
 //! A context is in the table from its creation until nobody is left in it (or, if it is
 //! persistent, until it no longer is). Ending goes in three steps, because removing its directory
-//! in /proc waits for readers, who may want the table:
+//! in /proc waits for readers, who may want the table and may take their time:
 //!
-//! 1. locked: `end()`: nobody can enter or create it anew,
-//! 2. unlocked: the directory goes,
-//! 3. locked: out of the table; then those who wait for the end are told.
+//! 1. locked: it has ended: nobody finds or enters it,
+//! 2. a worker, unlocked: the directory goes,
+//! 3. the worker, locked: out of the table; then those who wait for the end are told.
+//!
+//! Who creates a context of the same id meanwhile waits for the third step.
 
 use crate::{context::Context, proc, xid, Ctx, Registration};
 use kernel::{
@@ -81,27 +83,28 @@ impl Table {
     /// # Errors
     ///
     /// `EINVAL`: no administrator's id, or the caller has other threads. `EEXIST`: it exists;
-    /// `EBUSY`: it is being set up, or just ending. `EAGAIN`: no dynamic id is free. `EPERM`: the
-    /// caller is inside a context. `ENOMEM`.
+    /// `EBUSY`: it is being set up. `EAGAIN`: no dynamic id is free. `EPERM`: the caller is inside
+    /// a context. `ERESTARTSYS`: a signal came while the last one of this id ended. `ENOMEM`.
     pub(crate) fn create(&self, reg: &Registration, id: u32, flags: u64) -> Result<u32> {
         if id != abi::VX_XID_ANY && !xid::is_static(id) {
             return Err(EINVAL);
         }
-        let mut inner = self.inner.lock();
-        let id = if id == abi::VX_XID_ANY {
-            let id = xid::pick(inner.next, |xid| inner.contexts.get(&xid).is_some())?;
-            inner.next = id + 1;
-            id
-        } else {
-            id
+        let (mut inner, id) = loop {
+            let mut inner = self.inner.lock();
+            if id == abi::VX_XID_ANY {
+                let id = xid::pick(inner.next, |xid| inner.contexts.get(&xid).is_some())?;
+                inner.next = id + 1;
+                break (inner, id);
+            }
+            let old = match inner.contexts.get(&id) {
+                None => break (inner, id),
+                Some(old) if old.has_ended() => old.clone(),
+                Some(old) if old.has(abi::VXF_STATE_SETUP) => return Err(EBUSY),
+                Some(_) => return Err(EEXIST),
+            };
+            drop(inner);
+            old.wait_gone()?;
         };
-        if let Some(ctx) = inner.contexts.get(&id) {
-            return Err(if ctx.has_ended() || ctx.has(abi::VXF_STATE_SETUP) {
-                EBUSY
-            } else {
-                EEXIST
-            });
-        }
 
         let ctx = Ctx::new(reg, id, Context::new(flags))?;
         ctx.store_flags(flags);
@@ -123,7 +126,7 @@ impl Table {
     pub(crate) fn enter(&self, xid: u32, init: bool) -> Result {
         let inner = self.inner.lock();
         let ctx = inner.contexts.get(&xid).ok_or(ESRCH)?;
-        if ctx.has_ended() {
+        if ctx.has_ended() || (ctx.has_lost_init() && !ctx.has(abi::VXF_PERSISTENT)) {
             return Err(ESRCH);
         }
         if ctx.has(abi::VXF_INFO_PRIVATE) {
@@ -166,14 +169,18 @@ impl Table {
         }
     }
 
-    /// If `tgid` is the init of `ctx`, it is so no more.
+    /// If `tgid` is the init of `ctx`, it is so no more, and nobody enters to survive it.
     fn forget_init(&self, ctx: &Ctx, tgid: Pid) -> bool {
+        // No lock for all the others who exit.
         if ctx.init() != tgid {
             return false;
         }
         let _inner = self.inner.lock();
-        ctx.forget_init();
-        true
+        let is_init = ctx.init() == tgid;
+        if is_init {
+            ctx.forget_init();
+        }
+        is_init
     }
 
     /// Ends `ctx` if nobody is in it and it is not to live on without. May sleep.
@@ -183,9 +190,13 @@ impl Table {
         if ctx.tasks() > 0 || ctx.has(abi::VXF_PERSISTENT) || ctx.has_ended() {
             return;
         }
-        ctx.end();
+        ctx.set_ended();
         drop(inner);
+        ctx.end();
+    }
 
+    /// The last steps of an end. May sleep, and waits for who reads the context's files.
+    pub(crate) fn remove(&self, ctx: &Ctx) {
         let files = ctx.files.lock().take();
         drop(files);
 

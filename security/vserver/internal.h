@@ -82,4 +82,8 @@ bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
 const struct vserver_ops *vserver_ops_get(void);
 void vserver_ops_put(const struct vserver_ops *ops);
 
+/* ops.c: contexts and calls in progress, which need the operations */
+void vserver_users_inc(void);
+void vserver_users_dec(void);
+
 #endif /* _SECURITY_VSERVER_INTERNAL_H */

@@ -15,6 +15,7 @@
 #include <linux/ptrace.h>
 #include <linux/rcupdate.h>
 #include <linux/resume_user_mode.h>
+#include <linux/sched/signal.h>
 #include <linux/static_call.h>
 #include <linux/vserver_cow.h>
 #include <linux/vserver_sched.h>
@@ -27,6 +28,7 @@ DEFINE_STATIC_KEY_FALSE(vserver_key);
 
 static const struct vserver_ops __rcu *vserver_ops;
 static DEFINE_MUTEX(vserver_ops_lock);
+static atomic_t vserver_users = ATOMIC_INIT(0);
 
 DEFINE_STATIC_CALL_RET0(vserver_charge_call, vserver_charge_type);
 
@@ -57,7 +59,8 @@ EXPORT_SYMBOL_GPL(vserver_register);
  * @ops:	what vserver_register() got
  *
  * Called when the module goes, so no context and no call in progress holds a
- * reference to it. May sleep.
+ * reference to it; to go on with one that does would be to jump into freed
+ * memory. May sleep.
  */
 void vserver_unregister(const struct vserver_ops *ops)
 {
@@ -69,6 +72,7 @@ void vserver_unregister(const struct vserver_ops *ops)
 			   (void *)&__static_call_return0);
 	RCU_INIT_POINTER(vserver_ops, NULL);
 	synchronize_rcu();
+	BUG_ON(atomic_read(&vserver_users));
 }
 EXPORT_SYMBOL_GPL(vserver_unregister);
 
@@ -78,14 +82,28 @@ const struct vserver_ops *vserver_ops_get(void)
 
 	guard(rcu)();
 	ops = rcu_dereference(vserver_ops);
-	if (ops && !try_module_get(ops->owner))
-		ops = NULL;
+	if (!ops || !try_module_get(ops->owner))
+		return NULL;
+	vserver_users_inc();
 	return ops;
 }
 
 void vserver_ops_put(const struct vserver_ops *ops)
 {
-	module_put(ops->owner);
+	struct module *owner = ops->owner;
+
+	vserver_users_dec();
+	module_put(owner);
+}
+
+void vserver_users_inc(void)
+{
+	atomic_inc(&vserver_users);
+}
+
+void vserver_users_dec(void)
+{
+	atomic_dec(&vserver_users);
 }
 
 void __vserver_charge(struct task_struct *p, u64 ns)
@@ -115,6 +133,19 @@ void __vserver_charge(struct task_struct *p, u64 ns)
 	set_notify_resume(p);
 }
 
+/*
+ * A dying task has lost its fatal signal already, and others wait for it. An
+ * io_uring submission thread comes here only while it ends, with a lock held
+ * that they need; io_uring workers have worker_private.
+ */
+static bool vserver_may_wait(void)
+{
+	if ((current->signal->flags & SIGNAL_GROUP_EXIT) ||
+	    current->signal->group_exec_task)
+		return false;
+	return !(current->flags & PF_IO_WORKER) || current->worker_private;
+}
+
 void __vserver_hold(void)
 {
 	struct vserver_task *vt = vserver_task(current);
@@ -125,6 +156,8 @@ void __vserver_hold(void)
 	if (likely(!READ_ONCE(vt->hold)))
 		return;
 	WRITE_ONCE(vt->hold, false);
+	if (!vserver_may_wait())
+		return;
 	start = ktime_get_ns();
 	released = ctx->ops->hold(ctx);
 	this_cpu_add(ctx->cpu->hold_ns, ktime_get_ns() - start);

@@ -65,7 +65,17 @@ static void vserver_ctx_free(struct work_struct *work)
 
 	free_percpu(ctx->cpu);
 	ops->ctx_free(ctx);
+	vserver_users_dec();
 	module_put(owner);
+}
+
+static void vserver_ctx_end_work(struct work_struct *work)
+{
+	struct vserver_ctx *ctx = container_of(work, struct vserver_ctx,
+					       end_work);
+
+	ctx->ops->ctx_end(ctx);
+	vserver_ctx_put(ctx);
 }
 
 /**
@@ -90,7 +100,9 @@ int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 	refcount_set(&ctx->usage, 1);
 	atomic_set(&ctx->tasks, 0);
 	ctx->ops = ops;
+	INIT_WORK(&ctx->end_work, vserver_ctx_end_work);
 	INIT_RCU_WORK(&ctx->free_work, vserver_ctx_free);
+	vserver_users_inc();
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vserver_ctx_init);
@@ -105,9 +117,22 @@ EXPORT_SYMBOL_GPL(vserver_ctx_get);
 void vserver_ctx_put(struct vserver_ctx *ctx)
 {
 	if (refcount_dec_and_test(&ctx->usage))
-		queue_rcu_work(system_wq, &ctx->free_work);
+		queue_rcu_work(system_dfl_wq, &ctx->free_work);
 }
 EXPORT_SYMBOL_GPL(vserver_ctx_put);
+
+/**
+ * vserver_ctx_end - call the module's ctx_end() from a worker, once
+ * @ctx:	the context; the worker has a reference of its own, given back by
+ *		built-in code: the module may go as soon as its function returns
+ */
+void vserver_ctx_end(struct vserver_ctx *ctx)
+{
+	vserver_ctx_get(ctx);
+	if (!queue_work(system_dfl_wq, &ctx->end_work))
+		vserver_ctx_put(ctx);
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_end);
 
 /**
  * vserver_current_ctx - the caller's context
@@ -147,7 +172,8 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 		vt->counted = true;
 	}
 	WRITE_ONCE(vt->xid, xid);
-	WRITE_ONCE(vt->ctx, ctx);
+	/* A charge from another CPU looks into the context without a lock. */
+	smp_store_release(&vt->ctx, ctx);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vserver_enter);

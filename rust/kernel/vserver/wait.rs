@@ -13,6 +13,7 @@ use crate::{
     str::CStr,
     sync::{
         atomic::{Atomic, Relaxed},
+        barrier::smp_mb,
         LockClassKey,
     },
     task::{TASK_FREEZABLE, TASK_INTERRUPTIBLE, TASK_NORMAL},
@@ -140,8 +141,8 @@ pub trait Gate: Send + Sync {
 
 /// Tasks that wait at a [`Gate`], and the timer that lets them through in order.
 ///
-/// The timer is started only by a task that is about to wait, in process context, and by its own
-/// callback while somebody waits: a queue without waiters has no timer.
+/// The timer is started by a task that is about to wait, by [`HoldQueue::release`] and by its own
+/// callback, the latter two only while somebody waits: a queue without waiters has no timer.
 ///
 /// # Invariants
 ///
@@ -215,9 +216,14 @@ impl<G: Gate> HoldQueue<G> {
         released
     }
 
-    /// Lets everybody ask the gate again, because its settings changed. Any context.
+    /// Has the gate asked again, because its settings changed: by the timer, which lets the tasks
+    /// go in batches. Any context.
     pub fn release(&self) {
-        self.queue.wake(0);
+        // Either we see who waits or he, queued, sees the new settings.
+        smp_mb();
+        if self.waiting() > 0 {
+            self.start(now_ns());
+        }
     }
 
     fn start(&self, time: i64) {
