@@ -32,6 +32,7 @@ pub const SUITE: Suite = Suite {
         init_takes_all_along,
         migrate_as_init,
         ends_with_the_last,
+        reader_holds_up_nobody,
         persistent_lives_on,
         persistent_forgets_its_init,
         wait_exit_tells_the_code,
@@ -316,6 +317,36 @@ fn ends_with_the_last() -> Result<()> {
         isolated(|| expect(abi::ctx_migrate(XID, 0), Errno::SRCH))?;
     }
     Ok(())
+}
+
+/// Removing a file from /proc waits for its readers; one whose buffer is never there must not
+/// keep a stranger from exiting.
+fn reader_holds_up_nobody() -> Result<()> {
+    let guest = Guest::new(XID, 0)?;
+    let reader = spawn(|| match raw::unfilled_page() {
+        Ok(page) => {
+            let Ok(file) = fs::File::open(format!("/proc/virtual/{XID}/status")) else {
+                return 2;
+            };
+            raw::read_into(&file, page);
+            0
+        }
+        Err(e) => {
+            println!("# userfaultfd: {e}");
+            1
+        }
+    })?;
+    process::eventually("a read that does not end", || {
+        fs::read_to_string(format!("/proc/{}/syscall", reader.id()))
+            .is_ok_and(|syscall| syscall.starts_with("0 "))
+    })?;
+    guest.end()?;
+    expect(abi::ctx_stat(XID), Errno::SRCH)?;
+    reader.kill(Signal::KILL)?;
+    ensure!(reader.wait()? == Status::Killed(libc::SIGKILL));
+    process::eventually("its files are gone", || {
+        fs::exists(format!("/proc/virtual/{XID}")).is_ok_and(|exists| !exists)
+    })
 }
 
 fn persistent_lives_on() -> Result<()> {
