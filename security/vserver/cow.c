@@ -41,25 +41,32 @@ static bool vserver_try_breaking(u32 *state)
  * Many who open one file for writing would otherwise all copy it, for one to
  * win. Sleeps; pair with vserver_breaking_end().
  *
- * Return: 0, or -ERESTARTSYS if a fatal signal came first.
+ * Return: 0; -ERESTARTSYS if a fatal signal came first; -EPERM for an inode that
+ * can't be unified at all.
  */
 int vserver_breaking_begin(struct inode *inode)
 {
-	u32 *state = &vserver_inode(inode)->state;
+	struct vserver_inode *vi = vserver_inode(inode);
 
-	return wait_var_event_killable(state, vserver_try_breaking(state));
+	if (!vi)
+		return -EPERM;
+	return wait_var_event_killable(&vi->state,
+				       vserver_try_breaking(&vi->state));
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_begin);
 
 void vserver_breaking_end(struct inode *inode)
 {
-	u32 *state = &vserver_inode(inode)->state;
-	u32 old = READ_ONCE(*state);
+	struct vserver_inode *vi = vserver_inode(inode);
+	u32 old;
 
+	if (!vi)
+		return;
+	old = READ_ONCE(vi->state);
 	do {
-	} while (!try_cmpxchg(state, &old, old & ~VSERVER_STATE_BREAKING));
+	} while (!try_cmpxchg(&vi->state, &old, old & ~VSERVER_STATE_BREAKING));
 	/* try_cmpxchg() is a full barrier: a waiter sees the bit or is woken. */
-	wake_up_var(state);
+	wake_up_var(&vi->state);
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_end);
 

@@ -10,16 +10,22 @@
  * This file keeps the attribute and the flag and decides what is unified.
  */
 
+#define pr_fmt(fmt) "vserver: " fmt
+
 #include <linux/capability.h>
+#include <linux/cleanup.h>
+#include <linux/dcache.h>
 #include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h before it */
 #include <linux/mount.h>
 #include <linux/pagemap.h>
+#include <linux/printk.h>
 #include <linux/security.h>
 #include <linux/string.h>
 #include <linux/vserver_cow.h>
 #include <linux/xattr.h>
+#include <uapi/linux/ext4.h>
 #include <uapi/linux/vserver.h>
 
 #include "internal.h"
@@ -76,6 +82,7 @@ static int vserver_xattr_read(struct inode *inode, struct vserver_xattr *x)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	ssize_t len;
+	u32 old;
 
 	len = __vfs_getxattr(NULL, inode, VSERVER_XATTR_NAME, x, sizeof(*x));
 	if (len < 0 && len != -ENODATA && len != -ERANGE && len != -EOPNOTSUPP)
@@ -83,7 +90,12 @@ static int vserver_xattr_read(struct inode *inode, struct vserver_xattr *x)
 	if (!vserver_xattr_valid(x, len))
 		*x = (struct vserver_xattr){};
 	/* Whoever changes the attribute stores after us, or was first. */
-	cmpxchg(&vi->state, 0, VSERVER_STATE_KNOWN | x->flags);
+	old = READ_ONCE(vi->state);
+	do {
+		if (old & VSERVER_STATE_KNOWN)
+			break;
+	} while (!try_cmpxchg(&vi->state, &old,
+			      old | VSERVER_STATE_KNOWN | x->flags));
 	return 0;
 }
 
@@ -131,7 +143,7 @@ bool __vserver_unified(struct inode *inode)
 	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) || !vi)
 		return false;
 	state = READ_ONCE(vi->state);
-	if (!state) {
+	if (!(state & VSERVER_STATE_KNOWN)) {
 		if (!vserver_iattr_mask(inode) || vserver_xattr_read(inode, &x))
 			return false;
 		state = READ_ONCE(vi->state);
@@ -182,6 +194,18 @@ int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa)
 int vserver_quota_on(struct dentry *dentry)
 {
 	return vserver_unified(d_backing_inode(dentry)) ? -EPERM : 0;
+}
+
+/*
+ * ext4 without metadata checksums lets the owner change the generation of an
+ * immutable inode, by a descriptor that is open for reading.
+ */
+int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (cmd != FS_IOC_SETVERSION && cmd != FS_IOC32_SETVERSION &&
+	    cmd != EXT4_IOC_SETVERSION && cmd != EXT4_IOC32_SETVERSION)
+		return 0;
+	return vserver_unified(file_inode(file)) ? -EPERM : 0;
 }
 
 /*
@@ -320,7 +344,8 @@ EXPORT_SYMBOL_GPL(vserver_iattr_get);
  *
  * Return: 0; -EPERM without CAP_LINUX_IMMUTABLE; -EOPNOTSUPP if the file system
  * or the kind of file can't have attributes, -EINVAL if it can't have these;
- * -ETXTBSY if the file is open for writing or mapped so.
+ * -ETXTBSY if the file is open for writing or mapped so; -ERESTARTSYS if a
+ * fatal signal came while somebody broke a link to the file.
  */
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
 {
@@ -338,9 +363,18 @@ int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
 	if (flags & mask & ~can)
 		return -EINVAL;
 
+	/*
+	 * A break under way copies a file that stands still: were it made an
+	 * ordinary one meanwhile, a torn copy would replace the name.
+	 */
+	if (S_ISREG(inode->i_mode)) {
+		error = vserver_breaking_begin(inode);
+		if (error)
+			return error;
+	}
 	error = mnt_want_write(path->mnt);
 	if (error)
-		return error;
+		goto out_breaking;
 	/* The bulk of it outside the lock. */
 	if (S_ISREG(inode->i_mode) && (flags & mask & IATTR_IMMUTABLE))
 		error = filemap_write_and_wait(inode->i_mapping);
@@ -372,16 +406,30 @@ out_unlock:
 	inode_unlock(inode);
 out_write:
 	mnt_drop_write(path->mnt);
+out_breaking:
+	if (S_ISREG(inode->i_mode))
+		vserver_breaking_end(inode);
 	return error;
 }
 EXPORT_SYMBOL_GPL(vserver_iattr_set);
+
+/*
+ * Whoever holds the inode by O_PATH or in a path walk does so by the dentry of
+ * some name, also of one that is gone.
+ */
+static bool vserver_only_alias(struct inode *inode, struct dentry *dentry)
+{
+	guard(spinlock)(&inode->i_lock);
+	return hlist_is_singular_node(&dentry->d_alias, &inode->i_dentry);
+}
 
 /**
  * vserver_clear_last - make the last name of a unified file an ordinary one
  * @path:	the file, on a mount with write access
  *
  * In place, if nobody else can see the inode: another guest may still read or
- * map a file whose name it has removed. The inode's lock keeps vfs_link() out.
+ * map a file whose name it has removed, or hold it by an O_PATH descriptor that
+ * it could open for writing then. The inode's lock keeps vfs_link() out.
  *
  * Return: 0 if the file is not unified any more, -EMLINK if a copy is needed,
  * or another negative errno.
@@ -396,13 +444,21 @@ int vserver_clear_last(const struct path *path)
 	if (!__vserver_unified(inode))
 		return 0;
 	if (inode->i_nlink > 1 || atomic_read(&inode->i_readcount) ||
-	    (inode->i_nlink && d_unlinked(path->dentry)))
+	    (inode->i_nlink && d_unlinked(path->dentry)) ||
+	    !vserver_only_alias(inode, path->dentry))
 		return -EMLINK;
 	error = vserver_xattr_read(inode, &x);
 	if (error)
 		return error;
-	return vserver_change_iattr(path, &x,
-				    x.flags & ~VSERVER_XATTR_IUNLINK, false);
+	error = vserver_change_iattr(path, &x,
+				     x.flags & ~VSERVER_XATTR_IUNLINK, false);
+	/* Without the flag it is private and ordinary, whatever is left of it. */
+	if (error && !IS_IMMUTABLE(inode)) {
+		pr_warn_once("attribute of a private file not removed: %d\n",
+			     error);
+		error = 0;
+	}
+	return error;
 }
 EXPORT_SYMBOL_GPL(vserver_clear_last);
 

@@ -63,6 +63,7 @@ int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			      const char *name);
 int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa);
 int vserver_quota_on(struct dentry *dentry);
+int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /*
  * vserver_inode::state: the attribute's flags, once they are known. Readers

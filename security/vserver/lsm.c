@@ -29,6 +29,8 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(inode_removexattr, vserver_inode_removexattr),
 	LSM_HOOK_INIT(inode_file_setattr, vserver_inode_file_setattr),
 	LSM_HOOK_INIT(quota_on, vserver_quota_on),
+	LSM_HOOK_INIT(file_ioctl, vserver_file_ioctl),
+	LSM_HOOK_INIT(file_ioctl_compat, vserver_file_ioctl),
 };
 
 static int __init vserver_lsm_init(void)
