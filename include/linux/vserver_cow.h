@@ -38,6 +38,12 @@ void vserver_mark_copy(struct inode *copy, const struct inode *of);
 bool vserver_is_copy(const struct inode *inode, const struct inode *of);
 bool vserver_reachable(const struct path *path);
 
+/* fs/namei.c, for the abstractions in rust/kernel/vfs */
+struct file *vserver_tmpfile_open(struct mnt_idmap *idmap,
+				  const struct path *parentpath,
+				  umode_t mode, int open_flag,
+				  const struct cred *cred);
+
 /**
  * vserver_unified - is this inode shared copy-on-write?
  * @inode:	any inode

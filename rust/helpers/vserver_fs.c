@@ -22,6 +22,11 @@ __rust_helper bool rust_helper_d_mountpoint(const struct dentry *dentry)
 	return d_mountpoint(dentry);
 }
 
+__rust_helper bool rust_helper_d_can_lookup(const struct dentry *dentry)
+{
+	return d_can_lookup(dentry);
+}
+
 __rust_helper void rust_helper_inode_lock(struct inode *inode)
 {
 	inode_lock(inode);
@@ -66,9 +71,12 @@ rust_helper_break_deleg_wait(struct delegated_inode *delegated)
 	return break_deleg_wait(delegated);
 }
 
-__rust_helper void rust_helper_file_set_nonotify(struct file *file)
+__rust_helper void
+rust_helper_delegated_inode_put(struct delegated_inode *delegated)
 {
-	file_set_fsnotify_mode(file, FMODE_NONOTIFY);
+#ifdef CONFIG_FILE_LOCKING
+	iput(delegated->di_inode);
+#endif
 }
 
 __rust_helper const struct cred *

@@ -19,7 +19,7 @@
 
 use crate::{
     bindings,
-    error::{to_result, Result},
+    error::{code::EINVAL, to_result, Result},
     ffi::c_int,
     fs::LocalFile,
     types::Opaque,
@@ -44,6 +44,9 @@ fn nop_idmap() -> *mut bindings::mnt_idmap {
 /// and the reference keeps it so.
 #[repr(transparent)]
 pub struct Path(bindings::path);
+
+// SAFETY: References to mounts and dentries belong to no thread.
+unsafe impl Send for Path {}
 
 impl Path {
     /// Borrows a path from C code, which owns the references before and after.
@@ -115,6 +118,12 @@ impl Path {
         unsafe { (*self.0.mnt).mnt_root == self.0.dentry }
     }
 
+    /// Whether names can be looked up in it: it is a directory.
+    fn is_dir(&self) -> bool {
+        // SAFETY: By the type invariant; a positive dentry keeps its type.
+        unsafe { bindings::d_can_lookup(self.0.dentry) }
+    }
+
     /// Whether a mount stands on the name, in any mount namespace.
     pub fn is_mountpoint(&self) -> bool {
         // SAFETY: By the type invariant.
@@ -184,15 +193,17 @@ impl Path {
         to_result(unsafe { bindings::vserver_iattr_set(&self.0, attr.xid, attr.flags, attr.mask) })
     }
 
-    /// Makes a unified file an ordinary one, if this is its last name and nobody has it open.
+    /// Makes a unified file an ordinary one, if this is its last name and nobody else has it open
+    /// or is about to.
     ///
     /// Returns false if that is not so.
     ///
     /// # Errors
     ///
-    /// Those of the file system.
-    pub fn clear_last(&self, _write: &WriteAccess) -> Result<bool> {
-        // SAFETY: By the type invariant, and there is write access.
+    /// `EINVAL`: the write access is another mount's. Else those of the file system.
+    pub fn clear_last(&self, write: &WriteAccess) -> Result<bool> {
+        write.check(self)?;
+        // SAFETY: By the type invariant, and there is write access to the mount.
         match to_result(unsafe { bindings::vserver_clear_last(&self.0) }) {
             Ok(()) => Ok(true),
             Err(e) if e.to_errno() == -(bindings::EMLINK as c_int) => Ok(false),
@@ -234,6 +245,19 @@ pub struct Iattr {
 ///
 /// The value owns one write access to the mount, and a reference to it.
 pub struct WriteAccess(NonNull<bindings::vfsmount>);
+
+impl WriteAccess {
+    /// # Errors
+    ///
+    /// `EINVAL`: this is not write access to the mount of `path`.
+    fn check(&self, path: &Path) -> Result {
+        if path.0.mnt == self.0.as_ptr() {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+}
 
 impl Drop for WriteAccess {
     fn drop(&mut self) {
@@ -344,18 +368,23 @@ impl Inode {
         self.read(|i| unsafe { &raw const (*i).i_mode })
     }
 
-    /// Whether both have the same owner, group, type and mode.
-    pub fn same_owner_and_mode(&self, other: &Inode) -> bool {
+    /// Whether both have the same owner, group, type, mode, size and modification time.
+    pub fn looks_like(&self, other: &Inode) -> bool {
+        let ((_, mtime), (_, other_mtime)) = (self.times(), other.times());
+
         self.mode() == other.mode()
             && self.uid().val == other.uid().val
             && self.gid().val == other.gid().val
+            && self.size() == other.size()
+            && mtime.tv_sec == other_mtime.tv_sec
+            && mtime.tv_nsec == other_mtime.tv_nsec
     }
 
-    /// Becomes the only one who breaks links to this unified inode.
+    /// Becomes the only one who breaks links to this unified inode; until then it stays unified.
     ///
     /// # Errors
     ///
-    /// `ERESTARTSYS`: a fatal signal came first.
+    /// `ERESTARTSYS`: a fatal signal came first. `EPERM`: it can't be a unified one.
     pub fn begin_breaking(&self) -> Result<Breaking<'_>> {
         // SAFETY: By the type invariant.
         to_result(unsafe { bindings::vserver_breaking_begin(self.as_ptr()) })?;

@@ -19,15 +19,18 @@ use kernel::{
     prelude::*,
     str::CString,
     vfs::{
-        copy::{OpenFile, TempFile},
+        copy::{OpenFile, TempFile, Unnamed},
         cred::OwnerCred,
         replace::{Delegation, Dentry, LockedDir},
-        Path, WriteAccess,
+        Inode, Path, WriteAccess,
     },
 };
 
 /// How often the name is looked at again when others replace it all the time.
 const RETRIES: u32 = 16;
+
+/// How many temporary names are tried, if files of others have them.
+const TEMP_NAMES: u32 = 16;
 
 /// Makes the file at `path` an ordinary one: the path then names the private copy, or the same
 /// inode if nobody shares it any more.
@@ -102,7 +105,7 @@ fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
         return Ok(None);
     }
     let write = old.want_write()?;
-    let dir = LockedDir::lock(dir, &write);
+    let dir = LockedDir::lock(dir, &write)?;
     let found = dir.lookup_name_of(old)?;
 
     match found.inode() {
@@ -140,6 +143,8 @@ fn replace(old: &Path, dir: &Path) -> Result<Option<Path>> {
     copy.copy_content(&mut from, inode.size(), &cred)?;
     copy.flush()?;
     drop(from);
+    // Who executes the file as soon as it has the name must find no writer.
+    let copy = copy.close();
 
     let write = old.want_write()?;
     cred.run(|| {
@@ -157,7 +162,7 @@ fn replace(old: &Path, dir: &Path) -> Result<Option<Path>> {
 
 /// Gives the copy the name. `None` if somebody's lease was in the way, and is not any more: the
 /// copy may have had a name and lost it, and such a file can't be linked again.
-fn take_name(old: &Path, dir: &Path, copy: &TempFile, write: &WriteAccess) -> Result<Option<Path>> {
+fn take_name(old: &Path, dir: &Path, copy: &Unnamed, write: &WriteAccess) -> Result<Option<Path>> {
     let mut delegation = Delegation::new();
 
     match link_and_rename(old, dir, copy, write, &mut delegation) {
@@ -172,19 +177,19 @@ fn take_name(old: &Path, dir: &Path, copy: &TempFile, write: &WriteAccess) -> Re
     }
 }
 
-/// Links the copy beside the name and renames it over, under one lock of the directory: nobody
-/// sees the other name.
+/// Links the copy beside the name and renames it over, under one lock of the directory. Whoever
+/// locks the directory too never sees the other name, but a lookup that finds it in the dentry
+/// cache may, and a crash between the two leaves it behind: the next break clears it then.
 fn link_and_rename(
     old: &Path,
     dir: &Path,
-    copy: &TempFile,
+    copy: &Unnamed,
     write: &WriteAccess,
     delegation: &mut Delegation,
 ) -> Result<Path> {
-    let name = CString::try_from_fmt(fmt!(".vserver-cow-{:x}", old.inode().ino()))?;
-    let dir = LockedDir::lock(dir, write);
+    let dir = LockedDir::lock(dir, write)?;
 
-    if !dir.is_parent_of(old) || old.is_unhashed() {
+    if !dir.is_parent_of(old) || old.is_unhashed() || !old.inode().is_unified() {
         return Err(ESTALE);
     }
     // Looked at again: mounts don't take the directory's lock, and a rename finds only those of
@@ -192,27 +197,42 @@ fn link_and_rename(
     if old.is_mountpoint() {
         return Err(EBUSY);
     }
-    let temp = dir.lookup(name.to_bytes())?;
-    remove_debris(&dir, &temp, old)?;
-    // The dentry of what was removed can't be linked to again.
-    let temp = dir.lookup(name.to_bytes())?;
+    let temp = temp_name(&dir, old, delegation)?;
     dir.link(copy, &temp, delegation)?;
     if let Err(e) = dir.rename_over(&temp, old, delegation) {
-        // Nobody can have a lease on what nobody has seen.
-        let _ = dir.unlink(&temp, &mut Delegation::new());
+        // If a lease is in the way of this too, the next attempt finds the name as debris. There
+        // is one as soon as a lease has been waited for, and whichever comes first will do.
+        let mut other = Delegation::new();
+        if dir.unlink(&temp, &mut other).is_err() && !delegation.is_some() {
+            *delegation = other;
+        }
         return Err(e);
     }
     dir.path(temp)
 }
 
-/// A crash between link and rename leaves a complete copy under the temporary name: it has the
-/// owner and mode of the original, and one name. Anything else is somebody's file.
-fn remove_debris(dir: &LockedDir<'_>, temp: &Dentry, old: &Path) -> Result {
-    match temp.inode() {
-        None => Ok(()),
-        Some(inode) if inode.nlink() == 1 && inode.same_owner_and_mode(old.inode()) => {
-            dir.unlink(temp, &mut Delegation::new())
+/// Finds a name for the copy that no file has. In a directory in which others may make files, some
+/// may be taken.
+fn temp_name(dir: &LockedDir<'_>, old: &Path, delegation: &mut Delegation) -> Result<Dentry> {
+    let ino = old.inode().ino();
+
+    for n in 0..TEMP_NAMES {
+        let name = CString::try_from_fmt(fmt!(".vserver-cow-{ino:x}-{n:x}"))?;
+        let temp = dir.lookup(name.to_bytes())?;
+        let Some(inode) = temp.inode() else {
+            return Ok(temp);
+        };
+        if is_debris(inode, old) {
+            dir.unlink(&temp, delegation)?;
+            // The dentry of what was removed can't be linked to again.
+            return dir.lookup(name.to_bytes());
         }
-        Some(_) => Err(EEXIST),
     }
+    Err(EEXIST)
+}
+
+/// A crash between link and rename leaves a complete copy under the temporary name: it has the
+/// owner, mode, size and time of the original, and one name. Anything else is somebody's file.
+fn is_debris(inode: &Inode, old: &Path) -> bool {
+    inode.nlink() == 1 && inode.looks_like(old.inode())
 }

@@ -17,7 +17,7 @@ use crate::{
     sync::aref::ARef,
     task::Task,
 };
-use core::ptr::NonNull;
+use core::{ops::Deref, ptr::NonNull};
 
 /// So much is copied between two looks at whether the caller was killed.
 const CHUNK: i64 = 1 << 20;
@@ -40,21 +40,22 @@ impl OpenFile {
     /// # Errors
     ///
     /// Those of `open(2)`, for the owner of `cred`.
+    // Not for the module: C's function is not exported.
+    #[inline(never)]
     pub fn read(path: &Path, cred: &OwnerCred) -> Result<Self> {
         let flags = bindings::O_RDONLY | bindings::O_LARGEFILE | bindings::O_NOATIME;
+        // Nobody is asked for permission either: a scanner that is asked may be the one who waits
+        // for the copy.
         // SAFETY: `path` and `cred` are valid by their types' invariants.
         let file = from_err_ptr(unsafe {
-            bindings::kernel_file_open(&path.0, flags as c_int, cred.as_ptr())
+            bindings::dentry_open_nonotify(&path.0, flags as c_int, cred.as_ptr())
         })?;
         Self::new(file)
     }
 
     fn new(file: *mut bindings::file) -> Result<Self> {
         // INVARIANT: It was opened by the caller, who gives us the reference.
-        let file = Self(NonNull::new(file).ok_or(ENOENT)?);
-        // SAFETY: By the type invariant nobody else uses the file yet.
-        unsafe { bindings::file_set_nonotify(file.as_ptr()) };
-        Ok(file)
+        NonNull::new(file).map(Self).ok_or(ENOENT)
     }
 
     fn as_ptr(&self) -> *mut bindings::file {
@@ -150,24 +151,45 @@ fn in_kernel_thread<R: Send, F: FnOnce() -> R + Send>(f: F) -> Option<R> {
     job.ret
 }
 
-/// A file without a name, open for writing.
+/// A file that was made without a name.
 ///
-/// Dropped before it was given a name, it and its content are gone.
-pub struct TempFile(OpenFile);
+/// Dropped before it was given one, it and its content are gone.
+pub struct Unnamed(Path);
+
+/// The same, open for writing.
+pub struct TempFile {
+    file: OpenFile,
+    unnamed: Unnamed,
+}
+
+impl Deref for TempFile {
+    type Target = Unnamed;
+
+    fn deref(&self) -> &Unnamed {
+        &self.unnamed
+    }
+}
 
 impl TempFile {
-    /// Makes a file that could be linked into the directory `dir`.
+    /// Makes a file that could be linked into the directory `dir`. No watcher notices.
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` where the file system has no such files; else those of `open(2)`.
-    pub fn new(dir: &Path, cred: &OwnerCred, _write: &WriteAccess) -> Result<Self> {
+    /// `EOPNOTSUPP` where the file system has no such files; `EINVAL`: the write access is another
+    /// mount's; `ENOTDIR`. Else those of `open(2)`.
+    // Not for the module: C's function is not exported.
+    #[inline(never)]
+    pub fn new(dir: &Path, cred: &OwnerCred, write: &WriteAccess) -> Result<Self> {
+        write.check(dir)?;
+        if !dir.is_dir() {
+            return Err(ENOTDIR);
+        }
         let flags = bindings::O_WRONLY | bindings::O_LARGEFILE;
         let mode = bindings::S_IFREG | 0o600;
         // SAFETY: `dir` and `cred` are valid by their types' invariants, and there is write
         // access.
         let file = from_err_ptr(unsafe {
-            bindings::kernel_tmpfile_open(
+            bindings::vserver_tmpfile_open(
                 nop_idmap(),
                 &dir.0,
                 mode as bindings::umode_t,
@@ -175,18 +197,17 @@ impl TempFile {
                 cred.as_ptr(),
             )
         })?;
-        OpenFile::new(file).map(Self)
-    }
-
-    pub(super) fn path(&self) -> &Path {
+        let file = OpenFile::new(file)?;
         // SAFETY: The path of an open file holds references and doesn't change; the dentry of an
-        // unnamed file is positive. `self` keeps the file open.
-        unsafe { &*(&raw const (*self.0.as_ptr()).__bindgen_anon_1.f_path).cast() }
+        // unnamed file is positive. `file` is open until after the clone.
+        let path: &Path = unsafe { &*(&raw const (*file.as_ptr()).__bindgen_anon_1.f_path).cast() };
+        let unnamed = Unnamed(path.clone());
+        Ok(Self { file, unnamed })
     }
 
-    /// The file's inode.
-    pub fn inode(&self) -> &Inode {
-        self.path().inode()
+    /// Closes the file, which is still there: nobody who executes it later meets a writer.
+    pub fn close(self) -> Unnamed {
+        self.unnamed
     }
 
     /// Makes the content that of `from`, of `size` bytes, holes included: by sharing the blocks
@@ -215,7 +236,7 @@ impl TempFile {
         }
         // SAFETY: Both files are open.
         let cloned = check(unsafe {
-            bindings::vfs_clone_file_range(from.as_ptr(), 0, self.0.as_ptr(), 0, size, 0)
+            bindings::vfs_clone_file_range(from.as_ptr(), 0, self.file.as_ptr(), 0, size, 0)
         });
         match cloned {
             Ok(n) if n == size => return Ok(()),
@@ -256,7 +277,7 @@ impl TempFile {
                 bindings::do_splice_direct(
                     from.as_ptr(),
                     &mut pos,
-                    self.0.as_ptr(),
+                    self.file.as_ptr(),
                     &mut to_pos,
                     usize::try_from(len)?,
                     0,
@@ -278,8 +299,19 @@ impl TempFile {
     pub fn flush(&self) -> Result {
         // SAFETY: The file is open.
         to_result(unsafe {
-            bindings::filemap_write_and_wait_range((*self.0.as_ptr()).f_mapping, 0, i64::MAX)
+            bindings::filemap_write_and_wait_range((*self.file.as_ptr()).f_mapping, 0, i64::MAX)
         })
+    }
+}
+
+impl Unnamed {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The file's inode.
+    pub fn inode(&self) -> &Inode {
+        self.path().inode()
     }
 
     /// Gives the file the inode flags of `from` rather than those that the directory hands down,
@@ -287,9 +319,10 @@ impl TempFile {
     ///
     /// # Errors
     ///
-    /// Those of the file system.
-    pub fn copy_fsflags(&self, from: &Path, project: bool, _write: &WriteAccess) -> Result {
-        // SAFETY: Both dentries are valid, and there is write access.
+    /// `EINVAL`: the write access is another mount's. Else those of the file system.
+    pub fn copy_fsflags(&self, from: &Path, project: bool, write: &WriteAccess) -> Result {
+        write.check(self.path())?;
+        // SAFETY: Both dentries are valid, and there is write access to the copy's mount.
         to_result(unsafe {
             bindings::vserver_copy_fsflags(from.0.dentry, self.path().0.dentry, project)
         })
@@ -300,8 +333,9 @@ impl TempFile {
     ///
     /// # Errors
     ///
-    /// Those of the file system.
-    pub fn copy_metadata(&self, from: &Path, _write: &WriteAccess) -> Result {
+    /// `EINVAL`: the write access is another mount's. Else those of the file system.
+    pub fn copy_metadata(&self, from: &Path, write: &WriteAccess) -> Result {
+        write.check(self.path())?;
         let (original, copy) = (from.inode(), self.inode());
 
         if copy.uid().val != original.uid().val || copy.gid().val != original.gid().val {
@@ -454,7 +488,7 @@ impl Drop for Acl {
 
 impl Inode {
     /// Access and modification time.
-    fn times(&self) -> (bindings::timespec64, bindings::timespec64) {
+    pub(super) fn times(&self) -> (bindings::timespec64, bindings::timespec64) {
         // SAFETY: The closures only compute an address within the inode.
         unsafe {
             (

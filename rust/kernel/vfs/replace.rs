@@ -5,14 +5,14 @@
 //! C headers: [`include/linux/namei.h`](srctree/include/linux/namei.h),
 //! [`include/linux/filelock.h`](srctree/include/linux/filelock.h)
 
-use super::{copy::TempFile, nop_idmap, Inode, Path, WriteAccess};
+use super::{copy::Unnamed, nop_idmap, Inode, Path, WriteAccess};
 use crate::{
     bindings,
     error::{from_err_ptr, to_result, Result},
     prelude::*,
     types::Opaque,
 };
-use core::ptr::NonNull;
+use core::{marker::PhantomData, ptr::NonNull};
 
 /// A name in a directory, with or without a file.
 ///
@@ -52,6 +52,12 @@ impl Delegation {
         Self(Opaque::zeroed())
     }
 
+    /// Whether there is one.
+    pub fn is_some(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::is_delegated(self.0.get()) }
+    }
+
     /// Waits until the lease is given back, if there is one. No lock may be held.
     ///
     /// Returns false if there was none.
@@ -60,8 +66,7 @@ impl Delegation {
     ///
     /// A signal came first.
     pub fn wait(&mut self) -> Result<bool> {
-        // SAFETY: By the type invariant.
-        if !unsafe { bindings::is_delegated(self.0.get()) } {
+        if !self.is_some() {
             return Ok(false);
         }
         // SAFETY: By the type invariant.
@@ -79,8 +84,9 @@ impl Default for Delegation {
 
 impl Drop for Delegation {
     fn drop(&mut self) {
-        // Not waited for: only after an error that came first.
-        let _ = self.wait();
+        // Not waited for: the directory may be locked.
+        // SAFETY: By the type invariant: null, or a reference that the value owns.
+        unsafe { bindings::delegated_inode_put(self.0.get()) };
     }
 }
 
@@ -91,16 +97,27 @@ impl Drop for Delegation {
 /// `dir` is a directory and the value holds its lock, exclusively.
 pub struct LockedDir<'a> {
     dir: &'a Path,
-    _write: &'a WriteAccess,
+    _write: PhantomData<&'a WriteAccess>,
 }
 
 impl<'a> LockedDir<'a> {
     /// Locks `dir`. No lock may be held.
-    pub fn lock(dir: &'a Path, write: &'a WriteAccess) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `ENOTDIR`, and `EINVAL`: the write access is another mount's.
+    pub fn lock(dir: &'a Path, write: &'a WriteAccess) -> Result<Self> {
+        write.check(dir)?;
+        if !dir.is_dir() {
+            return Err(ENOTDIR);
+        }
         // SAFETY: The path holds the inode.
         unsafe { bindings::inode_lock_parent(dir.inode().as_ptr()) };
-        // INVARIANT: Locked just now.
-        Self { dir, _write: write }
+        // INVARIANT: A directory, as looked at above, and locked just now.
+        Ok(Self {
+            dir,
+            _write: PhantomData,
+        })
     }
 
     /// The directory's inode.
@@ -110,10 +127,28 @@ impl<'a> LockedDir<'a> {
 
     /// Whether this is the directory of the name that `path` has, or had when it went.
     pub fn is_parent_of(&self, path: &Path) -> bool {
-        // SAFETY: The path holds the dentry. Its parent changes only under the parent's lock: if
-        // it is this directory, it stays so.
-        unsafe {
-            core::ptr::read_volatile(&raw const (*path.0.dentry).d_parent) == self.dir.0.dentry
+        // SAFETY: The path holds the dentry.
+        unsafe { self.is_parent(path.0.dentry) }
+    }
+
+    /// # Safety
+    ///
+    /// There is a reference to `dentry`.
+    unsafe fn is_parent(&self, dentry: *mut bindings::dentry) -> bool {
+        // SAFETY: The caller's promise. The parent of a dentry changes only under the parent's
+        // lock: if it is this directory, it stays so.
+        unsafe { core::ptr::read_volatile(&raw const (*dentry).d_parent) == self.dir.0.dentry }
+    }
+
+    /// # Errors
+    ///
+    /// `ESTALE`: the name is not of this directory.
+    fn check(&self, name: &Dentry) -> Result {
+        // SAFETY: By the type invariant.
+        if unsafe { self.is_parent(name.0.as_ptr()) } {
+            Ok(())
+        } else {
+            Err(ESTALE)
         }
     }
 
@@ -162,8 +197,9 @@ impl<'a> LockedDir<'a> {
     ///
     /// # Errors
     ///
-    /// `ENOENT`: it has no file.
+    /// `ENOENT`: it has no file. `ESTALE`: it is the name of another directory.
     pub fn path(&self, dentry: Dentry) -> Result<Path> {
+        self.check(&dentry)?;
         dentry.inode().ok_or(ENOENT)?;
         // SAFETY: `dir` holds the mount.
         let mnt = unsafe { bindings::mntget(self.dir.0.mnt) };
@@ -179,10 +215,13 @@ impl<'a> LockedDir<'a> {
     ///
     /// # Errors
     ///
-    /// `EEXIST` if the name has a file, and those of `link(2)`. If `delegation` is then filled,
-    /// waiting for it may help.
-    pub fn link(&self, file: &TempFile, name: &Dentry, delegation: &mut Delegation) -> Result {
-        // SAFETY: All are valid by their types' invariants, and the directory is locked.
+    /// `EEXIST` if the name has a file, `ESTALE` if it is another directory's, and those of
+    /// `link(2)`. If `delegation`, which must be none before, is then filled, waiting for it may
+    /// help.
+    pub fn link(&self, file: &Unnamed, name: &Dentry, delegation: &mut Delegation) -> Result {
+        self.check(name)?;
+        // SAFETY: All are valid by their types' invariants; the directory is the name's parent and
+        // locked.
         to_result(unsafe {
             bindings::vfs_link(
                 file.path().0.dentry,
@@ -198,9 +237,11 @@ impl<'a> LockedDir<'a> {
     ///
     /// # Errors
     ///
-    /// `ESTALE`: that name is not in this directory, or has gone. Else those of `rename(2)`. If
-    /// `delegation` is then filled, waiting for it may help.
+    /// `ESTALE`: one of the names is not in this directory, or that of `path` has gone. Else those
+    /// of `rename(2)`. If `delegation`, which must be none before, is then filled, waiting for it
+    /// may help.
     pub fn rename_over(&self, from: &Dentry, path: &Path, delegation: &mut Delegation) -> Result {
+        self.check(from)?;
         if !self.is_parent_of(path) || path.is_unhashed() {
             return Err(ESTALE);
         }
@@ -214,7 +255,7 @@ impl<'a> LockedDir<'a> {
             flags: 0,
         };
         // SAFETY: All are valid by their types' invariants; the parent of both is this directory,
-        // which is locked: of `path` as looked at above, of `from` as it was looked up here.
+        // which is locked, as looked at above.
         to_result(unsafe { bindings::vfs_rename(&mut rd) })
     }
 
@@ -222,9 +263,12 @@ impl<'a> LockedDir<'a> {
     ///
     /// # Errors
     ///
-    /// Those of `unlink(2)`. If `delegation` is then filled, waiting for it may help.
+    /// `ESTALE`: it is another directory's. Else those of `unlink(2)`. If `delegation`, which must
+    /// be none before, is then filled, waiting for it may help.
     pub fn unlink(&self, name: &Dentry, delegation: &mut Delegation) -> Result {
-        // SAFETY: All are valid by their types' invariants, and the directory is locked.
+        self.check(name)?;
+        // SAFETY: All are valid by their types' invariants; the directory is the name's parent and
+        // locked.
         to_result(unsafe {
             bindings::vfs_unlink(
                 nop_idmap(),
