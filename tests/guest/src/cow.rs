@@ -61,6 +61,8 @@ const TESTS: &[Test] = tests![
     empty,
     last_link_in_place,
     last_link_open_elsewhere,
+    last_link_held_elsewhere,
+    last_link_after_a_reader,
     unlink_rename_link,
     rename_between_two_names,
     link_inside_a_context,
@@ -68,6 +70,7 @@ const TESTS: &[Test] = tests![
     plain_immutable_stays,
     writers_are_busy,
     inode_flags_are_fixed,
+    generation_is_fixed,
     attribute_is_ours,
     many_openers,
     without_permission,
@@ -82,6 +85,10 @@ const TESTS: &[Test] = tests![
     name_of_another_file,
     descriptor_follows_the_copy,
     debris_is_removed,
+    temporary_name_taken,
+    watchers_are_not_asked,
+    executable_at_once,
+    link_needs_a_right,
     attributes,
     ununify,
 ];
@@ -683,6 +690,36 @@ fn last_link_open_elsewhere() -> Result<()> {
     Ok(())
 }
 
+/// It may also hold it by a descriptor that it can open for writing later.
+fn last_link_held_elsewhere() -> Result<()> {
+    let pair = Pair::new("last_link_held")?;
+    let other = open(&pair.b, OFlags::PATH)?;
+    let link = PathBuf::from(format!("/proc/self/fd/{}", other.as_raw_fd()));
+    fs::remove_file(&pair.b)?;
+    fs::write(&pair.a, b"new")?;
+    let a = look(&pair.a)?;
+    ensure!(a.ino != pair.before.ino, "cleared in place");
+    ensure!(fs::read(&link)? == CONTENT);
+    // That one has no name any more: it can't be replaced and may be refused.
+    if let Ok(file) = open(&link, OFlags::WRONLY) {
+        write(&file, b"theirs")?;
+    }
+    ensure!(look(&pair.a)? == a, "another guest's file was written");
+    Ok(())
+}
+
+/// Whoever held it and is gone is in nobody's way.
+fn last_link_after_a_reader() -> Result<()> {
+    let pair = Pair::new("last_link_after")?;
+    let other = open(&pair.b, OFlags::PATH)?;
+    fs::remove_file(&pair.b)?;
+    drop(other);
+    fs::write(&pair.a, b"new")?;
+    let a = look(&pair.a)?;
+    ensure!(a.ino == pair.before.ino && a.flags == 0, "{a:?}");
+    Ok(())
+}
+
 fn unlink_rename_link() -> Result<()> {
     let pair = Pair::new("names")?;
     let (c, plain) = (pair.dir.join("c"), pair.dir.join("plain"));
@@ -829,6 +866,21 @@ fn inode_flags_are_fixed() -> Result<()> {
         Errno::PERM,
     )?;
     pair.refused("same", rfs::ioctl_setflags(&fd, flags), Errno::PERM)
+}
+
+/// 19: ext4 without metadata checksums would let it change.
+fn generation_is_fixed() -> Result<()> {
+    let pair = Pair::new("generation")?;
+    let fd = pair.reader()?;
+    let value: libc::c_long = 7;
+    // FS_IOC_SETVERSION, EXT4_IOC_SETVERSION
+    for request in [0x4008_7602u64, 0x4008_6604] {
+        // SAFETY: `value` is valid for the call, which reads it.
+        let got =
+            syscall(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, &raw const value) }.into());
+        pair.refused("set the generation", got, Errno::PERM)?;
+    }
+    Ok(())
 }
 
 /// Also for root, on any file.
@@ -1250,14 +1302,165 @@ fn descriptor_follows_the_copy() -> Result<()> {
     Ok(())
 }
 
+fn temporary_name(pair: &Pair, n: u32) -> PathBuf {
+    pair.dir
+        .join(format!(".vserver-cow-{:x}-{n:x}", pair.before.ino))
+}
+
 /// What a crash between link and rename leaves: the next break in the directory clears it.
 fn debris_is_removed() -> Result<()> {
     let pair = Pair::new("debris")?;
-    let debris = pair.dir.join(format!(".vserver-cow-{:x}", pair.before.ino));
+    let debris = temporary_name(&pair, 0);
     fs::write(&debris, CONTENT)?;
+    let (tv_sec, tv_nsec) = pair.before.mtime;
+    set_times(&debris, Timespec { tv_sec, tv_nsec })?;
     open(&pair.a, OFlags::WRONLY)?;
     pair.broken()?;
     Ok(())
+}
+
+/// Somebody's own file of that name stays, and is in nobody's way.
+fn temporary_name_taken() -> Result<()> {
+    let pair = Pair::new("temporary")?;
+    let (first, second) = (temporary_name(&pair, 0), temporary_name(&pair, 1));
+    fs::write(&first, CONTENT)?;
+    fs::create_dir(&second)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    ensure!(fs::read(&first)? == CONTENT, "another's file");
+    fs::remove_file(&first)?;
+    fs::remove_dir(&second)?;
+    pair.broken()?;
+    Ok(())
+}
+
+/// A scanner that is asked before each open, and itself modifies the file, must not wait for
+/// itself: nobody is asked about the opens that make the copy.
+fn watchers_are_not_asked() -> Result<()> {
+    let pair = Pair::new("watchers")?;
+    // SAFETY: this touches no memory.
+    let group = unsafe {
+        libc::fanotify_init(
+            libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK,
+            libc::O_RDONLY as _,
+        )
+    };
+    syscall(group.into()).context("fanotify_init")?;
+    // SAFETY: the descriptor is new and ours alone.
+    let group = unsafe { OwnedFd::from_raw_fd(group) };
+    let path = std::ffi::CString::new(root().to_string_lossy().into_owned())?;
+    // SAFETY: the path is a C string.
+    // SAFETY: the path is a C string.
+    let marked = unsafe {
+        libc::fanotify_mark(
+            group.as_raw_fd(),
+            libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM,
+            libc::FAN_OPEN_PERM,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+        )
+    };
+    syscall(marked.into()).context("fanotify_mark")?;
+    // chmod() opens nothing: whatever is asked about is the kernel's own open.
+    let child = spawn(|| {
+        // SAFETY: the descriptor is this process's copy, which nobody uses.
+        unsafe { libc::close(group.as_raw_fd()) };
+        i32::from(rfs::chmod(&pair.a, Mode::from_raw_mode(0o600)).is_err())
+    })?;
+    let mut asked = false;
+    for _ in 0..1000 {
+        let mut event = [0; 4096];
+        asked = read(&group, &mut event[..]).is_ok();
+        if asked || has_exited(child.id())? {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let hangs = !asked && !has_exited(child.id())?;
+    // Whoever waits for an answer is let go.
+    drop(group);
+    let status = child.wait()?;
+    ensure!(!asked, "asked for permission");
+    ensure!(!hangs, "the break hangs");
+    ensure!(status == crate::process::Status::Exited(0), "chmod");
+    pair.broken()?;
+    Ok(())
+}
+
+/// Whether a child has exited; it stays to be waited for.
+fn has_exited(pid: u32) -> Result<bool> {
+    // SAFETY: all zeroes are a valid value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid for the call.
+    syscall(unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, options) }.into())?;
+    // SAFETY: the call has filled the field, or left the zero.
+    Ok(unsafe { info.si_pid() } != 0)
+}
+
+/// 9: as soon as it has the name nobody has the copy open for writing.
+fn executable_at_once() -> Result<()> {
+    let pair = Pair::with("executable", |a| {
+        fs::write(a, b"#!/none\n")?;
+        Ok(rfs::chmod(a, Mode::from_raw_mode(0o755))?)
+    })?;
+    let path = std::ffi::CString::new(pair.a.to_string_lossy().into_owned())?;
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let runner = scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let argv = [path.as_ptr(), std::ptr::null()];
+                // SAFETY: the process that it makes calls but execve() and _exit(); all pointers
+                // are valid.
+                let pid = unsafe { libc::fork() };
+                if pid == 0 {
+                    // SAFETY: as above.
+                    unsafe {
+                        libc::execve(argv[0], argv.as_ptr(), argv.as_ptr().add(1));
+                        libc::_exit(i32::from(*libc::__errno_location() == libc::ETXTBSY));
+                    }
+                }
+                let mut status = 0;
+                // SAFETY: `status` is valid for the call.
+                unsafe { libc::waitpid(pid, &raw mut status, 0) };
+                if pid > 0 && status != 0 {
+                    return false;
+                }
+            }
+            true
+        });
+        let done = (0..20).try_for_each(|n| -> Result<()> {
+            rfs::chmod(&pair.a, Mode::from_raw_mode(0o700 + n % 2))?;
+            fs::remove_file(&pair.a)?;
+            Ok(fs::hard_link(&pair.b, &pair.a)?)
+        });
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let quiet = runner.join().unwrap_or(false);
+        done?;
+        ensure!(quiet, "ETXTBSY");
+        Ok(())
+    })
+}
+
+/// Who may link by grace of protected_hardlinks=0 alone must not fill the disk with copies.
+fn link_needs_a_right() -> Result<()> {
+    let pair = Pair::new("link_right")?;
+    let theirs = root().join("link-right-theirs");
+    let _ = fs::remove_dir_all(&theirs);
+    fs::create_dir(&theirs)?;
+    let owner = Some(Uid::from_raw(USER));
+    rfs::chownat(CWD, &theirs, owner, None, AtFlags::empty())?;
+    let sysctl = "/proc/sys/fs/protected_hardlinks";
+    let old = fs::read(sysctl)?;
+    fs::write(sysctl, b"0")?;
+    let checked = isolated(|| {
+        abi::ctx_create(XID + 2, 0)?;
+        become_user()?;
+        refused("link", rfs::link(&pair.a, &theirs.join("c")), Errno::PERM)
+    });
+    fs::write(sysctl, old)?;
+    fs::remove_dir_all(&theirs)?;
+    checked?;
+    pair.intact()
 }
 
 // ---------------------------------------------------------------- without the module
