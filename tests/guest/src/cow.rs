@@ -1455,7 +1455,7 @@ fn link_needs_a_right() -> Result<()> {
     let checked = isolated(|| {
         abi::ctx_create(XID + 2, 0)?;
         become_user()?;
-        refused("link", rfs::link(&pair.a, &theirs.join("c")), Errno::PERM)
+        refused("link", rfs::link(&pair.a, theirs.join("c")), Errno::PERM)
     });
     fs::write(sysctl, old)?;
     fs::remove_dir_all(&theirs)?;
