@@ -74,7 +74,8 @@ want_guest() {
 }
 want_demo() {
 	want has mmdebstrap -- mmdebstrap "mmdebstrap"
-	want has debootstrap -- debootstrap "debootstrap"
+	want test -e /usr/share/keyrings/debian-archive-keyring.gpg -- debian-archive-keyring \
+		"the keys of Debian's archive"
 }
 want_check() {
 	want has shellcheck -- shellcheck "shellcheck"
@@ -100,6 +101,7 @@ if [ ${#packages[@]} -gt 0 ]; then
 	if [ "$(id -u)" != 0 ]; then
 		has sudo || die "install first, as root: apt-get install ${packages[*]}"
 		root=(sudo)
+		sudo -v || die "sudo does not work here; install first, as root: apt-get install ${packages[*]}"
 	fi
 	say "installing ${packages[*]}"
 	mkdir -p "$CACHE/log"

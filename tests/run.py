@@ -9,6 +9,7 @@ the module's, which run whenever it is loaded.
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -32,8 +33,8 @@ def test_tools():
     for name, result in re.findall(r"^test (.*) \.\.\. (ok|FAILED|ignored)", cargo.stdout, re.M):
         skip = " # SKIP" if result == "ignored" else ""
         results.count(result == "ok", f"tools: {name}{skip}")
-    if cargo.returncode and not results.failures:
-        results.failures.append("tools: cargo test failed")
+    if (cargo.returncode or not results.passed) and not results.failures:
+        results.failures.append("tools: cargo test failed, or tested nothing")
     if results.failures:
         print(cargo.stdout, flush=True)
     print(f"   tools: {results}", flush=True)
@@ -57,10 +58,12 @@ def test_guests(chosen, built, directory):
         boot = Boot(group, os.path.join(directory, str(number)), built, accel, PATIENCE)
         boot.run()
         results.add(boot.results)
-        if group[0].module and not kunit:
+        if group[0].module and (not kunit or boot.kunit.failures):
             kunit = boot.kunit
             print(f"   kunit: {kunit}", flush=True)
             results.add(kunit)
+            if not kunit.passed:
+                results.failures.append("kunit: no results in the kernel log")
     return results
 
 
@@ -75,6 +78,7 @@ def run_directory(built):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     built = Built()
     results = tap.Results()

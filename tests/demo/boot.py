@@ -100,9 +100,10 @@ class Demo:
         """The file system as the guests left it."""
         env = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
         fsck = subprocess.run(["e2fsck", "-fn", self.disk], check=False, env=env, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._check("the file system is clean (e2fsck)",
-                    fsck.stdout.splitlines() if fsck.returncode else [])
+                    fsck.stdout.splitlines() or [f"status {fsck.returncode}"]
+                    if fsck.returncode else [])
 
     def _check(self, what, against):
         print(f"  {'✗' if against else '✓'} {what}", *against[:20], sep="\n    ", flush=True)

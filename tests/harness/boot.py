@@ -66,7 +66,10 @@ class Boot:
         guest.start(console, self.file(f"qemu{suffix}.log"))
         limits = {s.name: s.timeout * self.patience for s in self.group}
         watch = Watch(output, limits, self.patience)
-        watch.follow(guest)
+        try:
+            watch.follow(guest)
+        finally:
+            guest.kill()
         if last:
             watch.expect_end()
             if watch.ended_well():

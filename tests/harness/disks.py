@@ -44,4 +44,4 @@ def complaint(path, kind):
     done = subprocess.run([*CHECK[kind], path], check=False, env=ENV, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
-    return done.stdout if done.returncode else ""
+    return (done.stdout or f"status {done.returncode}") if done.returncode else ""

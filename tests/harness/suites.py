@@ -80,8 +80,6 @@ def from_scripts(directory):
 
 
 def from_program(program):
-    if not os.access(program, os.X_OK):
-        return
     listing = subprocess.run([program, "--list"], check=True, text=True,
                              stdout=subprocess.PIPE).stdout
     for line in listing.splitlines():

@@ -125,13 +125,28 @@ pub fn show(path: &Path) -> Result<FileAttrs> {
 }
 
 /// Makes those attributes of `path` that `mask` names equal to `flags`.
+///
+/// Refuses to make a shared file ordinary: its names would be a hard link between guests.
 pub fn change(path: &Path, flags: u32, mask: u32) -> Result<()> {
+    if mask & !flags & UNIFIED != 0 && is_shared(path) {
+        return Err(Error::Invalid(format!(
+            "{}: is shared with other names, all of which would change with it; \
+             `vserver deunify` gives it an inode of its own",
+            path.display()
+        )));
+    }
     let attr = abi::CtxFiattr {
         xid: 0,
         flags,
         mask,
     };
     Vserver(abi::set_iattr(path, attr)).doing(|| format!("{}", path.display()))
+}
+
+/// Whether a file is unified and has other names.
+fn is_shared(path: &Path) -> bool {
+    let unified = abi::get_iattr(path).is_ok_and(|attr| attr.flags & UNIFIED == UNIFIED);
+    unified && rustix::fs::lstat(path).is_ok_and(|stat| stat.st_nlink > 1)
 }
 
 /// The attributes that a comma-separated list names.

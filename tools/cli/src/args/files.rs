@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 Attributes:
   iunlink     immutable, yet may be removed and replaced
   immutable   may not be changed; with iunlink: whoever changes it gets a copy
-  barrier     a directory that no process of a context can pass: no way out of a chroot")]
+  barrier     of a directory, against ways out of a chroot; kept, but not acted on yet")]
 pub(crate) enum Attr {
     /// Show the attributes of files
     Show(AttrShow),
@@ -37,8 +37,8 @@ pub(crate) struct AttrShow {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  vserver attr set barrier /vservers
-  vserver attr clear iunlink,immutable /vservers/web/etc/motd")]
+  vserver attr set iunlink,immutable /vservers/.pool/libc.so.6
+  vserver attr clear immutable /vservers/web/etc/motd")]
 pub(crate) struct AttrChange {
     /// Directories with all that is in them
     #[arg(long, short = 'R')]

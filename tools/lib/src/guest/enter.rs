@@ -69,11 +69,11 @@ fn migrate(what: &Enter) -> Result<bool> {
         chdir("/").doing(doing)?;
     }
     Vserver(abi::ctx_migrate(xid, 0)).doing(|| format!("enter context {xid}"))?;
-    let caps = what.caps.or(member.and_then(|m| m.caps));
     let guest = root_inode()? != before;
-    if let Some(caps) = caps {
-        caps.apply()?;
-    }
+    what.caps
+        .or(member.and_then(|m| m.caps))
+        .unwrap_or_else(|| Caps::usual(guest))
+        .apply()?;
     Ok(guest)
 }
 

@@ -44,6 +44,9 @@ impl Program {
     /// Runs it in place of this process; returns only if that fails. In a `guest` it gets an
     /// environment of its own, else the caller's.
     fn exec(&self, guest: bool) -> Error {
+        if let Err(errno) = vserver_abi::process::close_others_on_exec() {
+            return Error::file("close the descriptors of", Path::new("/proc/self"), errno);
+        }
         let shell = [login_shell(), "-l".into()];
         let (program, args) = match self.argv.split_first() {
             Some(given) => given,

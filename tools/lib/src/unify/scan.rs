@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rayon::Scope;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Stat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -16,6 +16,8 @@ use super::Run;
 use super::compare::Key;
 use super::plan::{Candidate, DirPlan, Plan};
 use super::report::{Amount, Reason, Report};
+use crate::attr::UNIFIED;
+use crate::copy::open_quietly;
 use crate::exclude::Verdict;
 use crate::temp;
 
@@ -106,7 +108,13 @@ fn read_names(
             continue;
         }
         if temp::is_leftover(name) {
-            if !run.options.dry_run && unlinkat(&fd, name, AtFlags::empty()).is_ok() {
+            // What is not protected may be a file that a guest has moved here meanwhile.
+            let ours = open_quietly(&fd, name).is_ok_and(|file| {
+                run.attributes
+                    .get(file.as_fd())
+                    .is_ok_and(|attr| attr.flags & UNIFIED == UNIFIED)
+            });
+            if ours && !run.options.dry_run && unlinkat(&fd, name, AtFlags::empty()).is_ok() {
                 report.cleaned += 1;
             }
             continue;

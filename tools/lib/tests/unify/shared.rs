@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
-use vserver::attr::UNIFIED;
+use rustix::fd::AsFd;
+use vserver::attr::{Attributes, UNIFIED};
 use vserver::unify::{Options, Reason, unify};
 
 use crate::fake::Fake;
@@ -190,9 +191,26 @@ fn one_tree_named_twice_is_a_mistake() {
 #[test]
 fn left_overs_of_a_killed_run_are_removed() {
     let trees = Trees::example();
-    trees.write("b", "usr/.vserver-unify.2147483647.0", b"debris");
-    let report = trees.unify(&Fake::new());
-    assert_eq!(report.cleaned, 1);
+    let name = "usr/.vserver-unify.2147483647.0";
+    trees.write("b", name, b"debris");
+    let fake = Fake::new();
+    fake.set(
+        fs::File::open(trees.path("b", name)).unwrap().as_fd(),
+        UNIFIED,
+        UNIFIED,
+    )
+    .unwrap();
+    assert_eq!(trees.unify(&fake).cleaned, 1);
+}
+
+#[test]
+fn what_a_guest_moved_onto_a_left_over_is_kept() {
+    let trees = Trees::example();
+    let path = trees.path("b", "usr/.vserver-unify.2147483647.0");
+    fs::write(&path, b"the only copy").unwrap();
+    let report = unify(&trees.options(), &Fake::new(), &Quiet).unwrap();
+    assert_eq!(report.cleaned, 0);
+    assert_eq!(fs::read(&path).unwrap(), b"the only copy");
 }
 
 #[test]
