@@ -305,7 +305,9 @@ impl<T: Operations> Context<T> {
     /// A number that stands for the object, as the kernel hashes pointers: not its address.
     pub fn print_id(&self, m: &SeqFile) {
         // CAST: `SeqFile` is transparent.
-        let m = core::ptr::from_ref(m).cast_mut().cast::<bindings::seq_file>();
+        let m = core::ptr::from_ref(m)
+            .cast_mut()
+            .cast::<bindings::seq_file>();
         // SAFETY: `m` is a valid `seq_file` that this thread prints to; the pointer is not
         // followed.
         unsafe { bindings::seq_print_hashed(m, self.base.get().cast()) };
@@ -507,8 +509,8 @@ impl<T: Operations> Registration<T> {
 #[pinned_drop]
 impl<T: Operations> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants `ops` is registered. If there are contexts or calls, this
-        // does not return.
+        // SAFETY: By the type invariants `ops` is registered. This returns when there are neither
+        // contexts nor calls any more.
         unsafe { bindings::vserver_unregister(self.ops.get()) };
     }
 }

@@ -19,6 +19,7 @@
 #include <linux/static_call.h>
 #include <linux/vserver_cow.h>
 #include <linux/vserver_sched.h>
+#include <linux/wait_bit.h>
 
 #include <asm/irq_regs.h>
 
@@ -59,8 +60,7 @@ EXPORT_SYMBOL_GPL(vserver_register);
  * @ops:	what vserver_register() got
  *
  * Called when the module goes, so no context and no call in progress holds a
- * reference to it; to go on with one that does would be to jump into freed
- * memory. May sleep.
+ * reference to it. Whoever calls it otherwise waits for them. May sleep.
  */
 void vserver_unregister(const struct vserver_ops *ops)
 {
@@ -72,7 +72,7 @@ void vserver_unregister(const struct vserver_ops *ops)
 			   (void *)&__static_call_return0);
 	RCU_INIT_POINTER(vserver_ops, NULL);
 	synchronize_rcu();
-	BUG_ON(atomic_read(&vserver_users));
+	wait_var_event(&vserver_users, !atomic_read(&vserver_users));
 }
 EXPORT_SYMBOL_GPL(vserver_unregister);
 
@@ -103,7 +103,8 @@ void vserver_users_inc(void)
 
 void vserver_users_dec(void)
 {
-	atomic_dec(&vserver_users);
+	if (atomic_dec_and_test(&vserver_users))
+		wake_up_var(&vserver_users);
 }
 
 void __vserver_charge(struct task_struct *p, u64 ns)
