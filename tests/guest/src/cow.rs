@@ -224,6 +224,18 @@ impl Pair {
         Ok(())
     }
 
+    /// The link is broken, and but for its own inode and flags the copy is what the file was.
+    fn broken_alike(&self) -> Result<()> {
+        let a = self.broken()?;
+        let want = Look {
+            ino: a.ino,
+            flags: 0,
+            ..self.before.clone()
+        };
+        ensure!(a == want, "is {a:?}, should be {want:?}");
+        Ok(())
+    }
+
     /// `a` has a file of its own now.
     fn broken(&self) -> Result<Look> {
         self.others_unchanged()?;
@@ -579,13 +591,7 @@ fn rich(a: &Path) -> Result<()> {
 fn copy_has_all_metadata() -> Result<()> {
     let pair = Pair::with("metadata", rich)?;
     open(&pair.a, OFlags::RDWR)?;
-    let a = pair.broken()?;
-    let want = Look {
-        ino: a.ino,
-        flags: 0,
-        ..pair.before.clone()
-    };
-    ensure!(a == want, "is {a:?}, should be {want:?}");
+    pair.broken_alike()?;
     Ok(())
 }
 
@@ -621,13 +627,7 @@ fn directory_hands_nothing_down() -> Result<()> {
         rfs::ioctl_getflags(&dir)? | IFlags::NODUMP | IFlags::NOATIME,
     )?;
     open(&pair.a, OFlags::WRONLY)?;
-    let a = pair.broken()?;
-    let want = Look {
-        ino: a.ino,
-        flags: 0,
-        ..pair.before.clone()
-    };
-    ensure!(a == want, "is {a:?}, should be {want:?}");
+    pair.broken_alike()?;
     let flags = rfs::ioctl_getflags(pair.reader()?)?;
     ensure!(
         !flags.intersects(IFlags::NODUMP | IFlags::NOATIME),
