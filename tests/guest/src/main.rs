@@ -9,6 +9,7 @@ mod harness;
 mod process;
 mod raw;
 mod sched;
+mod unified;
 
 use harness::Suite;
 use std::process::ExitCode;
