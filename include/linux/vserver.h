@@ -28,7 +28,8 @@ struct vserver_ctx;
  * @syscall:	a vserver(2) command. Process context, may sleep; the module is
  *		pinned for the call.
  * @break_link:	replace the unified file at @path by a private copy and let
- *		@path name the copy. Process context, may sleep, no locks and
+ *		@path name the copy. What lies beyond the first @keep bytes is
+ *		not copied: the caller truncates the file. Process context, may sleep, no locks and
  *		no write access to the file system held.
  * @charge:	@ns nanoseconds of CPU time were used by a task of @ctx. The run
  *		queue's lock is held and interrupts are off. Returns true if the
@@ -47,7 +48,8 @@ struct vserver_ops {
 	struct module *owner;
 	long (*syscall)(const struct vserver_ops *ops, u32 cmd, u32 id,
 			void __user *data);
-	int (*break_link)(const struct vserver_ops *ops, struct path *path);
+	int (*break_link)(const struct vserver_ops *ops, struct path *path,
+			  loff_t keep);
 	bool (*charge)(struct vserver_ctx *ctx, u64 ns);
 	bool (*hold)(struct vserver_ctx *ctx);
 	void (*task_exit)(struct vserver_ctx *ctx, pid_t tgid, bool group_dead,

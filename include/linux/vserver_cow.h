@@ -14,13 +14,17 @@
  */
 #define MAY_COW		0x00000100
 
+/* How much of a file is copied if it is not to be truncated next */
+#define VSERVER_KEEP_ALL	LLONG_MAX
+
 #ifdef CONFIG_SECURITY_VSERVER
 
 DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 bool __vserver_unified(struct inode *inode);
-int __vserver_break_link(struct path *path);
-int __vserver_cow_truncate(struct path *path);
+int __vserver_break_link(struct path *path, loff_t keep);
+int __vserver_cow_open(struct path *path, int open_flag);
+int __vserver_cow_truncate(struct path *path, loff_t length);
 int __vserver_cow_chmod(struct path *path, umode_t mode);
 int __vserver_cow_chown(struct path *path, uid_t user, gid_t group);
 int __vserver_cow_utimes(struct path *path, bool touch);
@@ -28,10 +32,15 @@ int __vserver_cow_setxattr(struct path *path, const char *name,
 			   const void *value, size_t size, int flags);
 int __vserver_cow_removexattr(struct path *path, const char *name);
 bool __vserver_cow_link(void);
+int __vserver_nameless(struct dentry **dentry);
+bool __vserver_silent(void);
 
-/* For the module, see security/vserver/inode.c */
+/* For the module, see security/vserver/cow.c and inode.c */
 int vserver_breaking_begin(struct inode *inode);
 void vserver_breaking_end(struct inode *inode);
+bool vserver_sweep_begin(struct inode *dir);
+void vserver_sweep_again(struct inode *dir);
+void vserver_cred_silence(struct cred *cred);
 int vserver_clear_last(const struct path *path);
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project);
 void vserver_mark_copy(struct inode *copy, const struct inode *of);
@@ -80,7 +89,7 @@ static __always_inline bool vserver_immutable(struct inode *inode)
 static __always_inline int vserver_break_link(struct path *path)
 {
 	if (vserver_unified(d_backing_inode(path->dentry)))
-		return __vserver_break_link(path);
+		return __vserver_break_link(path, VSERVER_KEEP_ALL);
 	return 0;
 }
 
@@ -107,10 +116,18 @@ static __always_inline bool vserver_cow_borrow(const struct path **path,
  * vserver_cow_*: if the file is unified, decide whether the caller may do the
  * operation at all, then break the link as vserver_break_link() does.
  */
-static __always_inline int vserver_cow_truncate(struct path *path)
+static __always_inline int vserver_cow_open(struct path *path, int open_flag)
 {
 	if (vserver_unified(d_backing_inode(path->dentry)))
-		return __vserver_cow_truncate(path);
+		return __vserver_cow_open(path, open_flag);
+	return 0;
+}
+
+static __always_inline int vserver_cow_truncate(struct path *path,
+						loff_t length)
+{
+	if (vserver_unified(d_backing_inode(path->dentry)))
+		return __vserver_cow_truncate(path, length);
 	return 0;
 }
 
@@ -166,6 +183,34 @@ static __always_inline bool vserver_cow_link(struct inode *inode)
 	return vserver_unified(inode) && __vserver_cow_link();
 }
 
+/**
+ * vserver_nameless - forget under which name a file handle found a file
+ * @dentry:	what the handle was decoded to; if it is a unified file of
+ *		several names, its reference is exchanged for one to a dentry
+ *		without a name
+ *
+ * A handle names an inode. Which of its names is found may be another
+ * context's, and is not the caller's to break a link of.
+ *
+ * Return: 0, or -ENOMEM with @dentry as before.
+ */
+static __always_inline int vserver_nameless(struct dentry **dentry)
+{
+	if (vserver_unified(d_backing_inode(*dentry)))
+		return __vserver_nameless(dentry);
+	return 0;
+}
+
+/**
+ * vserver_silent - is what happens here no event for watchers?
+ *
+ * True while a link is broken: watchers would hear of a copy in the making.
+ */
+static __always_inline bool vserver_silent(void)
+{
+	return static_branch_unlikely(&vserver_key) && __vserver_silent();
+}
+
 #else
 
 static inline bool vserver_unified(struct inode *inode)
@@ -189,7 +234,12 @@ static inline bool vserver_cow_borrow(const struct path **path,
 	return false;
 }
 
-static inline int vserver_cow_truncate(struct path *path)
+static inline int vserver_cow_open(struct path *path, int open_flag)
+{
+	return 0;
+}
+
+static inline int vserver_cow_truncate(struct path *path, loff_t length)
 {
 	return 0;
 }
@@ -222,6 +272,16 @@ static inline int vserver_cow_removexattr(struct path *path, const char *name)
 }
 
 static inline bool vserver_cow_link(struct inode *inode)
+{
+	return false;
+}
+
+static inline int vserver_nameless(struct dentry **dentry)
+{
+	return 0;
+}
+
+static inline bool vserver_silent(void)
 {
 	return false;
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`Path`], [`Inode`], [`WriteAccess`]: what a caller has at hand
 //! - [`cred::OwnerCred`]: to act for a file's owner
+//! - [`readdir`]: the names in a directory
 //! - [`copy`]: an unnamed file, its content and metadata
 //! - [`replace`]: a locked directory, in which the copy gets the name
 //!
@@ -29,6 +30,7 @@ use core::ptr::NonNull;
 
 pub mod copy;
 pub mod cred;
+pub mod readdir;
 pub mod replace;
 
 /// The id mapping that maps nothing.
@@ -341,6 +343,17 @@ impl Inode {
         self.read(|i| unsafe { &raw const (*i).i_ino })
     }
 
+    /// The generation, which tells inodes apart that had the same number one after the other.
+    pub fn generation(&self) -> u32 {
+        // SAFETY: The closure only computes an address within the inode.
+        self.read(|i| unsafe { &raw const (*i).i_generation })
+    }
+
+    /// Whether this is a regular file.
+    pub fn is_regular(&self) -> bool {
+        u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFREG
+    }
+
     /// The size of the file.
     pub fn size(&self) -> i64 {
         // SAFETY: By the type invariant.
@@ -368,16 +381,17 @@ impl Inode {
         self.read(|i| unsafe { &raw const (*i).i_mode })
     }
 
-    /// Whether both have the same owner, group, type, mode, size and modification time.
-    pub fn looks_like(&self, other: &Inode) -> bool {
-        let ((_, mtime), (_, other_mtime)) = (self.times(), other.times());
+    /// Whether this directory is to be searched for what a crash left behind: once while its inode
+    /// is in memory.
+    pub fn begin_sweep(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vserver_sweep_begin(self.as_ptr()) }
+    }
 
-        self.mode() == other.mode()
-            && self.uid().val == other.uid().val
-            && self.gid().val == other.gid().val
-            && self.size() == other.size()
-            && mtime.tv_sec == other_mtime.tv_sec
-            && mtime.tv_nsec == other_mtime.tv_nsec
+    /// Has this directory searched again at the next break in it.
+    pub fn sweep_again(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vserver_sweep_again(self.as_ptr()) };
     }
 
     /// Becomes the only one who breaks links to this unified inode; until then it stays unified.

@@ -61,6 +61,12 @@ pub fn capable(cap: Capability) -> bool {
     unsafe { bindings::capable(cap as c_int) }
 }
 
+/// A random number, fit for what others must not guess. Does not sleep.
+pub fn random_u32() -> u32 {
+    // SAFETY: Always safe to call.
+    unsafe { bindings::get_random_u32() }
+}
+
 /// The xid of the caller.
 pub fn current_xid() -> u32 {
     // SAFETY: Always safe to call.
@@ -147,12 +153,13 @@ pub trait Operations: Sized + Send + Sync + 'static {
     fn syscall(reg: &Registration<Self>, cmd: u32, id: u32, data: UserPtr) -> Result<u32>;
 
     /// Replaces the unified file at `path` by a private copy, and `path` with it. Process
-    /// context, may sleep, neither locks nor write access to the file system held.
+    /// context, may sleep, neither locks nor write access to the file system held. The caller
+    /// truncates the file to `keep` bytes if that is less than it has.
     ///
     /// # Errors
     ///
     /// Name and inode are then as before; `ESTALE` if the name has moved.
-    fn break_link(reg: &Registration<Self>, path: &mut Path) -> Result;
+    fn break_link(reg: &Registration<Self>, path: &mut Path, keep: i64) -> Result;
 
     /// A task of `ctx` ran for `ns` nanoseconds. Returns true if it is to be held.
     ///
@@ -450,12 +457,13 @@ impl<T: Operations> Registration<T> {
     unsafe extern "C" fn break_link(
         ops: *const bindings::vserver_ops,
         path: *mut bindings::path,
+        keep: bindings::loff_t,
     ) -> c_int {
         // SAFETY: Called with the registered operations; the module is pinned for the call.
         let reg = unsafe { Self::from_ops(ops) };
         // SAFETY: The caller owns `path` and its references, and lends them for the call.
         let path = unsafe { Path::from_raw_mut(path) };
-        from_result(|| T::break_link(reg, path).map(|()| 0))
+        from_result(|| T::break_link(reg, path, keep).map(|()| 0))
     }
 
     unsafe extern "C" fn charge(ctx: *mut bindings::vserver_ctx, ns: u64) -> bool {

@@ -14,26 +14,29 @@
 //! - The name can't be replaced: it is a mount of a single file, a mount point somewhere, or
 //!   nothing that the caller's root leads to.
 
+use crate::debris;
 use kernel::{
     pr_warn_once,
     prelude::*,
-    str::CString,
     vfs::{
         copy::{OpenFile, TempFile, Unnamed},
         cred::OwnerCred,
         replace::{Delegation, Dentry, LockedDir},
-        Inode, Path, WriteAccess,
+        Path, WriteAccess,
     },
 };
 
 /// How often the name is looked at again when others replace it all the time.
 const RETRIES: u32 = 16;
 
-/// How many temporary names are tried, if files of others have them.
-const TEMP_NAMES: u32 = 16;
+/// How many temporary names are tried: one that nobody can know is hardly ever taken.
+const TEMP_NAMES: u32 = 4;
 
 /// Makes the file at `path` an ordinary one: the path then names the private copy, or the same
 /// inode if nobody shares it any more.
+///
+/// A copy has only the first `keep` bytes, to which the caller truncates the file next. So nothing
+/// that a crash may leave under the name is neither the old file nor what was asked for.
 ///
 /// # Errors
 ///
@@ -43,7 +46,7 @@ const TEMP_NAMES: u32 = 16;
 /// - `EPERM`: the name or its directory can't be changed, or not by this caller.
 /// - `EINTR`, `ERESTARTSYS`: the caller is being killed.
 /// - `EROFS`, `ENOSPC`, `EDQUOT`, `EIO` and the like of the file system.
-pub(crate) fn break_link(path: &mut Path) -> Result {
+pub(crate) fn break_link(path: &mut Path, keep: i64) -> Result {
     for _ in 0..RETRIES {
         if !path.inode().is_unified() {
             return Ok(());
@@ -65,7 +68,7 @@ pub(crate) fn break_link(path: &mut Path) -> Result {
             *path = successor;
             continue;
         }
-        if let Some(copy) = replace(&old, &dir)? {
+        if let Some(copy) = replace(&old, &dir, keep)? {
             *path = copy;
             return Ok(());
         }
@@ -123,13 +126,14 @@ fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
 }
 
 /// Copies the file and lets the copy take the name. `None` if that is to be tried again.
-fn replace(old: &Path, dir: &Path) -> Result<Option<Path>> {
+fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<Path>> {
     let inode = old.inode();
     if dir.inode().is_fixed() {
         return Err(EPERM);
     }
 
     let cred = OwnerCred::new(inode)?;
+    debris::sweep(dir, old, &cred);
     // Write access is not held while data is copied: who freezes the file system waits for it.
     let mut copy = {
         let write = old.want_write()?;
@@ -139,10 +143,12 @@ fn replace(old: &Path, dir: &Path) -> Result<Option<Path>> {
             Ok::<_, Error>(copy)
         })?
     };
-    let mut from = cred.run(|| OpenFile::read(old, &cred))?;
-    copy.copy_content(&mut from, inode.size(), &cred)?;
-    copy.flush()?;
-    drop(from);
+    let size = inode.size().min(keep);
+    if size > 0 {
+        let mut from = cred.run(|| OpenFile::read(old, &cred))?;
+        copy.copy_content(&mut from, size, &cred)?;
+        copy.flush()?;
+    }
     // Who executes the file as soon as it has the name must find no writer.
     let copy = copy.close();
 
@@ -178,8 +184,8 @@ fn take_name(old: &Path, dir: &Path, copy: &Unnamed, write: &WriteAccess) -> Res
 }
 
 /// Links the copy beside the name and renames it over, under one lock of the directory. Whoever
-/// locks the directory too never sees the other name, but a lookup that finds it in the dentry
-/// cache may, and a crash between the two leaves it behind: the next break clears it then.
+/// locks the directory too never sees the other name, and nobody can look for it; a crash between
+/// the two leaves it behind, to be swept away.
 fn link_and_rename(
     old: &Path,
     dir: &Path,
@@ -197,42 +203,31 @@ fn link_and_rename(
     if old.is_mountpoint() {
         return Err(EBUSY);
     }
-    let temp = temp_name(&dir, old, delegation)?;
+    let temp = temp_name(&dir, copy)?;
     dir.link(copy, &temp, delegation)?;
     if let Err(e) = dir.rename_over(&temp, old, delegation) {
-        // If a lease is in the way of this too, the next attempt finds the name as debris. There
-        // is one as soon as a lease has been waited for, and whichever comes first will do.
+        // If a lease is in the way of this too, the next attempt sweeps the name away. There is
+        // one as soon as a lease has been waited for, and whichever comes first will do.
         let mut other = Delegation::new();
-        if dir.unlink(&temp, &mut other).is_err() && !delegation.is_some() {
-            *delegation = other;
+        if dir.unlink(&temp, &mut other).is_err() {
+            dir.inode().sweep_again();
+            if !delegation.is_some() {
+                *delegation = other;
+            }
         }
         return Err(e);
     }
     dir.path(temp)
 }
 
-/// Finds a name for the copy that no file has. In a directory in which others may make files, some
-/// may be taken.
-fn temp_name(dir: &LockedDir<'_>, old: &Path, delegation: &mut Delegation) -> Result<Dentry> {
-    let ino = old.inode().ino();
-
-    for n in 0..TEMP_NAMES {
-        let name = CString::try_from_fmt(fmt!(".vserver-cow-{ino:x}-{n:x}"))?;
+/// A name for the copy that no file has.
+fn temp_name(dir: &LockedDir<'_>, copy: &Unnamed) -> Result<Dentry> {
+    for _ in 0..TEMP_NAMES {
+        let name = debris::temp_name(copy.inode())?;
         let temp = dir.lookup(name.to_bytes())?;
-        let Some(inode) = temp.inode() else {
+        if temp.inode().is_none() {
             return Ok(temp);
-        };
-        if is_debris(inode, old) {
-            dir.unlink(&temp, delegation)?;
-            // The dentry of what was removed can't be linked to again.
-            return dir.lookup(name.to_bytes());
         }
     }
     Err(EEXIST)
-}
-
-/// A crash between link and rename leaves a complete copy under the temporary name: it has the
-/// owner, mode, size and time of the original, and one name. Anything else is somebody's file.
-fn is_debris(inode: &Inode, old: &Path) -> bool {
-    inode.nlink() == 1 && inode.looks_like(old.inode())
 }

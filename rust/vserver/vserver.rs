@@ -16,6 +16,7 @@ use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 mod bucket;
 mod context;
 mod cow;
+mod debris;
 mod iattr;
 mod proc;
 mod sched;
@@ -52,8 +53,8 @@ impl vserver::Operations for Ops {
         syscall::dispatch(reg, cmd, id, data)
     }
 
-    fn break_link(_reg: &Registration, path: &mut vfs::Path) -> Result {
-        cow::break_link(path)
+    fn break_link(_reg: &Registration, path: &mut vfs::Path, keep: i64) -> Result {
+        cow::break_link(path, keep)
     }
 
     fn charge(ctx: &Ctx, ns: u64) -> bool {

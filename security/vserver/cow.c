@@ -13,6 +13,7 @@
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h before it */
 #include <linux/fs_struct.h>
+#include <linux/fsnotify.h>
 #include <linux/mount.h>
 #include <linux/security.h>
 #include <linux/string.h>
@@ -70,11 +71,82 @@ void vserver_breaking_end(struct inode *inode)
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_end);
 
+/**
+ * vserver_sweep_begin - is a directory to be searched for debris?
+ * @dir:	the directory, to which the caller holds a reference
+ *
+ * A crash may leave a copy under its temporary name. As the inode was not in
+ * memory then, once is enough.
+ *
+ * Return: true to the first caller.
+ */
+bool vserver_sweep_begin(struct inode *dir)
+{
+	struct vserver_inode *vi = vserver_inode(dir);
+	u32 old;
+
+	if (!vi)
+		return false;
+	old = READ_ONCE(vi->state);
+	do {
+		if (old & VSERVER_STATE_SWEPT)
+			return false;
+	} while (!try_cmpxchg(&vi->state, &old, old | VSERVER_STATE_SWEPT));
+	return true;
+}
+EXPORT_SYMBOL_GPL(vserver_sweep_begin);
+
+/**
+ * vserver_sweep_again - have a directory searched at the next break in it
+ * @dir:	the directory, to which the caller holds a reference
+ */
+void vserver_sweep_again(struct inode *dir)
+{
+	struct vserver_inode *vi = vserver_inode(dir);
+	u32 old;
+
+	if (!vi)
+		return;
+	old = READ_ONCE(vi->state);
+	do {
+	} while (!try_cmpxchg(&vi->state, &old, old & ~VSERVER_STATE_SWEPT));
+}
+EXPORT_SYMBOL_GPL(vserver_sweep_again);
+
 /* What a directory may have handed down to a copy, or the file may have had. */
 #define VSERVER_COPY_FSFLAGS	(FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL |  \
 				 FS_SYNC_FL | FS_NODUMP_FL | FS_NOATIME_FL | \
 				 FS_NOCOMP_FL | FS_NOTAIL_FL | FS_NOCOW_FL | \
 				 FS_DAX_FL)
+
+/* xfs's hints of how much to allocate at a time */
+#define VSERVER_COPY_XFLAGS	(FS_XFLAG_EXTSIZE | FS_XFLAG_COWEXTSIZE)
+
+/* What @to has, but for what it is to have from @from. */
+static void vserver_merge_fileattr(struct file_kattr *fa,
+				   const struct file_kattr *from,
+				   const struct file_kattr *to, bool project)
+{
+	fileattr_fill_flags(fa, (to->flags & ~VSERVER_COPY_FSFLAGS) |
+				(from->flags & VSERVER_COPY_FSFLAGS));
+	fa->fsx_valid = to->fsx_valid;
+	fa->fsx_xflags |= to->fsx_xflags &
+			  ~(FS_XFLAG_COMMON | VSERVER_COPY_XFLAGS);
+	fa->fsx_xflags |= from->fsx_xflags & VSERVER_COPY_XFLAGS;
+	fa->fsx_extsize = from->fsx_extsize;
+	fa->fsx_cowextsize = from->fsx_cowextsize;
+	fa->fsx_nextents = to->fsx_nextents;
+	fa->fsx_projid = project ? from->fsx_projid : to->fsx_projid;
+}
+
+static bool vserver_same_fileattr(const struct file_kattr *a,
+				  const struct file_kattr *b)
+{
+	return a->flags == b->flags && a->fsx_extsize == b->fsx_extsize &&
+	       a->fsx_cowextsize == b->fsx_cowextsize &&
+	       a->fsx_projid == b->fsx_projid &&
+	       !((a->fsx_xflags ^ b->fsx_xflags) & VSERVER_COPY_XFLAGS);
+}
 
 /**
  * vserver_copy_fsflags - give a copy the inode flags of the original
@@ -87,18 +159,24 @@ EXPORT_SYMBOL_GPL(vserver_breaking_end);
  */
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
 {
-	struct inode *inode = d_backing_inode(from);
-	struct file_kattr fa = {};
+	struct inode *original = d_backing_inode(from);
+	struct inode *copy = d_backing_inode(to);
+	struct file_kattr want = {}, have = {}, fa = {};
 	int error;
 
-	if (!inode->i_op->fileattr_get)
+	if (!original->i_op->fileattr_get)
 		return 0;
-	error = inode->i_op->fileattr_get(from, &fa);
+	error = original->i_op->fileattr_get(from, &want);
 	if (error)
 		return error;
-	guard(rwsem_write)(&d_backing_inode(to)->i_rwsem);
-	return vserver_change_fsflags(&nop_mnt_idmap, to, VSERVER_COPY_FSFLAGS,
-				      fa.flags, project ? &fa.fsx_projid : NULL);
+	guard(rwsem_write)(&copy->i_rwsem);
+	error = copy->i_op->fileattr_get(to, &have);
+	if (error)
+		return error;
+	vserver_merge_fileattr(&fa, &want, &have, project);
+	if (vserver_same_fileattr(&fa, &have))
+		return 0;
+	return copy->i_op->fileattr_set(&nop_mnt_idmap, to, &fa);
 }
 EXPORT_SYMBOL_GPL(vserver_copy_fsflags);
 
@@ -177,18 +255,46 @@ static int vserver_may_setattr(const struct path *path, struct iattr *attr)
 	return security_inode_setattr(idmap, path->dentry, attr);
 }
 
-int __vserver_cow_truncate(struct path *path)
+/*
+ * Need what is cut off not be copied? Watchers that are asked for permission
+ * may still refuse, and integrity measurement looks at the whole content.
+ */
+static bool vserver_may_cut(const struct path *path)
 {
+	struct dentry *dentry = path->dentry;
+
+#ifdef CONFIG_FANOTIFY_ACCESS_PERMISSIONS
+	if (fsnotify_sb_has_priority_watchers(dentry->d_sb,
+					      FSNOTIFY_PRIO_CONTENT))
+		return false;
+#endif
+	return !IS_ENABLED(CONFIG_IMA_APPRAISE) ||
+	       __vfs_getxattr(dentry, d_backing_inode(dentry), XATTR_NAME_IMA,
+			      NULL, 0) == -ENODATA;
+}
+
+int __vserver_cow_open(struct path *path, int open_flag)
+{
+	return __vserver_break_link(path, (open_flag & O_TRUNC) &&
+					  vserver_may_cut(path) ?
+					  0 : VSERVER_KEEP_ALL);
+}
+
+int __vserver_cow_truncate(struct path *path, loff_t length)
+{
+	struct inode *inode = d_backing_inode(path->dentry);
 	int error;
 
-	error = inode_permission(mnt_idmap(path->mnt),
-				 d_backing_inode(path->dentry),
+	error = inode_permission(mnt_idmap(path->mnt), inode,
 				 MAY_WRITE | MAY_COW);
+	if (!error)
+		error = inode_newsize_ok(inode, length);
 	if (!error)
 		error = security_path_truncate(path);
 	if (error)
 		return error;
-	return __vserver_break_link(path);
+	return __vserver_break_link(path, vserver_may_cut(path) ?
+					  length : VSERVER_KEEP_ALL);
 }
 
 int __vserver_cow_chmod(struct path *path, umode_t mode)
@@ -204,7 +310,7 @@ int __vserver_cow_chmod(struct path *path, umode_t mode)
 		error = vserver_may_setattr(path, &attr);
 	if (error)
 		return error;
-	return __vserver_break_link(path);
+	return __vserver_break_link(path, VSERVER_KEEP_ALL);
 }
 
 int __vserver_cow_chown(struct path *path, uid_t user, gid_t group)
@@ -242,7 +348,7 @@ int __vserver_cow_chown(struct path *path, uid_t user, gid_t group)
 		error = vserver_may_setattr(path, &attr);
 	if (error)
 		return error;
-	return __vserver_break_link(path);
+	return __vserver_break_link(path, VSERVER_KEEP_ALL);
 }
 
 int __vserver_cow_utimes(struct path *path, bool touch)
@@ -255,7 +361,7 @@ int __vserver_cow_utimes(struct path *path, bool touch)
 	error = vserver_may_setattr(path, &attr);
 	if (error)
 		return error;
-	return __vserver_break_link(path);
+	return __vserver_break_link(path, VSERVER_KEEP_ALL);
 }
 
 /* xattr_permission() without the look at immutability, the VFS's part. */
@@ -295,7 +401,7 @@ int __vserver_cow_setxattr(struct path *path, const char *name,
 		if (error)
 			return error;
 	}
-	return __vserver_break_link(path);
+	return __vserver_break_link(path, VSERVER_KEEP_ALL);
 }
 
 int __vserver_cow_removexattr(struct path *path, const char *name)
@@ -312,10 +418,42 @@ int __vserver_cow_removexattr(struct path *path, const char *name)
 		if (error)
 			return error;
 	}
-	return __vserver_break_link(path);
+	return __vserver_break_link(path, VSERVER_KEEP_ALL);
 }
 
 bool __vserver_cow_link(void)
 {
 	return vserver_current_xid() > VX_XID_WATCH;
 }
+
+int __vserver_nameless(struct dentry **dentry)
+{
+	struct inode *inode = d_backing_inode(*dentry);
+	struct dentry *nameless;
+
+	if (inode->i_nlink <= 1)
+		return 0;
+	nameless = d_alloc_anon(inode->i_sb);
+	if (!nameless)
+		return -ENOMEM;
+	ihold(inode);
+	d_instantiate(nameless, inode);
+	dput(*dentry);
+	*dentry = nameless;
+	return 0;
+}
+
+bool __vserver_silent(void)
+{
+	return vserver_cred(current_cred())->silent;
+}
+
+/**
+ * vserver_cred_silence - let nothing that is done with credentials be an event
+ * @cred:	new credentials, which nobody uses yet
+ */
+void vserver_cred_silence(struct cred *cred)
+{
+	vserver_cred(cred)->silent = true;
+}
+EXPORT_SYMBOL_GPL(vserver_cred_silence);

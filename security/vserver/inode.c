@@ -122,7 +122,7 @@ static int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
 	state = READ_ONCE(vi->state);
 	do {
 		new = VSERVER_STATE_KNOWN | x->flags;
-		new |= state & VSERVER_STATE_BREAKING;
+		new |= state & VSERVER_STATE_LOCAL;
 	} while (!try_cmpxchg(&vi->state, &state, new));
 	return 0;
 }
@@ -212,8 +212,8 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
  * Change the file system's own flags as vfs_fileattr_set() would, but without
  * asking anybody: keep what is not in @mask. The inode is locked.
  */
-int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
-			   u32 mask, u32 flags, const u32 *projid)
+static int vserver_change_fsflags(struct mnt_idmap *idmap,
+				  struct dentry *dentry, u32 mask, u32 flags)
 {
 	struct inode *inode = d_backing_inode(dentry);
 	struct file_kattr old = {}, fa = {};
@@ -223,13 +223,13 @@ int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (error)
 		return error;
 	flags = (old.flags & ~mask) | (flags & mask);
-	if (flags == old.flags && (!projid || *projid == old.fsx_projid))
+	if (flags == old.flags)
 		return 0;
 	fileattr_fill_flags(&fa, flags);
 	fa.fsx_xflags |= old.fsx_xflags & ~FS_XFLAG_COMMON;
 	fa.fsx_extsize = old.fsx_extsize;
 	fa.fsx_nextents = old.fsx_nextents;
-	fa.fsx_projid = projid ? *projid : old.fsx_projid;
+	fa.fsx_projid = old.fsx_projid;
 	fa.fsx_cowextsize = old.fsx_cowextsize;
 	return inode->i_op->fileattr_set(idmap, dentry, &fa);
 }
@@ -256,7 +256,7 @@ static int vserver_change_iattr(const struct path *path,
 			return error;
 	}
 	error = vserver_change_fsflags(mnt_idmap(path->mnt), path->dentry,
-				       FS_IMMUTABLE_FL, fsflags, NULL);
+				       FS_IMMUTABLE_FL, fsflags);
 	if (!immutable && !error) {
 		error = vserver_xattr_write(path->dentry, x);
 	} else if (error && immutable) {

@@ -3,6 +3,7 @@
 #ifndef _SECURITY_VSERVER_INTERNAL_H
 #define _SECURITY_VSERVER_INTERNAL_H
 
+#include <linux/cred.h>
 #include <linux/lsm_hooks.h>
 #include <linux/sched.h>
 #include <linux/vserver.h>
@@ -38,12 +39,26 @@ struct vserver_inode {
 	u64 origin_ino;
 };
 
+/**
+ * struct vserver_cred - the credentials' blob
+ * @silent:	what is done with them is no event that watchers hear of; set
+ *		before they are used, and not inherited
+ */
+struct vserver_cred {
+	bool silent;
+};
+
 extern struct lsm_blob_sizes vserver_blob_sizes;
 extern bool vserver_lsm_enabled;
 
 static inline struct vserver_task *vserver_task(const struct task_struct *p)
 {
 	return p->security + vserver_blob_sizes.lbs_task;
+}
+
+static inline struct vserver_cred *vserver_cred(const struct cred *cred)
+{
+	return cred->security + vserver_blob_sizes.lbs_cred;
 }
 
 /* NULL for an inode that was made before the security framework was up. */
@@ -68,13 +83,13 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 /*
  * vserver_inode::state: the attribute's flags, once they are known. Readers
  * only ever go from unknown to known; changes are made under the inode's lock.
- * The breaking bit is a lock of its own.
+ * The local bits are no part of the attribute: the breaking bit is a lock of
+ * its own, the swept one, of a directory, comes and goes with the inode.
  */
 #define VSERVER_STATE_KNOWN	0x80000000u
 #define VSERVER_STATE_BREAKING	0x40000000u	/* somebody breaks a link */
-
-int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
-			   u32 mask, u32 flags, const u32 *projid);
+#define VSERVER_STATE_SWEPT	0x20000000u	/* no debris of a crash in it */
+#define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT)
 
 /* The type of vserver_ops.charge(); there is no such function. */
 bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);

@@ -13,6 +13,7 @@
 bool vserver_lsm_enabled __ro_after_init;
 
 struct lsm_blob_sizes vserver_blob_sizes __ro_after_init = {
+	.lbs_cred = sizeof(struct vserver_cred),
 	.lbs_task = sizeof(struct vserver_task),
 	.lbs_inode = sizeof(struct vserver_inode),
 };

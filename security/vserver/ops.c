@@ -187,14 +187,14 @@ void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 }
 EXPORT_SYMBOL_GPL(vserver_ctx_cpu);
 
-int __vserver_break_link(struct path *path)
+int __vserver_break_link(struct path *path, loff_t keep)
 {
 	const struct vserver_ops *ops = vserver_ops_get();
 	int error;
 
 	if (!ops)
 		return -EPERM;
-	error = ops->break_link(ops, path);
+	error = ops->break_link(ops, path, keep);
 	vserver_ops_put(ops);
 	return error;
 }

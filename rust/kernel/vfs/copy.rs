@@ -58,7 +58,7 @@ impl OpenFile {
         NonNull::new(file).map(Self).ok_or(ENOENT)
     }
 
-    fn as_ptr(&self) -> *mut bindings::file {
+    pub(super) fn as_ptr(&self) -> *mut bindings::file {
         self.0.as_ptr()
     }
 
@@ -331,6 +331,8 @@ impl Unnamed {
     /// Gives the file the owner, ACLs, extended attributes, mode and times of `from`, in the order
     /// in which none undoes another. To be run as [`OwnerCred`].
     ///
+    /// A file that has not the whole content was modified just now.
+    ///
     /// # Errors
     ///
     /// `EINVAL`: the write access is another mount's. Else those of the file system.
@@ -351,12 +353,17 @@ impl Unnamed {
         self.copy_xattrs(from)?;
 
         let (atime, mtime) = original.times();
+        let set_mtime = if copy.size() == original.size() {
+            bindings::ATTR_MTIME_SET
+        } else {
+            0
+        };
         let mut attr = bindings::iattr {
             ia_valid: bindings::ATTR_MODE
                 | bindings::ATTR_ATIME
                 | bindings::ATTR_ATIME_SET
                 | bindings::ATTR_MTIME
-                | bindings::ATTR_MTIME_SET
+                | set_mtime
                 | bindings::ATTR_CTIME,
             ia_mode: original.mode(),
             ia_atime: atime,

@@ -12,7 +12,8 @@ use core::ptr::NonNull;
 ///
 /// Every capability in the initial user namespace, whatever the caller may or may not do, but
 /// quota is charged to the file's owner, and without `CAP_SYS_RESOURCE`: neither limits nor
-/// reserved blocks are overridden. Security modules see what they see of kernel threads.
+/// reserved blocks are overridden. Security modules see what they see of kernel threads, and
+/// watchers of files nothing at all.
 pub struct OwnerCred(ARef<Credential>);
 
 impl OwnerCred {
@@ -30,6 +31,7 @@ impl OwnerCred {
             (*cred.as_ptr()).fsuid = inode.uid();
             (*cred.as_ptr()).fsgid = inode.gid();
             bindings::cred_drop_cap(cred.as_ptr(), bindings::CAP_SYS_RESOURCE as c_int);
+            bindings::vserver_cred_silence(cred.as_ptr());
         }
         // SAFETY: The reference that was just made goes to the `ARef`.
         Ok(Self(unsafe { ARef::from_raw(cred.cast()) }))
