@@ -43,6 +43,7 @@ void vserver_sweep_again(struct inode *dir);
 void vserver_cred_silence(struct cred *cred);
 int vserver_clear_last(const struct path *path);
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project);
+void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime);
 void vserver_mark_copy(struct inode *copy, const struct inode *of);
 bool vserver_is_copy(const struct inode *inode, const struct inode *of);
 bool vserver_reachable(const struct path *path);

@@ -135,12 +135,12 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<Path>> {
     let cred = OwnerCred::new(inode)?;
     debris::sweep(dir, old, &cred);
     // Write access is not held while data is copied: who freezes the file system waits for it.
-    let mut copy = {
+    let (mut copy, other_project) = {
         let write = old.want_write()?;
         cred.run(|| {
             let copy = TempFile::new(dir, &cred, &write)?;
-            copy.copy_fsflags(old, false, &write)?;
-            Ok::<_, Error>(copy)
+            let other_project = copy.copy_fsflags(old, false, &write)?;
+            Ok::<_, Error>((copy, other_project))
         })?
     };
     let size = inode.size().min(keep);
@@ -159,8 +159,10 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<Path>> {
         let new = take_name(old, dir, &copy, &write)?;
         // A directory that hands down its project id takes no file of another one, but the
         // original may have come by it otherwise.
-        if let Err(e) = copy.copy_fsflags(old, true, &write) {
-            pr_warn_once!("project id of a copy not set: {e:?}\n");
+        if other_project {
+            if let Err(e) = copy.copy_fsflags(old, true, &write) {
+                pr_warn_once!("project id of a copy not set: {e:?}\n");
+            }
         }
         Ok(new)
     })

@@ -156,6 +156,9 @@ static bool vserver_same_fileattr(const struct file_kattr *a,
  *		directory that hands down another one
  *
  * May sleep. The caller has write access to the file system.
+ *
+ * Return: 0; 1 if the project ids differ and @project is false; or a negative
+ * errno.
  */
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
 {
@@ -174,11 +177,32 @@ int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
 	if (error)
 		return error;
 	vserver_merge_fileattr(&fa, &want, &have, project);
-	if (vserver_same_fileattr(&fa, &have))
-		return 0;
-	return copy->i_op->fileattr_set(&nop_mnt_idmap, to, &fa);
+	if (!vserver_same_fileattr(&fa, &have))
+		error = copy->i_op->fileattr_set(&nop_mnt_idmap, to, &fa);
+	if (error)
+		return error;
+	return !project && want.fsx_projid != have.fsx_projid;
 }
 EXPORT_SYMBOL_GPL(vserver_copy_fsflags);
+
+/**
+ * vserver_copy_mode - give a copy the mode and times of the original
+ * @copy:	the copy, which has no name yet
+ * @of:		the original
+ * @mtime:	its modification time too
+ *
+ * In memory: to link the copy changes its link count and time, so the file
+ * system writes the inode down then, in the same transaction. May sleep.
+ */
+void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime)
+{
+	guard(rwsem_write)(&copy->i_rwsem);
+	copy->i_mode = of->i_mode;
+	inode_set_atime_to_ts(copy, inode_get_atime(of));
+	if (mtime)
+		inode_set_mtime_to_ts(copy, inode_get_mtime(of));
+}
+EXPORT_SYMBOL_GPL(vserver_copy_mode);
 
 /**
  * vserver_mark_copy - remember what an inode is the private copy of

@@ -317,21 +317,25 @@ impl Unnamed {
     /// Gives the file the inode flags of `from` rather than those that the directory hands down,
     /// and its project id if `project`. Before there is content: some flags say how it is stored.
     ///
+    /// Returns whether the project ids still differ.
+    ///
     /// # Errors
     ///
     /// `EINVAL`: the write access is another mount's. Else those of the file system.
-    pub fn copy_fsflags(&self, from: &Path, project: bool, write: &WriteAccess) -> Result {
+    pub fn copy_fsflags(&self, from: &Path, project: bool, write: &WriteAccess) -> Result<bool> {
         write.check(self.path())?;
         // SAFETY: Both dentries are valid, and there is write access to the copy's mount.
-        to_result(unsafe {
+        let ret = unsafe {
             bindings::vserver_copy_fsflags(from.0.dentry, self.path().0.dentry, project)
-        })
+        };
+        check(ret.into()).map(|differ| differ != 0)
     }
 
     /// Gives the file the owner, ACLs, extended attributes, mode and times of `from`, in the order
     /// in which none undoes another. To be run as [`OwnerCred`].
     ///
-    /// A file that has not the whole content was modified just now.
+    /// A file that has not the whole content was modified just now. Mode and times are written
+    /// down when the file is linked.
     ///
     /// # Errors
     ///
@@ -349,28 +353,12 @@ impl Unnamed {
             attr.__bindgen_anon_2.ia_gid = original.gid();
             self.notify_change(&mut attr)?;
         }
+        // Before what may depend on the mode.
+        let whole = copy.size() == original.size();
+        // SAFETY: Both inodes are valid, and nobody else sees the copy yet.
+        unsafe { bindings::vserver_copy_mode(copy.as_ptr(), original.as_ptr(), whole) };
         self.copy_acl(original)?;
-        self.copy_xattrs(from)?;
-
-        let (atime, mtime) = original.times();
-        let set_mtime = if copy.size() == original.size() {
-            bindings::ATTR_MTIME_SET
-        } else {
-            0
-        };
-        let mut attr = bindings::iattr {
-            ia_valid: bindings::ATTR_MODE
-                | bindings::ATTR_ATIME
-                | bindings::ATTR_ATIME_SET
-                | bindings::ATTR_MTIME
-                | set_mtime
-                | bindings::ATTR_CTIME,
-            ia_mode: original.mode(),
-            ia_atime: atime,
-            ia_mtime: mtime,
-            ..Default::default()
-        };
-        self.notify_change(&mut attr)
+        self.copy_xattrs(from)
     }
 
     fn notify_change(&self, attr: &mut bindings::iattr) -> Result {
@@ -490,25 +478,6 @@ impl Drop for Acl {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
         unsafe { bindings::posix_acl_release(self.0) };
-    }
-}
-
-impl Inode {
-    /// Access and modification time.
-    pub(super) fn times(&self) -> (bindings::timespec64, bindings::timespec64) {
-        // SAFETY: The closures only compute an address within the inode.
-        unsafe {
-            (
-                bindings::timespec64 {
-                    tv_sec: self.read(|i| &raw const (*i).i_atime_sec),
-                    tv_nsec: self.read(|i| &raw const (*i).i_atime_nsec) as c_long,
-                },
-                bindings::timespec64 {
-                    tv_sec: self.read(|i| &raw const (*i).i_mtime_sec),
-                    tv_nsec: self.read(|i| &raw const (*i).i_mtime_nsec) as c_long,
-                },
-            )
-        }
     }
 }
 
