@@ -8,6 +8,8 @@
 #include <linux/sched.h>
 #include <linux/vserver.h>
 
+struct audit_context;
+
 /**
  * struct vserver_task - the task's blob
  * @ctx:	the context, with a reference; NULL on the host and in the
@@ -101,5 +103,23 @@ void vserver_ops_put(const struct vserver_ops *ops);
 /* ops.c: contexts and calls in progress, which need the operations */
 void vserver_users_inc(void);
 void vserver_users_dec(void);
+
+/* audit.c */
+#ifdef CONFIG_AUDITSYSCALL
+struct audit_context *vserver_audit_pause(void);
+void vserver_audit_resume(struct audit_context *context, dev_t dev, u64 ino,
+			  const struct inode *inode);
+#else
+static inline struct audit_context *vserver_audit_pause(void)
+{
+	return NULL;
+}
+
+static inline void vserver_audit_resume(struct audit_context *context,
+					dev_t dev, u64 ino,
+					const struct inode *inode)
+{
+}
+#endif
 
 #endif /* _SECURITY_VSERVER_INTERNAL_H */
