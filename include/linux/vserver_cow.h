@@ -17,6 +17,12 @@
 /* How much of a file is copied if it is not to be truncated next */
 #define VSERVER_KEEP_ALL	LLONG_MAX
 
+/* How a link was broken, for the tracepoint. */
+#define VSERVER_COW_FAIL	0	/* it was not */
+#define VSERVER_COW_CLONE	1	/* the copy shares the blocks */
+#define VSERVER_COW_COPY	2	/* the copy has blocks of its own */
+#define VSERVER_COW_CLEAR	3	/* the last name keeps the inode */
+
 #ifdef CONFIG_SECURITY_VSERVER
 
 DECLARE_STATIC_KEY_FALSE(vserver_key);
@@ -47,6 +53,10 @@ void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime);
 void vserver_mark_copy(struct inode *copy, const struct inode *of);
 bool vserver_is_copy(const struct inode *inode, const struct inode *of);
 bool vserver_reachable(const struct path *path);
+
+/* For the module, see security/vserver/trace.c */
+void vserver_cow_report(const struct path *old, const struct path *new,
+			int how, u64 size, u64 ns, int ret);
 
 /* fs/namei.c, for the abstractions in rust/kernel/vfs */
 struct file *vserver_tmpfile_open(struct mnt_idmap *idmap,

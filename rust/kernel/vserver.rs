@@ -24,6 +24,7 @@ use crate::{
 use core::{ops::Deref, ptr::NonNull};
 
 pub mod abi;
+pub mod trace;
 pub mod wait;
 
 /// The length of a tick, in nanoseconds: the ABI's unit of CPU time.

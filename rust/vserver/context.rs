@@ -4,6 +4,7 @@
 
 use crate::{
     bucket::{Bucket, Settings},
+    cow_stats::Counters,
     proc::ContextFiles,
 };
 use kernel::{
@@ -53,6 +54,8 @@ pub(crate) struct Context {
     /// The token bucket and who waits for it.
     #[pin]
     pub(crate) hold: HoldQueue<Bucket>,
+    /// What its tasks broke of links.
+    pub(crate) breaks: Counters,
     #[pin]
     pub(crate) sched: Mutex<Sched>,
     /// Its name, NUL terminated.
@@ -75,6 +78,7 @@ impl Context {
             gone <- new_wait_queue!("vserver_gone"),
             is_gone: Atomic::new(false),
             hold <- new_hold_queue!(bucket, "vserver_hold"),
+            breaks: Counters::new(),
             sched <- new_mutex!(Sched {
                 idle: (0, Settings::DEFAULT.interval),
                 prio_bias: 0,

@@ -7,6 +7,7 @@
 
 use crate::{
     bucket::Settings,
+    cow_stats::Counters,
     sched::{to_ticks, use_ticks},
     syscall,
     table::Table,
@@ -35,10 +36,17 @@ impl RootFiles {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(root: &Arc<Dir>, table: &Arc<Table>) -> Result<Self> {
+    pub(crate) fn new(root: &Arc<Dir>, table: &Arc<Table>, breaks: &Arc<Counters>) -> Result<Self> {
         Ok(Self {
             _info: File::new(c"info", root, RootInfo)?,
-            _status: File::new(c"status", root, RootStatus(table.clone()))?,
+            _status: File::new(
+                c"status",
+                root,
+                RootStatus {
+                    table: table.clone(),
+                    breaks: breaks.clone(),
+                },
+            )?,
         })
     }
 }
@@ -55,14 +63,18 @@ impl Show for RootInfo {
     }
 }
 
-struct RootStatus(Arc<Table>);
+struct RootStatus {
+    table: Arc<Table>,
+    breaks: Arc<Counters>,
+}
 
 impl Show for RootStatus {
     fn show(&self, m: &SeqFile) -> Result {
-        let count = self.0.count();
+        let count = self.table.count();
         seq_print!(m, "#CTotal:\t{count}\n#CActive:\t{count}\n");
         // Contexts keep no namespaces of their own.
         seq_print!(m, "#NSProxy:\t0\t0 0 0 0\n");
+        seq_print!(m, "{}", self.breaks.lines("Cow"));
         Ok(())
     }
 }
@@ -72,6 +84,7 @@ pub(crate) struct ContextFiles {
     _info: File<Info>,
     _status: File<Status>,
     _sched: File<Sched>,
+    _cow: File<Cow>,
 }
 
 impl ContextFiles {
@@ -87,6 +100,7 @@ impl ContextFiles {
             _info: File::new(c"info", &dir, Info(ctx.clone()))?,
             _status: File::new(c"status", &dir, Status(ctx.clone()))?,
             _sched: File::new(c"sched", &dir, Sched(ctx.clone()))?,
+            _cow: File::new(c"cow", &dir, Cow(ctx.clone()))?,
         })
     }
 }
@@ -157,6 +171,17 @@ impl Show for Sched {
         for cpu in 0..vserver::nr_cpus() {
             seq_print!(m, "{}", CpuLine(cpu, ctx.cpu_use(cpu), &view));
         }
+        Ok(())
+    }
+}
+
+struct Cow(ARef<Ctx>);
+
+impl Show for Cow {
+    fn show(&self, m: &SeqFile) -> Result {
+        let ctx = &*self.0;
+        visible(ctx)?;
+        seq_print!(m, "{}", ctx.breaks.lines(""));
         Ok(())
     }
 }

@@ -8,14 +8,16 @@
 //!
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
 //! ids are valid and free. `bucket` is the token bucket's arithmetic, `sched` the scheduler's
-//! commands. `cow` breaks the link of a unified file, `iattr` is about inode attributes. `syscall`
-//! has the commands of vserver(2) and who may call them, `proc` is /proc/virtual.
+//! commands. `cow` breaks the link of a unified file, `cow_stats` counts and traces that, `iattr` is
+//! about inode attributes. `syscall` has the commands of vserver(2) and who may call them, `proc` is
+//! /proc/virtual.
 
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 
 mod bucket;
 mod context;
 mod cow;
+mod cow_stats;
 mod debris;
 mod iattr;
 mod proc;
@@ -25,6 +27,7 @@ mod table;
 mod xid;
 
 use context::Context;
+use cow_stats::Counters;
 use table::Table;
 
 module! {
@@ -35,9 +38,11 @@ module! {
     license: "GPL",
 }
 
-/// The module's operations and the table of contexts they work on.
+/// The module's operations and what they work on: the table of contexts, and what was broken of
+/// links by anybody.
 struct Ops {
     table: Arc<Table>,
+    breaks: Arc<Counters>,
 }
 
 /// The registration with the built-in part.
@@ -89,9 +94,10 @@ impl kernel::InPlaceModule for Module {
         pin_init::pin_init_scope(move || {
             let root = proc_fs::Dir::new(c"virtual", None)?;
             let table = Table::new(root.clone())?;
-            let files = proc::RootFiles::new(&root, &table)?;
+            let breaks = Arc::new(Counters::new(), GFP_KERNEL)?;
+            let files = proc::RootFiles::new(&root, &table, &breaks)?;
             Ok(try_pin_init!(Self {
-                reg <- Registration::new(module, Ok::<_, Error>(Ops { table })),
+                reg <- Registration::new(module, Ok::<_, Error>(Ops { table, breaks })),
                 files,
             }? Error))
         })
