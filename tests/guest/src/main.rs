@@ -3,12 +3,15 @@
 //! guest runner has to give each (see tests/harness/suites.py); `guest-tests SUITE` runs one in a
 //! booted guest and prints TAP.
 
+mod audit;
 mod context;
 mod cow;
+mod events;
 mod harness;
 mod process;
 mod raw;
 mod sched;
+mod tracefs;
 mod unified;
 
 use harness::Suite;
@@ -22,6 +25,8 @@ const SUITES: &[Suite] = &[
     cow::BTRFS,
     cow::F2FS,
     cow::FAILSAFE,
+    events::EXT4,
+    events::XFS,
     sched::SUITE,
 ];
 
