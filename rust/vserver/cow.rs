@@ -24,6 +24,7 @@ use kernel::{
         replace::{Delegation, Dentry, LockedDir},
         Path, WriteAccess,
     },
+    vserver::trace::How,
 };
 
 /// How often the name is looked at again when others replace it all the time.
@@ -38,6 +39,8 @@ const TEMP_NAMES: u32 = 4;
 /// A copy has only the first `keep` bytes, to which the caller truncates the file next. So nothing
 /// that a crash may leave under the name is neither the old file nor what was asked for.
 ///
+/// Returns how, or `None` if somebody else was quicker.
+///
 /// # Errors
 ///
 /// Name and inode are as before:
@@ -46,10 +49,10 @@ const TEMP_NAMES: u32 = 4;
 /// - `EPERM`: the name or its directory can't be changed, or not by this caller.
 /// - `EINTR`, `ERESTARTSYS`: the caller is being killed.
 /// - `EROFS`, `ENOSPC`, `EDQUOT`, `EIO` and the like of the file system.
-pub(crate) fn break_link(path: &mut Path, keep: i64) -> Result {
+pub(crate) fn break_link(path: &mut Path, keep: i64) -> Result<Option<How>> {
     for _ in 0..RETRIES {
         if !path.inode().is_unified() {
-            return Ok(());
+            return Ok(None);
         }
         // Holds the inode when `path` already names another.
         let old = path.clone();
@@ -57,10 +60,10 @@ pub(crate) fn break_link(path: &mut Path, keep: i64) -> Result {
 
         // The previous one may have been quicker.
         if !old.inode().is_unified() {
-            return Ok(());
+            return Ok(None);
         }
         if old.want_write().and_then(|write| old.clear_last(&write))? {
-            return Ok(());
+            return Ok(Some(How::Clear));
         }
         check_replaceable(&old)?;
         let dir = old.parent();
@@ -68,9 +71,9 @@ pub(crate) fn break_link(path: &mut Path, keep: i64) -> Result {
             *path = successor;
             continue;
         }
-        if let Some(copy) = replace(&old, &dir, keep)? {
+        if let Some((copy, how)) = replace(&old, &dir, keep)? {
             *path = copy;
-            return Ok(());
+            return Ok(Some(how));
         }
     }
     Err(ESTALE)
@@ -126,7 +129,7 @@ fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
 }
 
 /// Copies the file and lets the copy take the name. `None` if that is to be tried again.
-fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<Path>> {
+fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<(Path, How)>> {
     let inode = old.inode();
     if dir.inode().is_fixed() {
         return Err(EPERM);
@@ -144,9 +147,12 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<Path>> {
         })?
     };
     let size = inode.size().min(keep);
+    let mut how = How::Copy;
     if size > 0 {
         let mut from = cred.run(|| OpenFile::read(old, &cred))?;
-        copy.copy_content(&mut from, size, &cred)?;
+        if copy.copy_content(&mut from, size, &cred)? {
+            how = How::Clone;
+        }
         copy.flush()?;
     }
     // Who executes the file as soon as it has the name must find no writer.
@@ -164,7 +170,7 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<Path>> {
                 pr_warn_once!("project id of a copy not set: {e:?}\n");
             }
         }
-        Ok(new)
+        Ok(new.map(|path| (path, how)))
     })
 }
 

@@ -58,8 +58,8 @@ impl vserver::Operations for Ops {
         syscall::dispatch(reg, cmd, id, data)
     }
 
-    fn break_link(_reg: &Registration, path: &mut vfs::Path, keep: i64) -> Result {
-        cow::break_link(path, keep)
+    fn break_link(reg: &Registration, path: &mut vfs::Path, keep: i64) -> Result {
+        cow_stats::observe(reg, path, |path| cow::break_link(path, keep))
     }
 
     fn charge(ctx: &Ctx, ns: u64) -> bool {

@@ -213,12 +213,18 @@ impl TempFile {
     /// Makes the content that of `from`, of `size` bytes, holes included: by sharing the blocks
     /// where the file system can.
     ///
-    /// Neither the caller's `RLIMIT_FSIZE` nor write access that it might hold are in the way.
+    /// Returns whether the blocks are shared. Neither the caller's `RLIMIT_FSIZE` nor write access
+    /// that it might hold are in the way.
     ///
     /// # Errors
     ///
     /// `EINTR` if the caller is being killed; else those of reading and writing.
-    pub fn copy_content(&mut self, from: &mut OpenFile, size: i64, cred: &OwnerCred) -> Result {
+    pub fn copy_content(
+        &mut self,
+        from: &mut OpenFile,
+        size: i64,
+        cred: &OwnerCred,
+    ) -> Result<bool> {
         let caller = Caller::current();
         let may_write = Caller::may_write(size);
         let mut copy = || cred.run(|| self.copy_all(from, size, &caller));
@@ -230,16 +236,16 @@ impl TempFile {
         }
     }
 
-    fn copy_all(&mut self, from: &mut OpenFile, size: i64, caller: &Caller) -> Result {
+    fn copy_all(&mut self, from: &mut OpenFile, size: i64, caller: &Caller) -> Result<bool> {
         if size == 0 {
-            return Ok(());
+            return Ok(false);
         }
         // SAFETY: Both files are open.
         let cloned = check(unsafe {
             bindings::vfs_clone_file_range(from.as_ptr(), 0, self.file.as_ptr(), 0, size, 0)
         });
         match cloned {
-            Ok(n) if n == size => return Ok(()),
+            Ok(n) if n == size => return Ok(true),
             Err(e) if e != EOPNOTSUPP && e != EXDEV && e != EINVAL => return Err(e),
             _ => (),
         }
@@ -262,7 +268,7 @@ impl TempFile {
             // SAFETY: The path of an open file is valid.
             to_result(unsafe { bindings::vfs_truncate(&self.path().0, size) })?;
         }
-        Ok(())
+        Ok(false)
     }
 
     fn copy_range(&mut self, from: &mut OpenFile, start: i64, end: i64, caller: &Caller) -> Result {
