@@ -31,6 +31,7 @@ const fn suite(name: &'static str, wants: &'static str) -> Suite {
 
 const TESTS: &[Test] = tests![
     a_copy,
+    what_is_cut_off,
     the_last_name,
     a_failure,
     nothing_to_break,
@@ -154,6 +155,18 @@ fn a_copy() -> Result<()> {
     let pair = Pair::new("copy")?;
     counts_as(&pair, usual(), 0, || write(&pair.a))?;
     pair.broken_alike()
+}
+
+/// What is truncated away is not copied, and nothing is left to share.
+fn what_is_cut_off() -> Result<()> {
+    let pair = Pair::new("cut_off")?;
+    let tracer = tracer()?;
+    let before = of_host()?;
+    open(&pair.a, OFlags::WRONLY | OFlags::TRUNC)?;
+    ensure!(of_host()? == more(before, COPY));
+    let event = one(&tracer)?;
+    is(&event, "how", "copy")?;
+    is(&event, "size", 0)
 }
 
 fn the_last_name() -> Result<()> {
