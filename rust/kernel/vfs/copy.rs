@@ -331,9 +331,8 @@ impl Unnamed {
     pub fn copy_fsflags(&self, from: &Path, project: bool, write: &WriteAccess) -> Result<bool> {
         write.check(self.path())?;
         // SAFETY: Both dentries are valid, and there is write access to the copy's mount.
-        let ret = unsafe {
-            bindings::vserver_copy_fsflags(from.0.dentry, self.path().0.dentry, project)
-        };
+        let ret =
+            unsafe { bindings::vserver_copy_fsflags(from.0.dentry, self.path().0.dentry, project) };
         check(ret.into()).map(|differ| differ != 0)
     }
 
