@@ -4,14 +4,20 @@
 //! booted guest and prints TAP.
 
 mod audit;
+mod by_fd;
+mod calls;
 mod context;
 mod cow;
 mod events;
 mod harness;
+mod namespace;
 mod process;
 mod raw;
+mod sample;
 mod sched;
 mod tracefs;
+mod secure;
+mod twin;
 mod unified;
 
 use harness::Suite;
@@ -28,6 +34,7 @@ const SUITES: &[Suite] = &[
     events::EXT4,
     events::XFS,
     sched::SUITE,
+    secure::SUITE,
 ];
 
 fn main() -> ExitCode {

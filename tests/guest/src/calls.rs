@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+//! System calls on files that no crate wraps.
+
+use crate::unified::syscall;
+use anyhow::{Context as _, Result};
+use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::os::fd::FromRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// A path as C has it.
+pub fn c_path(path: &Path) -> CString {
+    // A path with a NUL in it names nothing, as the empty one does.
+    CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+/// `truncate(2)`
+pub fn truncate(path: &Path, len: i64) -> Result<(), Errno> {
+    let path = c_path(path);
+    // SAFETY: the path is a C string.
+    syscall(unsafe { libc::truncate(path.as_ptr(), len) }.into()).map(drop)
+}
+
+/// The descriptor that a system call has returned.
+pub fn new_fd(ret: i64) -> Result<OwnedFd, Errno> {
+    let fd = i32::try_from(syscall(ret)?).map_err(|_| Errno::BADF)?;
+    // SAFETY: the descriptor is new and ours alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A file handle, see `name_to_handle_at(2)`.
+#[repr(C)]
+pub struct Handle {
+    bytes: u32,
+    kind: i32,
+    handle: [u8; 128],
+}
+
+impl Handle {
+    /// That of the file at `path`.
+    pub fn of(path: &Path) -> Result<Self> {
+        let path = c_path(path);
+        let mut handle = Self {
+            bytes: 128,
+            kind: 0,
+            handle: [0; 128],
+        };
+        let mut mount = 0;
+        // SAFETY: all pointers are valid for the call, and the handle has the size that it says.
+        let ret = unsafe {
+            libc::syscall(
+                libc::SYS_name_to_handle_at,
+                libc::AT_FDCWD,
+                path.as_ptr(),
+                &raw mut handle,
+                &raw mut mount,
+                0,
+            )
+        };
+        syscall(ret).context("name_to_handle_at")?;
+        Ok(handle)
+    }
+
+    /// Opens the file in the file system of `mount`.
+    pub fn open(&self, mount: BorrowedFd<'_>, flags: i32) -> Result<OwnedFd, Errno> {
+        // SAFETY: the handle is valid for the call and has the size that it says.
+        new_fd(unsafe {
+            libc::syscall(
+                libc::SYS_open_by_handle_at,
+                mount.as_raw_fd(),
+                std::ptr::from_ref(self),
+                flags,
+            )
+        })
+    }
+}
+
+/// struct fsxattr: inode flags and hints, see `ioctl_xfs_fsgetxattr(2)`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FsXattr {
+    pub xflags: u32,
+    pub extsize: u32,
+    pub nextents: u32,
+    pub projid: u32,
+    pub cowextsize: u32,
+    pad: [u8; 8],
+}
+
+impl FsXattr {
+    const GET: u64 = 0x801c_581f;
+    const SET: u64 = 0x401c_5820;
+
+    pub fn get(fd: impl AsFd) -> Result<Self, Errno> {
+        let mut value = Self::default();
+        let fd = fd.as_fd().as_raw_fd();
+        // SAFETY: `value` has the layout of the struct, which the call fills.
+        syscall(unsafe { libc::ioctl(fd, Self::GET as _, &raw mut value) }.into())?;
+        Ok(value)
+    }
+
+    pub fn set(&self, fd: impl AsFd) -> Result<(), Errno> {
+        let fd = fd.as_fd().as_raw_fd();
+        // SAFETY: `self` has the layout of the struct, which the call reads.
+        syscall(unsafe { libc::ioctl(fd, Self::SET as _, std::ptr::from_ref(self)) }.into())?;
+        Ok(())
+    }
+}
+
+/// `FS_IOC_GETVERSION`: the generation of an inode.
+pub fn generation(fd: impl AsFd) -> Result<u32, Errno> {
+    const GETVERSION: u64 = 0x8008_7601;
+    let mut value: libc::c_long = 0;
+    // SAFETY: `value` is as large as the call may fill.
+    syscall(
+        unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), GETVERSION as _, &raw mut value) }.into(),
+    )?;
+    Ok(value as u32)
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The flags and the attribute that make a file a unified one.
+
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{self as rfs, IFlags, Mode, OFlags, XattrFlags, setxattr};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs;
+use std::os::fd::AsRawFd as _;
+use std::path::Path;
+use vserver_abi as abi;
+
+pub(super) fn plain_immutable_stays() -> Result<()> {
+    let pair = Pair::new("plain")?;
+    set_flags(&pair.a, abi::IATTR_IMMUTABLE, UNIFIED)?;
+    let before = look(&pair.a)?;
+    ensure!(before.flags == abi::IATTR_IMMUTABLE);
+    refused("open", open(&pair.a, OFlags::WRONLY), Errno::PERM)?;
+    refused(
+        "chmod",
+        rfs::chmod(&pair.a, Mode::from_raw_mode(0o600)),
+        Errno::PERM,
+    )?;
+    refused("unlink", rfs::unlink(&pair.a), Errno::PERM)?;
+    refused(
+        "rename",
+        rfs::rename(&pair.a, pair.dir.join("c")),
+        Errno::PERM,
+    )?;
+    refused("link", rfs::link(&pair.a, pair.dir.join("c")), Errno::PERM)?;
+    ensure!(
+        rfs::access(&pair.a, rfs::Access::WRITE_OK).is_err(),
+        "access"
+    );
+    ensure!(look(&pair.a)? == before && look(&pair.b)? == before);
+    Ok(())
+}
+
+/// 3, 18: nobody may go on writing by a descriptor or a mapping that is older than the flag.
+pub(super) fn writers_are_busy() -> Result<()> {
+    let pair = Pair::new("writers")?;
+    set_flags(&pair.a, 0, UNIFIED)?;
+    let fd = open(&pair.a, OFlags::RDWR)?;
+    refused(
+        "descriptor",
+        set_flags(&pair.a, UNIFIED, UNIFIED),
+        Errno::TXTBSY,
+    )?;
+    // SAFETY: a new mapping of a file that has as many bytes; nothing is written to it.
+    let map = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED,
+            fd.as_raw_fd(),
+            0,
+        )
+    };
+    ensure!(map != libc::MAP_FAILED);
+    drop(fd);
+    refused(
+        "mapping",
+        set_flags(&pair.a, UNIFIED, UNIFIED),
+        Errno::TXTBSY,
+    )?;
+    ensure!(look(&pair.a)?.flags == 0, "flags left behind");
+    // SAFETY: the mapping from above, of which there is no reference.
+    ensure!(unsafe { libc::munmap(map, 4096) } == 0);
+    set_flags(&pair.a, UNIFIED, UNIFIED)?;
+    pair.intact()
+}
+
+/// 17: they are those of all names.
+pub(super) fn inode_flags_are_fixed() -> Result<()> {
+    let pair = Pair::new("inode_flags")?;
+    let fd = pair.reader()?;
+    let flags = rfs::ioctl_getflags(&fd)?;
+    ensure!(flags.contains(IFlags::IMMUTABLE));
+    pair.refused(
+        "clear",
+        rfs::ioctl_setflags(&fd, flags - IFlags::IMMUTABLE),
+        Errno::PERM,
+    )?;
+    pair.refused(
+        "nodump",
+        rfs::ioctl_setflags(&fd, flags | IFlags::NODUMP),
+        Errno::PERM,
+    )?;
+    pair.refused(
+        "append",
+        rfs::ioctl_setflags(&fd, flags | IFlags::APPEND),
+        Errno::PERM,
+    )?;
+    pair.refused("same", rfs::ioctl_setflags(&fd, flags), Errno::PERM)
+}
+
+/// 19: ext4 without metadata checksums would let it change.
+pub(super) fn generation_is_fixed() -> Result<()> {
+    let pair = Pair::new("generation")?;
+    let fd = pair.reader()?;
+    let value: libc::c_long = 7;
+    // FS_IOC_SETVERSION, EXT4_IOC_SETVERSION
+    for request in [0x4008_7602u64, 0x4008_6604] {
+        // SAFETY: `value` is valid for the call, which reads it.
+        let got =
+            syscall(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, &raw const value) }.into());
+        pair.refused("set the generation", got, Errno::PERM)?;
+    }
+    Ok(())
+}
+
+/// Also for root, on any file.
+pub(super) fn attribute_is_ours() -> Result<()> {
+    let pair = Pair::new("attribute")?;
+    let name = "security.vserver";
+    let value = [1, 1, 0, 0, 0, 0, 0, 0];
+    let set = |path: &Path| setxattr(path, name, &value, XattrFlags::empty());
+    pair.refused("set", set(&pair.a), Errno::PERM)?;
+    pair.refused("remove", rfs::removexattr(&pair.a, name), Errno::PERM)?;
+    let plain = pair.dir.join("plain");
+    fs::write(&plain, b"plain")?;
+    refused("set on a plain file", set(&plain), Errno::PERM)?;
+    ensure!(xattr(&plain, name)?.is_none());
+    ensure!(xattr(&pair.a, name)?.is_some_and(|v| v == value));
+    Ok(())
+}
+
+pub(super) fn attributes() -> Result<()> {
+    let pair = Pair::new("attributes")?;
+    let attr = abi::get_iattr(&pair.a)?;
+    ensure!(
+        attr.flags == UNIFIED && attr.mask & UNIFIED == UNIFIED,
+        "{attr:?}"
+    );
+    ensure!(abi::fget_iattr(pair.reader()?)? == attr);
+    let barrier = abi::IATTR_BARRIER;
+    set_flags(&pair.dir, barrier, barrier)?;
+    ensure!(abi::get_iattr(&pair.dir)?.flags == barrier);
+    refused(
+        "iunlink",
+        set_flags(&pair.dir, UNIFIED, UNIFIED),
+        Errno::INVAL,
+    )?;
+    refused(
+        "barrier",
+        set_flags(&pair.a, barrier, barrier),
+        Errno::INVAL,
+    )?;
+    set_flags(&pair.dir, 0, barrier)?;
+    ensure!(xattr(&pair.dir, "security.vserver")?.is_none());
+    let link = pair.dir.join("link");
+    std::os::unix::fs::symlink("a", &link)?;
+    refused(
+        "symlink",
+        set_flags(&link, UNIFIED, UNIFIED),
+        Errno::OPNOTSUPP,
+    )?;
+    ensure!(abi::get_iattr("/proc/uptime")?.mask & UNIFIED == 0);
+    refused(
+        "proc",
+        set_flags(Path::new("/proc/uptime"), UNIFIED, UNIFIED),
+        Errno::OPNOTSUPP,
+    )?;
+    refused(
+        "missing",
+        abi::get_iattr(pair.dir.join("none")),
+        Errno::NOENT,
+    )?;
+    fs::remove_file(&link)?;
+    pair.intact()
+}
+
+pub(super) fn ununify() -> Result<()> {
+    let pair = Pair::new("ununify")?;
+    set_flags(&pair.a, 0, UNIFIED)?;
+    ensure!(xattr(&pair.a, "security.vserver")?.is_none());
+    fs::write(&pair.a, b"both")?;
+    ensure!(fs::read(&pair.b)? == b"both", "still broken");
+    set_flags(&pair.b, UNIFIED, UNIFIED)?;
+    fs::write(&pair.a, b"one")?;
+    ensure!(fs::read(&pair.b)? == b"both");
+    Ok(())
+}
+
+/// 15: a known limit: who shares the inode shares its locks. A copy has its own.
+pub(super) fn locks_are_shared() -> Result<()> {
+    let pair = Pair::new("locks")?;
+    let lock = FlockOperation::NonBlockingLockExclusive;
+    let (one, other) = (pair.reader()?, open(&pair.b, OFlags::RDONLY)?);
+    flock(&one, lock)?;
+    refused("the other's lock", flock(&other, lock), Errno::WOULDBLOCK)?;
+    let copy = open(&pair.a, OFlags::WRONLY)?;
+    flock(&copy, lock).context("the copy's lock")?;
+    refused("the other's lock", flock(&other, lock), Errno::WOULDBLOCK)?;
+    drop(one);
+    flock(&other, lock).context("after the unlock")?;
+    pair.broken()?;
+    Ok(())
+}

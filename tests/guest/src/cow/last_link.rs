@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A last link is not copied, unless somebody else still refers to the inode.
+
+use crate::unified::*;
+use anyhow::{Result, anyhow, ensure};
+use rustix::fs::OFlags;
+use rustix::io::{read, write};
+use std::fs;
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
+use vserver_abi as abi;
+
+pub(super) fn last_link_in_place() -> Result<()> {
+    let pair = Pair::new("last_link")?;
+    fs::remove_file(&pair.b)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    let a = look(&pair.a)?;
+    let want = Look {
+        flags: 0,
+        ..pair.before.clone()
+    };
+    ensure!(a == want, "{a:?}");
+    pair.has_names(&["a"])
+}
+
+/// Another guest may go on reading or mapping a file whose name it has removed.
+pub(super) fn last_link_open_elsewhere() -> Result<()> {
+    let pair = Pair::new("last_link_open")?;
+    let other = open(&pair.b, OFlags::RDONLY)?;
+    fs::remove_file(&pair.b)?;
+    fs::write(&pair.a, b"new")?;
+    ensure!(look(&pair.a)?.ino != pair.before.ino);
+    let mut buffer = [0; 64];
+    let len = read(&other, &mut buffer)?;
+    ensure!(buffer.get(..len) == Some(CONTENT));
+    Ok(())
+}
+
+/// It may also hold it by a descriptor that it can open for writing later.
+pub(super) fn last_link_held_elsewhere() -> Result<()> {
+    let pair = Pair::new("last_link_held")?;
+    let other = open(&pair.b, OFlags::PATH)?;
+    let link = PathBuf::from(format!("/proc/self/fd/{}", other.as_raw_fd()));
+    fs::remove_file(&pair.b)?;
+    fs::write(&pair.a, b"new")?;
+    let a = look(&pair.a)?;
+    ensure!(a.ino != pair.before.ino, "cleared in place");
+    ensure!(fs::read(&link)? == CONTENT);
+    // That one has no name any more: it can't be replaced and may be refused.
+    if let Ok(file) = open(&link, OFlags::WRONLY) {
+        write(&file, b"theirs")?;
+    }
+    ensure!(look(&pair.a)? == a, "another guest's file was written");
+    Ok(())
+}
+
+/// Whoever held it and is gone is in nobody's way.
+pub(super) fn last_link_after_a_reader() -> Result<()> {
+    let pair = Pair::new("last_link_after")?;
+    let other = open(&pair.b, OFlags::PATH)?;
+    fs::remove_file(&pair.b)?;
+    drop(other);
+    fs::write(&pair.a, b"new")?;
+    let a = look(&pair.a)?;
+    ensure!(a.ino == pair.before.ino && a.flags == 0, "{a:?}");
+    Ok(())
+}
+
+/// 10: the tool that links the file again while its last link is cleared. If it then finds the new
+/// name unified, that stays so.
+pub(super) fn last_link_is_linked_again() -> Result<()> {
+    const TIMES: usize = 100;
+    let pair = Pair::new("linked_again")?;
+    fs::remove_file(&pair.b)?;
+    let start = std::sync::Barrier::new(2);
+    for _ in 0..TIMES {
+        let unified = std::thread::scope(|scope| {
+            let tool = scope.spawn(|| -> Result<bool> {
+                start.wait();
+                fs::hard_link(&pair.a, &pair.b)?;
+                Ok(abi::get_iattr(&pair.b)?.flags == UNIFIED)
+            });
+            start.wait();
+            let opened = open(&pair.a, OFlags::WRONLY);
+            let unified = tool.join().map_err(|_| anyhow!("panic"))??;
+            write(opened?, b"W")?;
+            Ok::<_, anyhow::Error>(unified)
+        })?;
+        let (a, b) = (look(&pair.a)?, look(&pair.b)?);
+        if unified {
+            ensure!(b.flags == UNIFIED && a.ino != b.ino, "{a:?} {b:?}");
+        }
+        ensure!(a.flags == 0, "{a:?}");
+        // As it was in the beginning.
+        set_flags(&pair.b, 0, UNIFIED)?;
+        fs::remove_file(&pair.b)?;
+        set_flags(&pair.a, UNIFIED, UNIFIED)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Unified files: every way to modify one gives the name a copy of its own and leaves all other
+//! names as they were, or is refused and changes nothing.
+//!
+//! Each test has a directory with a file under two names, `a` and `b`, which a guest each would
+//! have. What is done, is done to `a`. A number at the head of a test's comment is that of the trap
+//! in the design notes that the test would fall into.
+
+mod aliases;
+mod attributes;
+mod content;
+mod copies;
+mod failsafe;
+mod flags;
+mod last_link;
+mod limits;
+mod names;
+mod openers;
+mod opens;
+mod overlay;
+mod permission;
+mod truncation;
+mod unseen;
+
+use crate::harness::{Suite, Test};
+use crate::tests;
+use aliases::*;
+use attributes::*;
+use content::*;
+use copies::*;
+use failsafe::*;
+use flags::*;
+use last_link::*;
+use limits::*;
+use names::*;
+use openers::*;
+use opens::*;
+use overlay::*;
+use permission::*;
+use truncation::*;
+use unseen::*;
+
+// The same on each file system; the part of a suite's name after the dash says which.
+pub const EXT4: Suite = suite("cow", "ext4 timeout=300");
+pub const XFS: Suite = suite("cow-xfs", "xfs timeout=300");
+pub const BTRFS: Suite = suite("cow-btrfs", "btrfs timeout=300");
+pub const F2FS: Suite = suite("cow-f2fs", "f2fs timeout=300");
+
+/// Takes the module away, which is for no other suite to see.
+pub const FAILSAFE: Suite = Suite {
+    name: "failsafe",
+    wants: "ext4 alone=yes",
+    tests: tests![without_the_module],
+};
+
+const fn suite(name: &'static str, wants: &'static str) -> Suite {
+    Suite {
+        name,
+        wants,
+        tests: TESTS,
+    }
+}
+
+const TESTS: &[Test] = tests![
+    open_modes,
+    open_by_proc_fd,
+    reading_leaves_it_alone,
+    writes_go_to_the_copy,
+    old_descriptor_keeps_the_content,
+    executable_at_once,
+    truncate,
+    truncation_copies_what_is_kept,
+    chmod,
+    chown,
+    utimes,
+    xattrs,
+    acl,
+    copy_has_all_metadata,
+    capabilities_go_with_a_write,
+    directory_hands_nothing_down,
+    hints_are_the_files_own,
+    sparse,
+    empty,
+    as_large_as_can_be,
+    last_link_in_place,
+    last_link_open_elsewhere,
+    last_link_held_elsewhere,
+    last_link_after_a_reader,
+    last_link_is_linked_again,
+    unlink_rename_link,
+    rename_between_two_names,
+    link_inside_a_context,
+    link_needs_a_right,
+    inside_a_context,
+    plain_immutable_stays,
+    writers_are_busy,
+    inode_flags_are_fixed,
+    generation_is_fixed,
+    attribute_is_ours,
+    attributes,
+    ununify,
+    locks_are_shared,
+    many_openers,
+    without_permission,
+    denied_on_a_full_disk,
+    owner_without_the_directory,
+    no_space,
+    file_size_limit,
+    file_handles,
+    descriptors_by_handle,
+    mounted_names,
+    read_only_mount,
+    outside_the_root,
+    name_of_another_file,
+    descriptor_follows_the_copy,
+    overlay_above,
+    overlay_of_unified_files,
+    unwilling_directory,
+    debris_is_removed,
+    temporary_name_taken,
+    watchers_are_not_asked,
+];

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Truncation copies what is kept, and nothing else.
+
+use super::limits::{Full, shares_blocks};
+use crate::calls::truncate;
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::fs;
+use std::path::Path;
+
+/// 8: there is room for what is kept and not for the file. The time of a file of other content is
+/// another one.
+pub(super) fn truncation_copies_what_is_kept() -> Result<()> {
+    type Way = (&'static str, fn(&Path) -> Result<(), Errno>, usize);
+    const WAYS: [Way; 4] = [
+        ("to a page", |a| truncate(a, 4096), 4096),
+        ("to a part of a page", |a| truncate(a, 5), 5),
+        ("to nothing", |a| truncate(a, 0), 0),
+        ("O_TRUNC", |a| open(a, OFlags::RDWR | OFlags::TRUNC).map(drop), 0),
+    ];
+    let pair = Pair::with("truncation", |a| Ok(fs::write(a, vec![b'x'; 24 << 20])?))?;
+    let full = Full::new(4 << 20)?;
+    if !shares_blocks()? {
+        pair.refused("open", open(&pair.a, OFlags::RDWR), Errno::NOSPC)?;
+    }
+    for (what, way, kept) in WAYS {
+        way(&pair.a).context(what)?;
+        let a = pair.broken().context(what)?;
+        ensure!(
+            Some(&a.content[..]) == pair.before.content.get(..kept),
+            "{what}: {} bytes",
+            a.content.len()
+        );
+        ensure!(a.mtime != pair.before.mtime, "{what}: the old time");
+        fs::remove_file(&pair.a)?;
+        fs::hard_link(&pair.b, &pair.a)?;
+    }
+    drop(full);
+    Ok(())
+}

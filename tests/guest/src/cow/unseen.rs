@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The temporary name: nobody sees it, nobody's file is in its way, nothing is left of it.
+
+use crate::calls::{c_path, generation, new_fd};
+use crate::process::{Status, spawn};
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{self as rfs, IFlags, Mode, OFlags};
+use rustix::io::{Errno, read};
+use std::fs;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::PathBuf;
+
+/// 23: one that would take the copy's temporary name and never give it back, and one that takes
+/// none.
+pub(super) fn unwilling_directory() -> Result<()> {
+    for flag in [IFlags::APPEND, IFlags::IMMUTABLE] {
+        let pair = Pair::new("unwilling")?;
+        let dir = open(&pair.dir, OFlags::RDONLY)?;
+        let flags = rfs::ioctl_getflags(&dir)?;
+        rfs::ioctl_setflags(&dir, flags | flag)?;
+        let checked = pair.refused("open", open(&pair.a, OFlags::WRONLY), Errno::PERM);
+        rfs::ioctl_setflags(&dir, flags)?;
+        checked?;
+    }
+    Ok(())
+}
+
+/// The temporary name of a copy that has this number and generation.
+fn temporary_name(pair: &Pair, ino: u64, generation: u32) -> PathBuf {
+    pair.dir
+        .join(format!(".vserver-cow-{ino:016x}-{generation:08x}-00c0ffee"))
+}
+
+/// A file with the name that a copy would have. `None` on a file system that does not tell an
+/// inode's generation: it does not survive a crash either.
+fn debris(pair: &Pair) -> Result<Option<PathBuf>> {
+    let new = pair.dir.join("new");
+    fs::write(&new, CONTENT)?;
+    let generation = match generation(open(&new, OFlags::RDONLY)?) {
+        Err(Errno::NOTTY) => {
+            fs::remove_file(&new)?;
+            return Ok(None);
+        }
+        got => got.context("FS_IOC_GETVERSION")?,
+    };
+    let name = temporary_name(pair, fs::metadata(&new)?.ino(), generation);
+    fs::rename(&new, &name)?;
+    Ok(Some(name))
+}
+
+/// What a crash between link and rename leaves: the next break in the directory clears it.
+pub(super) fn debris_is_removed() -> Result<()> {
+    let pair = Pair::new("debris")?;
+    if debris(&pair)?.is_some() {
+        open(&pair.a, OFlags::WRONLY)?;
+        pair.broken()?;
+    }
+    Ok(())
+}
+
+/// Somebody's own file of such a name stays, and is in nobody's way.
+pub(super) fn temporary_name_taken() -> Result<()> {
+    let pair = Pair::new("temporary")?;
+    let mut taken = Vec::new();
+    // It has another number, or another generation.
+    if let Some(name) = debris(&pair)? {
+        let ino = fs::metadata(&name)?.ino();
+        let generation = generation(open(&name, OFlags::RDONLY)?)?;
+        taken.push(temporary_name(&pair, ino ^ 1, generation));
+        fs::rename(&name, &taken[0])?;
+        taken.push(temporary_name(&pair, ino, generation ^ 1));
+        fs::write(&taken[1], CONTENT)?;
+    }
+    // Two names are nothing that a crash leaves.
+    if let Some(name) = debris(&pair)? {
+        let second = pair.dir.join("second");
+        fs::hard_link(&name, &second)?;
+        taken.extend([name, second]);
+    }
+    let (dir, link) = (temporary_name(&pair, 1, 1), temporary_name(&pair, 2, 2));
+    fs::create_dir(&dir)?;
+    symlink("a", &link)?;
+    let opened = open(&pair.a, OFlags::WRONLY).map(drop);
+    for name in &taken {
+        let content = fs::read(name).with_context(|| name.display().to_string())?;
+        ensure!(content == CONTENT, "{}", name.display());
+        fs::remove_file(name)?;
+    }
+    fs::remove_dir(&dir)?;
+    fs::remove_file(&link)?;
+    opened?;
+    pair.broken()?;
+    Ok(())
+}
+
+/// A scanner that is asked before each open, and itself modifies the file, must not wait for
+/// itself: nobody is asked about the opens that make the copy.
+pub(super) fn watchers_are_not_asked() -> Result<()> {
+    let pair = Pair::new("watchers")?;
+    // SAFETY: this touches no memory.
+    let group = unsafe {
+        libc::fanotify_init(
+            libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK,
+            libc::O_RDONLY as _,
+        )
+    };
+    let group = new_fd(group.into()).context("fanotify_init")?;
+    let path = c_path(&root());
+    // SAFETY: the path is a C string.
+    let marked = unsafe {
+        libc::fanotify_mark(
+            group.as_raw_fd(),
+            libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM,
+            libc::FAN_OPEN_PERM,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+        )
+    };
+    syscall(marked.into()).context("fanotify_mark")?;
+    // chmod() opens nothing: whatever is asked about is the kernel's own open.
+    let child = spawn(|| {
+        // SAFETY: the descriptor is this process's copy, which nobody uses.
+        unsafe { libc::close(group.as_raw_fd()) };
+        i32::from(rfs::chmod(&pair.a, Mode::from_raw_mode(0o600)).is_err())
+    })?;
+    let mut asked = false;
+    for _ in 0..1000 {
+        let mut event = [0; 4096];
+        asked = read(&group, &mut event[..]).is_ok();
+        if asked || has_exited(child.id())? {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let hangs = !asked && !has_exited(child.id())?;
+    // Whoever waits for an answer is let go.
+    drop(group);
+    let status = child.wait()?;
+    ensure!(!asked, "asked for permission");
+    ensure!(!hangs, "the break hangs");
+    ensure!(status == Status::Exited(0), "chmod");
+    pair.broken()?;
+    Ok(())
+}
+
+/// Whether a child has exited; it stays to be waited for.
+fn has_exited(pid: u32) -> Result<bool> {
+    // SAFETY: all zeroes are a valid value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid for the call.
+    syscall(unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, options) }.into())?;
+    // SAFETY: the call has filled the field, or left the zero.
+    Ok(unsafe { info.si_pid() } != 0)
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A descriptor or a mount that leads to a name which is another guest's.
+
+use crate::by_fd::{modify_at, modify_by_link, modify_open};
+use crate::namespace::new_mounts;
+use crate::process::isolated;
+use crate::unified::*;
+use anyhow::{Context as _, Result};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{OFlags, XattrFlags, setxattr};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::mount::{MountFlags, mount, mount_bind};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use std::fs;
+use std::mem::MaybeUninit;
+
+fn with_attribute(name: &str) -> Result<Pair> {
+    Pair::with(name, |a| {
+        fs::write(a, CONTENT)?;
+        Ok(setxattr(a, "user.old", b"old", XattrFlags::empty())?)
+    })
+}
+
+fn send(socket: &OwnedFd, fd: &OwnedFd) -> Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(socket, &[IoSlice::new(b"x")], &mut control, SendFlags::empty())?;
+    Ok(())
+}
+
+fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut data = [IoSliceMut::new(&mut byte)];
+    recvmsg(socket, &mut data, &mut control, RecvFlags::empty())?;
+    let fds = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    fds.context("no descriptor came")
+}
+
+/// 4: sent by somebody outside the receiver's root.
+pub(super) fn descriptors_from_outside() -> Result<()> {
+    let jail = root().join("jail");
+    fs::create_dir_all(jail.join("proc"))?;
+    for flags in [OFlags::RDONLY, OFlags::PATH] {
+        let pair = with_attribute("outside")?;
+        let (sender, receiver) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::empty(),
+            None,
+        )?;
+        send(&sender, &open(&pair.a, flags)?)?;
+        isolated(|| {
+            new_mounts()?;
+            mount("proc", jail.join("proc"), "proc", MountFlags::empty(), None)?;
+            std::os::unix::fs::chroot(&jail)?;
+            std::env::set_current_dir("/")?;
+            let fd = receive(&receiver)?;
+            let mut tried = [modify_at(&fd), modify_by_link(&fd)].concat();
+            if flags == OFlags::RDONLY {
+                tried.extend(modify_open(&fd));
+            }
+            for (what, got) in tried {
+                refused(what, got, Errno::PERM)?;
+            }
+            Ok(())
+        })?;
+        pair.intact()?;
+    }
+    fs::remove_dir_all(&jail)?;
+    Ok(())
+}
+
+/// 25: a single file that is mounted has no name there that could be given to a copy.
+pub(super) fn mounted_file() -> Result<()> {
+    let pair = with_attribute("mounted_file")?;
+    let target = root().join("mounted_file_target");
+    fs::write(&target, b"")?;
+    isolated(|| {
+        new_mounts()?;
+        mount_bind(&pair.a, &target)?;
+        let (path, reader) = (open(&target, OFlags::PATH)?, open(&target, OFlags::RDONLY)?);
+        let tried = [
+            modify_at(&path),
+            modify_by_link(&path),
+            modify_by_link(&reader),
+            modify_open(&reader),
+        ];
+        for (what, got) in tried.concat() {
+            pair.refused(what, got, Errno::BUSY)?;
+        }
+        Ok(())
+    })?;
+    fs::remove_file(&target)?;
+    pair.intact()
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Another security module decides before anything is copied, and is not asked about the copying.
+
+use crate::calls::{new_fd, truncate};
+use crate::process::isolated;
+use crate::twin::Twin;
+use crate::unified::*;
+use anyhow::{Context as _, Result};
+use rustix::fd::AsRawFd as _;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::fs;
+use std::path::Path;
+
+const WRITE_FILE: u64 = 1 << 1;
+const REMOVE_FILE: u64 = 1 << 5;
+const MAKE_REG: u64 = 1 << 8;
+const TRUNCATE: u64 = 1 << 14;
+
+/// Forbids this process `handled`, but for `allowed` below `dir`.
+fn restrict(handled: u64, allowed: u64, dir: &Path) -> Result<()> {
+    const PATH_BENEATH: i32 = 1;
+    // SAFETY: this is the oldest form of struct landlock_ruleset_attr.
+    let ruleset = new_fd(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const handled,
+            size_of_val(&handled),
+            0,
+        )
+    })
+    .context("landlock_create_ruleset")?;
+    if allowed != 0 {
+        let dir = open(dir, OFlags::PATH)?;
+        // The packed struct landlock_path_beneath_attr.
+        let mut rule = allowed.to_ne_bytes().to_vec();
+        rule.extend(dir.as_raw_fd().to_ne_bytes());
+        // SAFETY: `rule` is valid for the call and has the size of the struct.
+        syscall(unsafe {
+            libc::syscall(
+                libc::SYS_landlock_add_rule,
+                ruleset.as_raw_fd(),
+                PATH_BENEATH,
+                rule.as_ptr(),
+                0,
+            )
+        })
+        .context("landlock_add_rule")?;
+    }
+    // SAFETY: this touches no memory.
+    syscall(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) })
+        .context("landlock_restrict_self")?;
+    Ok(())
+}
+
+const TRUNCATING: [(&str, fn(&Path) -> Result<(), Errno>); 3] = [
+    ("O_TRUNC", |a| open(a, OFlags::WRONLY | OFlags::TRUNC).map(drop)),
+    ("O_TRUNC alone", |a| open(a, OFlags::TRUNC).map(drop)),
+    ("truncate", |a| truncate(a, 4)),
+];
+
+const WRITING: [(&str, fn(&Path) -> Result<(), Errno>); 2] = [
+    ("open", |a| open(a, OFlags::WRONLY).map(drop)),
+    ("append", |a| open(a, OFlags::RDWR | OFlags::APPEND).map(drop)),
+];
+
+fn plain(a: &Path) -> Result<()> {
+    Ok(fs::write(a, CONTENT)?)
+}
+
+pub(super) fn landlock_forbids_to_write() -> Result<()> {
+    let twin = Twin::with("landlock_write", plain)?;
+    isolated(|| {
+        restrict(WRITE_FILE | TRUNCATE, 0, &twin.pair.dir)?;
+        for (what, op) in TRUNCATING.iter().chain(&WRITING) {
+            refused(what, op(&twin.plain()), Errno::ACCESS).context("the plain file")?;
+            twin.pair.refused(what, op(&twin.pair.a), Errno::ACCESS)?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn landlock_forbids_to_truncate() -> Result<()> {
+    let twin = Twin::with("landlock_truncate", plain)?;
+    isolated(|| {
+        restrict(TRUNCATE, 0, &twin.pair.dir)?;
+        for (what, op) in TRUNCATING {
+            refused(what, op(&twin.plain()), Errno::ACCESS).context("the plain file")?;
+            twin.pair.refused(what, op(&twin.pair.a), Errno::ACCESS)?;
+        }
+        open(&twin.pair.a, OFlags::WRONLY)?;
+        twin.pair.broken_alike()
+    })
+}
+
+/// Who may write, but neither make nor remove files, needs no more for a private copy.
+pub(super) fn landlock_allows_to_write() -> Result<()> {
+    let pair = Pair::new("landlock_allow")?;
+    isolated(|| {
+        let handled = WRITE_FILE | TRUNCATE | MAKE_REG | REMOVE_FILE;
+        restrict(handled, WRITE_FILE | TRUNCATE, &pair.dir)?;
+        let new = fs::write(pair.dir.join("new"), b"");
+        anyhow::ensure!(new.is_err(), "a new file");
+        Ok(fs::write(&pair.a, b"mine")?)
+    })?;
+    anyhow::ensure!(pair.broken()?.content == b"mine");
+    Ok(())
+}
