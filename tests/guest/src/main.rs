@@ -10,6 +10,7 @@ mod context;
 mod cow;
 mod events;
 mod harness;
+mod input;
 mod namespace;
 mod process;
 mod raw;
@@ -19,6 +20,7 @@ mod tracefs;
 mod secure;
 mod twin;
 mod unified;
+mod watch;
 
 use harness::Suite;
 use std::process::ExitCode;
@@ -33,8 +35,10 @@ const SUITES: &[Suite] = &[
     cow::FAILSAFE,
     events::EXT4,
     events::XFS,
+    input::SUITE,
     sched::SUITE,
     secure::SUITE,
+    watch::SUITE,
 ];
 
 fn main() -> ExitCode {

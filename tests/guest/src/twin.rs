@@ -45,7 +45,8 @@ impl Twin {
         self.plain_dir.join("a")
     }
 
-    /// Does `op` to both as `who`, and fails unless the same comes of it.
+    /// Does `op` to both as `who`, and fails unless the same comes of it. What is refused must not
+    /// have made a copy.
     pub fn same(&self, who: Who, op: Op) -> Result<()> {
         let plain = who.does(op, &self.plain())?;
         let unified = who.does(op, &self.pair.a)?;
@@ -59,8 +60,8 @@ impl Twin {
             seen(&plain) == seen(&a),
             "the unified file: {a:?}, the plain one: {plain:?}"
         );
-        if matches!(unified, Err(Errno::PERM | Errno::ACCESS)) {
-            self.pair.intact()?;
+        if unified.is_err() {
+            self.pair.intact().context("refused, and copied")?;
         }
         Ok(())
     }

@@ -90,10 +90,7 @@ pub(super) fn mounted_names() -> Result<()> {
         Errno::BUSY,
     );
     done.open()?;
-    ensure!(
-        other.wait()? == Status::Exited(0),
-        "no mount"
-    );
+    ensure!(other.wait()? == Status::Exited(0), "no mount");
     fs::remove_file(&target)?;
     checked?;
     open(&pair.a, OFlags::WRONLY)?;

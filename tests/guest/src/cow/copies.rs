@@ -31,7 +31,7 @@ pub(super) fn capabilities_go_with_a_write() -> Result<()> {
     Ok(())
 }
 
-/// 24: the copy has what the file had, not what the directory gives.
+/// 12, 24: the copy has what the file had, not what the directory gives.
 pub(super) fn directory_hands_nothing_down() -> Result<()> {
     let pair = Pair::new("hands_down")?;
     setxattr(&pair.dir, ACL_DEFAULT, &some_acl(), XattrFlags::empty())?;
@@ -63,7 +63,8 @@ pub(super) fn hints_are_the_files_own() -> Result<()> {
     for case in Hints::cases()? {
         // The directory has them and the file does not, then the other way round.
         let pair = Pair::with("hints", |a| Ok(fs::write(a, CONTENT)?))?;
-        case.give(&pair.dir, &case.dir).context("to the directory")?;
+        case.give(&pair.dir, &case.dir)
+            .context("to the directory")?;
         check_hints(&pair).with_context(|| format!("the directory has {case:x?}"))?;
 
         let pair = Pair::with("hints", |a| {

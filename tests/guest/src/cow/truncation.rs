@@ -18,7 +18,11 @@ pub(super) fn truncation_copies_what_is_kept() -> Result<()> {
         ("to a page", |a| truncate(a, 4096), 4096),
         ("to a part of a page", |a| truncate(a, 5), 5),
         ("to nothing", |a| truncate(a, 0), 0),
-        ("O_TRUNC", |a| open(a, OFlags::RDWR | OFlags::TRUNC).map(drop), 0),
+        (
+            "O_TRUNC",
+            |a| open(a, OFlags::RDWR | OFlags::TRUNC).map(drop),
+            0,
+        ),
     ];
     let pair = Pair::with("truncation", |a| Ok(fs::write(a, vec![b'x'; 24 << 20])?))?;
     let full = Full::new(4 << 20)?;

@@ -54,14 +54,18 @@ fn restrict(handled: u64, allowed: u64, dir: &Path) -> Result<()> {
 }
 
 const TRUNCATING: [(&str, fn(&Path) -> Result<(), Errno>); 3] = [
-    ("O_TRUNC", |a| open(a, OFlags::WRONLY | OFlags::TRUNC).map(drop)),
+    ("O_TRUNC", |a| {
+        open(a, OFlags::WRONLY | OFlags::TRUNC).map(drop)
+    }),
     ("O_TRUNC alone", |a| open(a, OFlags::TRUNC).map(drop)),
     ("truncate", |a| truncate(a, 4)),
 ];
 
 const WRITING: [(&str, fn(&Path) -> Result<(), Errno>); 2] = [
     ("open", |a| open(a, OFlags::WRONLY).map(drop)),
-    ("append", |a| open(a, OFlags::RDWR | OFlags::APPEND).map(drop)),
+    ("append", |a| {
+        open(a, OFlags::RDWR | OFlags::APPEND).map(drop)
+    }),
 ];
 
 fn plain(a: &Path) -> Result<()> {

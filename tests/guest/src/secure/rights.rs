@@ -53,12 +53,17 @@ fn dressed(a: &Path, uid: u32, gid: u32, mode: u32) -> Result<()> {
 
 /// Tries everything on files that `make` makes.
 fn compare(name: &str, make: fn(&Path) -> Result<()>, who: Who) -> Result<()> {
-    let mut twin = Twin::with(name, make)?;
+    let mut last: Option<Twin> = None;
     for (what, op) in operations::ALL {
-        if !twin.untouched()? {
-            twin = Twin::with(name, make)?;
-        }
+        let twin = match last.take() {
+            Some(twin) if twin.untouched()? => twin,
+            used => {
+                drop(used);
+                Twin::with(name, make)?
+            }
+        };
         twin.same(who, *op).with_context(|| (*what).to_owned())?;
+        last = Some(twin);
     }
     Ok(())
 }
@@ -158,5 +163,9 @@ pub(super) fn as_owner_by_an_idmapped_mount() -> Result<()> {
 }
 
 pub(super) fn as_root_by_an_idmapped_mount() -> Result<()> {
-    compare("idmapped_root", users_file, by_idmapped_mount(mount_idmapped))
+    compare(
+        "idmapped_root",
+        users_file,
+        by_idmapped_mount(mount_idmapped),
+    )
 }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+//! inotify
+
+use super::changes::{LEAVE, MODIFY, compare, file};
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fd::OwnedFd;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
+use std::fs;
+use std::mem::MaybeUninit;
+use std::path::Path;
+
+/// What has happened, and to which name.
+type Event = (ReadFlags, Option<String>);
+
+/// Watches a file or directory for everything.
+fn watch(path: &Path) -> Result<OwnedFd> {
+    let fd = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+    inotify::add_watch(&fd, path, WatchFlags::ALL_EVENTS).context("inotify_add_watch")?;
+    Ok(fd)
+}
+
+/// What has been seen so far.
+fn seen(watch: &OwnedFd) -> Result<Vec<Event>> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = Reader::new(watch, &mut buffer);
+    let mut events = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(event) => {
+                let name = event.file_name();
+                let name = name.map(|name| name.to_string_lossy().into_owned());
+                events.push((event.events(), name));
+            }
+            Err(Errno::AGAIN) => return Ok(events),
+            Err(e) => return Err(e).context("inotify"),
+        }
+    }
+}
+
+fn directory(path: &Path) -> Result<OwnedFd> {
+    watch(path.parent().context("no parent")?)
+}
+
+pub(super) fn inotify_of_the_directory() -> Result<()> {
+    compare("inotify_dir", MODIFY, directory, seen)?;
+    compare("inotify_dir", LEAVE, directory, seen)
+}
+
+/// The watch is on the inode, which is shared: it sees what leaves the inode as it is, but not what
+/// gives the name another one.
+pub(super) fn inotify_of_the_file() -> Result<()> {
+    compare("inotify_file", LEAVE, watch, seen)?;
+    unseen("inotify_file", |pair| watch(&pair.a))
+}
+
+/// Whoever watches another guest's name hears nothing at all.
+pub(super) fn inotify_of_another_name() -> Result<()> {
+    unseen("inotify_other", |pair| {
+        let other = pair.dir.with_file_name("inotify_other_dir");
+        let _ = fs::remove_dir_all(&other);
+        fs::create_dir(&other)?;
+        fs::hard_link(&pair.b, other.join("b"))?;
+        let fd = watch(&other)?;
+        inotify::add_watch(&fd, other.join("b"), WatchFlags::ALL_EVENTS)?;
+        Ok(fd)
+    })?;
+    let other = root().join("inotify_other_dir");
+    set_flags(&other.join("b"), 0, UNIFIED)?;
+    Ok(fs::remove_dir_all(other)?)
+}
+
+fn unseen(name: &str, watch: impl Fn(&Pair) -> Result<OwnedFd>) -> Result<()> {
+    // A descriptor that was got before is one of the shared inode.
+    let by_name = MODIFY.iter().filter(|(what, _)| *what != "fchmod");
+    for (what, op) in by_name {
+        let pair = Pair::with(name, file)?;
+        let watch = watch(&pair)?;
+        op(&pair.a)?;
+        let events = seen(&watch)?;
+        ensure!(events.is_empty(), "{what}: {events:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+//! fanotify, of groups that are asked before.
+
+use super::changes::{MODIFY, file};
+use super::fanotify::{group, mark};
+use crate::process::{Status, spawn};
+use crate::twin::{Op, Twin};
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsRawFd as _, OwnedFd};
+use rustix::io::{Errno, read, write};
+use std::path::Path;
+
+/// A new group that is asked for permission to open, and to read, what is in the directory of `path`.
+fn asked(path: &Path) -> Result<OwnedFd> {
+    let group = group(libc::FAN_CLASS_CONTENT)?;
+    let mask = libc::FAN_OPEN_PERM | libc::FAN_ACCESS_PERM | libc::FAN_EVENT_ON_CHILD;
+    mark(&group, 0, mask, path.parent().context("no parent")?)?;
+    Ok(group)
+}
+
+/// Lets another process do `op`, and answers all questions with `answer`. Returns how often it was
+/// asked, and what came of it.
+fn answering(
+    group: OwnedFd,
+    answer: u32,
+    op: Op,
+    path: &Path,
+) -> Result<(usize, Result<(), Errno>)> {
+    // Its other end is closed when the process has ended.
+    let (end, alive) = rustix::pipe::pipe()?;
+    let child = spawn(|| {
+        // SAFETY: the descriptor is this process's copy, which nobody uses.
+        unsafe { libc::close(group.as_raw_fd()) };
+        op(path).map_or_else(Errno::raw_os_error, |()| 0)
+    })?;
+    drop(alive);
+    let mut count = 0;
+    loop {
+        let mut ready = [
+            PollFd::new(&group, PollFlags::IN),
+            PollFd::new(&end, PollFlags::empty()),
+        ];
+        poll(&mut ready, None)?;
+        if ready[0].revents().contains(PollFlags::IN) {
+            count += grant(&group, answer)?;
+        } else if !ready[1].revents().is_empty() {
+            break;
+        }
+    }
+    match child.wait()? {
+        Status::Exited(0) => Ok((count, Ok(()))),
+        Status::Exited(errno) => Ok((count, Err(Errno::from_raw_os_error(errno)))),
+        status => anyhow::bail!("{status:?}"),
+    }
+}
+
+/// Answers what is asked now; returns how much that is.
+fn grant(group: &OwnedFd, answer: u32) -> Result<usize> {
+    const HEAD: usize = size_of::<libc::fanotify_event_metadata>();
+    let mut buffer = [0; 4096];
+    let len = read(group, &mut buffer[..])?;
+    let events = buffer.get(..len).unwrap_or_default().chunks_exact(HEAD);
+    let count = events.len();
+    for event in events {
+        let fd = i32::from_ne_bytes(event.get(16..20).context("short")?.try_into()?);
+        let answer = [fd.to_ne_bytes(), answer.to_ne_bytes()].concat();
+        write(group, &answer)?;
+        // SAFETY: it came with the event, and nobody else has it.
+        unsafe { libc::close(fd) };
+    }
+    Ok(count)
+}
+
+/// Does everything to both files of a twin, and compares.
+fn compare(name: &str, answer: u32, check: fn(&Twin) -> Result<()>) -> Result<()> {
+    for (what, op) in MODIFY {
+        let twin = Twin::with(name, file)?;
+        let on = |path: &Path| answering(asked(path)?, answer, *op, path);
+        let (plain, unified) = (on(&twin.plain())?, on(&twin.pair.a)?);
+        ensure!(
+            plain == unified,
+            "{what}: the unified file {unified:?}, the plain one {plain:?}"
+        );
+        if unified.1 == Err(Errno::PERM) {
+            check(&twin).context(*what)?;
+        }
+        twin.pair.others_unchanged().context(*what)?;
+    }
+    Ok(())
+}
+
+/// What is not granted leaves the content as it is; O_TRUNC too, which empties a file only then.
+pub(super) fn permission_denied() -> Result<()> {
+    compare("denied", libc::FAN_DENY, |twin| {
+        let a = look(&twin.pair.a)?;
+        ensure!(
+            a.content == CONTENT && a.mtime == twin.pair.before.mtime,
+            "{a:?}"
+        );
+        twin.pair.has_names(&["a", "b"])
+    })
+}
+
+/// One is asked as often as for a plain file: not about the copy, nor about reading the original.
+pub(super) fn permission_granted() -> Result<()> {
+    compare("granted", libc::FAN_ALLOW, |_| Ok(()))
+}
+
+/// A mark on the file itself is one on the shared inode: one is asked about those who read it. The
+/// copy is another file, about which nobody asked to be asked.
+pub(super) fn permission_of_the_file_itself() -> Result<()> {
+    let pair = Pair::with("itself", file)?;
+    let watch = || -> Result<OwnedFd> {
+        let group = group(libc::FAN_CLASS_CONTENT)?;
+        mark(&group, 0, libc::FAN_OPEN_PERM, &pair.a)?;
+        Ok(group)
+    };
+    let read: Op = |a| open(a, rustix::fs::OFlags::RDONLY).map(drop);
+    let denied = answering(watch()?, libc::FAN_DENY, read, &pair.a)?;
+    ensure!(denied == (1, Err(Errno::PERM)), "read: {denied:?}");
+    pair.intact()?;
+    let open_it: Op = |a| open(a, rustix::fs::OFlags::WRONLY).map(drop);
+    let opened = answering(watch()?, libc::FAN_DENY, open_it, &pair.a)?;
+    ensure!(opened == (0, Ok(())), "write: {opened:?}");
+    pair.broken_alike()
+}
