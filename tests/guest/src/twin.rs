@@ -7,6 +7,7 @@ use crate::unified::*;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::Timespec;
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -50,9 +51,10 @@ impl Twin {
     pub fn same(&self, who: Who, op: Op) -> Result<()> {
         let plain = who.does(op, &self.plain())?;
         let unified = who.does(op, &self.pair.a)?;
-        if plain != unified {
-            bail!("the unified file: {unified:?}, the plain one: {plain:?}");
-        }
+        ensure!(
+            plain == unified,
+            "the unified file: {unified:?}, the plain one: {plain:?}"
+        );
         self.pair.others_unchanged()?;
         self.pair.has_names(&["a", "b"])?;
         let (plain, a) = (look(&self.plain())?, look(&self.pair.a)?);
@@ -66,6 +68,20 @@ impl Twin {
         Ok(())
     }
 
+    /// The same for something that is done to the name alone: both directories then have the same
+    /// names, and nothing happens to the shared file.
+    pub fn same_names(&self, who: Who, op: Op) -> Result<()> {
+        let plain = who.does(op, &self.plain())?;
+        let unified = who.does(op, &self.pair.a)?;
+        ensure!(
+            plain == unified,
+            "the unified file: {unified:?}, the plain one: {plain:?}"
+        );
+        let (plain, unified) = (names(&self.plain_dir)?, self.pair.names()?);
+        ensure!(plain == unified, "{unified:?} instead of {plain:?}");
+        self.pair.others_unchanged()
+    }
+
     /// Whether both are still what they were.
     pub fn untouched(&self) -> Result<bool> {
         Ok(look(&self.plain())? == self.plain && look(&self.pair.a)? == self.pair.before)
@@ -76,6 +92,12 @@ impl Drop for Twin {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.plain_dir);
     }
+}
+
+fn names(dir: &Path) -> Result<BTreeSet<String>> {
+    fs::read_dir(dir)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect()
 }
 
 /// What of a file must be alike: all but its number, our flags, and how late exactly it was.

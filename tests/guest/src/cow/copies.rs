@@ -128,7 +128,7 @@ impl Hints {
             flags: IFlags::COMPRESSED,
             ..none
         };
-        Ok(match rfs::statfs(&root())?.f_type as u32 {
+        Ok(match rfs::statfs(root())?.f_type as u32 {
             EXT4 | F2FS => vec![nodump, project],
             XFS => vec![nodump, project, extents, cow_extents],
             BTRFS => vec![nodump, nocow, compressed],
@@ -150,10 +150,12 @@ impl Hints {
 
 fn check_hints(pair: &Pair) -> Result<()> {
     const IMMUTABLE: u32 = 0x8;
+    /// The original has one more than the copy: ours.
+    const HASATTR: u32 = 0x8000_0000;
     let stored = |path: &Path| -> Result<_> {
         let fd = open(path, OFlags::RDONLY)?;
         let mut hints = FsXattr::get(&fd)?;
-        hints.xflags &= !IMMUTABLE;
+        hints.xflags &= !(IMMUTABLE | HASATTR);
         hints.nextents = 0;
         Ok((hints, rfs::ioctl_getflags(&fd)? - IFlags::IMMUTABLE))
     };

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(super) fn shares_blocks() -> Result<bool> {
     const BTRFS: u32 = 0x9123_683e;
     const XFS: u32 = 0x5846_5342;
-    let kind = rfs::statfs(&root())?.f_type as u32;
+    let kind = rfs::statfs(root())?.f_type as u32;
     // XFS can be made without; then a test has one control less.
     Ok(matches!(kind, BTRFS | XFS))
 }

@@ -66,7 +66,7 @@ pub(super) fn without_permission() -> Result<()> {
 
 /// 6: who has no permission does not even learn that there would be no room for a copy.
 pub(super) fn denied_on_a_full_disk() -> Result<()> {
-    const TIMES: usize = 50;
+    const TIMES: usize = 100;
     let pair = Pair::with("denied", |a| Ok(fs::write(a, vec![b'x'; 24 << 20])?))?;
     let fd = pair.reader()?;
     let full = Full::new(0)?;

@@ -3,9 +3,9 @@
 
 use crate::calls::{new_fd, truncate};
 use crate::process::isolated;
-use crate::twin::Twin;
+use crate::twin::{Op, Twin};
 use crate::unified::*;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::fd::AsRawFd as _;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -17,8 +17,8 @@ const REMOVE_FILE: u64 = 1 << 5;
 const MAKE_REG: u64 = 1 << 8;
 const TRUNCATE: u64 = 1 << 14;
 
-/// Forbids this process `handled`, but for `allowed` below `dir`.
-fn restrict(handled: u64, allowed: u64, dir: &Path) -> Result<()> {
+/// Forbids this process `handled`, but for `allowed` at or below `path`.
+fn restrict(handled: u64, allowed: u64, path: &Path) -> Result<()> {
     const PATH_BENEATH: i32 = 1;
     // SAFETY: this is the oldest form of struct landlock_ruleset_attr.
     let ruleset = new_fd(unsafe {
@@ -31,10 +31,10 @@ fn restrict(handled: u64, allowed: u64, dir: &Path) -> Result<()> {
     })
     .context("landlock_create_ruleset")?;
     if allowed != 0 {
-        let dir = open(dir, OFlags::PATH)?;
+        let path = open(path, OFlags::PATH)?;
         // The packed struct landlock_path_beneath_attr.
         let mut rule = allowed.to_ne_bytes().to_vec();
-        rule.extend(dir.as_raw_fd().to_ne_bytes());
+        rule.extend(path.as_raw_fd().to_ne_bytes());
         // SAFETY: `rule` is valid for the call and has the size of the struct.
         syscall(unsafe {
             libc::syscall(
@@ -53,7 +53,7 @@ fn restrict(handled: u64, allowed: u64, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-const TRUNCATING: [(&str, fn(&Path) -> Result<(), Errno>); 3] = [
+const TRUNCATING: [(&str, Op); 3] = [
     ("O_TRUNC", |a| {
         open(a, OFlags::WRONLY | OFlags::TRUNC).map(drop)
     }),
@@ -61,7 +61,7 @@ const TRUNCATING: [(&str, fn(&Path) -> Result<(), Errno>); 3] = [
     ("truncate", |a| truncate(a, 4)),
 ];
 
-const WRITING: [(&str, fn(&Path) -> Result<(), Errno>); 2] = [
+const WRITING: [(&str, Op); 2] = [
     ("open", |a| open(a, OFlags::WRONLY).map(drop)),
     ("append", |a| {
         open(a, OFlags::RDWR | OFlags::APPEND).map(drop)
@@ -104,9 +104,20 @@ pub(super) fn landlock_allows_to_write() -> Result<()> {
         let handled = WRITE_FILE | TRUNCATE | MAKE_REG | REMOVE_FILE;
         restrict(handled, WRITE_FILE | TRUNCATE, &pair.dir)?;
         let new = fs::write(pair.dir.join("new"), b"");
-        anyhow::ensure!(new.is_err(), "a new file");
+        ensure!(new.is_err(), "a new file");
         Ok(fs::write(&pair.a, b"mine")?)
     })?;
-    anyhow::ensure!(pair.broken()?.content == b"mine");
+    ensure!(pair.broken()?.content == b"mine");
     Ok(())
+}
+
+/// A rule for the file itself is one for the shared inode, as a watch is: the copy is another file,
+/// which nobody has allowed to write.
+pub(super) fn landlock_rule_of_the_file_itself() -> Result<()> {
+    let pair = Pair::new("landlock_itself")?;
+    isolated(|| {
+        restrict(WRITE_FILE, WRITE_FILE, &pair.a)?;
+        refused("open", open(&pair.a, OFlags::WRONLY), Errno::ACCESS)
+    })?;
+    pair.broken_alike()
 }

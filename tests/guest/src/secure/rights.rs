@@ -9,10 +9,10 @@
 use super::operations;
 use crate::namespace::{become_root_of_users, mount_with_ids, new_mounts};
 use crate::sample::{ACL_ACCESS, CAPABILITY, owned, some_acl};
-use crate::twin::{Twin, Who};
+use crate::twin::{Op, Twin, Who};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{XattrFlags, setxattr};
+use rustix::fs::{self as rfs, Mode, XattrFlags, setxattr};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 use std::fs;
 use std::path::Path;
@@ -37,6 +37,7 @@ fn everybodys_file(a: &Path) -> Result<()> {
 
 fn dressed(a: &Path, uid: u32, gid: u32, mode: u32) -> Result<()> {
     fs::write(a, CONTENT)?;
+    // A change of owner takes capabilities away.
     owned(a, uid, gid, mode)?;
     for (name, value) in [
         (ACL_ACCESS, &some_acl()[..]),
@@ -48,7 +49,12 @@ fn dressed(a: &Path, uid: u32, gid: u32, mode: u32) -> Result<()> {
         setxattr(a, name, value, XattrFlags::empty()).context(name)?;
     }
     // The ACL has given the mode its group bits.
-    owned(a, uid, gid, mode)
+    Ok(rfs::chmod(a, Mode::from_raw_mode(mode))?)
+}
+
+/// One whose owner and group an idmapped mount does not show.
+fn nobodys_file(a: &Path) -> Result<()> {
+    dressed(a, SHIFT, SHIFT, 0o6777)
 }
 
 /// Tries everything on files that `make` makes.
@@ -86,7 +92,7 @@ fn become_ids(uid: u32, gid: u32) -> Result<()> {
     Ok(())
 }
 
-fn drop_capabilities(which: CapabilitySet) -> Result<()> {
+pub(super) fn drop_capabilities(which: CapabilitySet) -> Result<()> {
     let mut sets = capabilities(None)?;
     sets.effective.remove(which);
     sets.permitted.remove(which);
@@ -121,6 +127,10 @@ pub(super) fn as_owner_in_the_group() -> Result<()> {
 pub(super) fn as_member_of_the_group() -> Result<()> {
     let who = here(|| become_ids(USER + 7, USER + 1));
     compare("member", groups_file, who)
+}
+
+pub(super) fn as_named_by_the_acl() -> Result<()> {
+    compare("acl", groups_file, here(become_user))
 }
 
 pub(super) fn as_somebody_else() -> Result<()> {
@@ -168,4 +178,46 @@ pub(super) fn as_root_by_an_idmapped_mount() -> Result<()> {
         users_file,
         by_idmapped_mount(mount_idmapped),
     )
+}
+
+/// Not even root may change a file whose owner has no id there.
+pub(super) fn of_nobody_by_an_idmapped_mount() -> Result<()> {
+    let who = by_idmapped_mount(mount_idmapped);
+    compare("idmapped_nobody", nobodys_file, who)
+}
+
+/// What is done to names, in directories where everybody may make some but not remove others'.
+const NAMES: &[(&str, Op)] = &[
+    ("unlink", |a| rfs::unlink(a)),
+    ("rename", |a| rfs::rename(a, a.with_file_name("c"))),
+    ("rename over", |a| rfs::rename(a.with_file_name("own"), a)),
+    ("link", |a| rfs::link(a, a.with_file_name("c"))),
+];
+
+fn compare_names(name: &str, make: fn(&Path) -> Result<()>, who: Who) -> Result<()> {
+    let sysctl = "/proc/sys/fs/protected_hardlinks";
+    let old = fs::read(sysctl)?;
+    for protected in ["0", "1"] {
+        fs::write(sysctl, protected)?;
+        for (what, op) in NAMES {
+            let twin = Twin::with(name, make)?;
+            for a in [twin.plain(), twin.pair.a.clone()] {
+                let own = a.with_file_name("own");
+                fs::write(&own, b"own")?;
+                owned(&own, USER, USER, 0o644)?;
+                owned(a.parent().context("no parent")?, 0, 0, 0o1777)?;
+            }
+            let same = twin.same_names(who, *op);
+            same.with_context(|| format!("{what}, protected_hardlinks={protected}"))?;
+        }
+    }
+    Ok(fs::write(sysctl, old)?)
+}
+
+pub(super) fn names_of_ones_own() -> Result<()> {
+    compare_names("names_own", users_file, here(become_user))
+}
+
+pub(super) fn names_of_somebody_else() -> Result<()> {
+    compare_names("names_else", everybodys_file, here(become_user))
 }

@@ -15,7 +15,7 @@ pub(super) fn group(options: u32) -> Result<OwnedFd> {
     let options = options | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK;
     // SAFETY: this touches no memory.
     let fd = unsafe { libc::fanotify_init(options, libc::O_RDONLY as u32) };
-    Ok(new_fd(fd.into()).context("fanotify_init")?)
+    new_fd(fd.into()).context("fanotify_init")
 }
 
 /// Lets a group watch `path`, or what it is on.
