@@ -55,6 +55,21 @@ pub(super) fn inotify_of_the_file() -> Result<()> {
     unseen("inotify_file", |pair| watch(&pair.a))
 }
 
+/// A last link is not copied: both watches see all.
+pub(super) fn inotify_of_a_last_link() -> Result<()> {
+    compare(
+        "inotify_last",
+        MODIFY,
+        |path| {
+            fs::remove_file(path.with_file_name("b"))?;
+            let fd = directory(path)?;
+            inotify::add_watch(&fd, path, WatchFlags::ALL_EVENTS)?;
+            Ok(fd)
+        },
+        seen,
+    )
+}
+
 /// Whoever watches another guest's name hears nothing at all.
 pub(super) fn inotify_of_another_name() -> Result<()> {
     unseen("inotify_other", |pair| {

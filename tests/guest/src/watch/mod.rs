@@ -23,6 +23,7 @@ pub const SUITE: Suite = Suite {
         inotify_of_the_directory,
         inotify_of_the_file,
         inotify_of_another_name,
+        inotify_of_a_last_link,
         fanotify_of_the_directory,
         fanotify_of_the_file_system,
         fanotify_of_the_mount,
