@@ -119,5 +119,4 @@ const TESTS: &[Test] = tests![
     unwilling_directory,
     debris_is_removed,
     temporary_name_taken,
-    watchers_are_not_asked,
 ];

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The temporary name: nobody sees it, nobody's file is in its way, nothing is left of it.
 
-use crate::calls::{c_path, generation, new_fd};
-use crate::process::{Status, spawn};
+use crate::calls::generation;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{self as rfs, IFlags, Mode, OFlags};
-use rustix::io::{Errno, read};
+use rustix::fs::{self as rfs, IFlags, OFlags};
+use rustix::io::Errno;
 use std::fs;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::PathBuf;
 
@@ -93,65 +91,4 @@ pub(super) fn temporary_name_taken() -> Result<()> {
     opened?;
     pair.broken()?;
     Ok(())
-}
-
-/// A scanner that is asked before each open, and itself modifies the file, must not wait for
-/// itself: nobody is asked about the opens that make the copy.
-pub(super) fn watchers_are_not_asked() -> Result<()> {
-    let pair = Pair::new("watchers")?;
-    // SAFETY: this touches no memory.
-    let group = unsafe {
-        libc::fanotify_init(
-            libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK,
-            libc::O_RDONLY as _,
-        )
-    };
-    let group = new_fd(group.into()).context("fanotify_init")?;
-    let path = c_path(&root());
-    // SAFETY: the path is a C string.
-    let marked = unsafe {
-        libc::fanotify_mark(
-            group.as_raw_fd(),
-            libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM,
-            libc::FAN_OPEN_PERM,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-        )
-    };
-    syscall(marked.into()).context("fanotify_mark")?;
-    // chmod() opens nothing: whatever is asked about is the kernel's own open.
-    let child = spawn(|| {
-        // SAFETY: the descriptor is this process's copy, which nobody uses.
-        unsafe { libc::close(group.as_raw_fd()) };
-        i32::from(rfs::chmod(&pair.a, Mode::from_raw_mode(0o600)).is_err())
-    })?;
-    let mut asked = false;
-    for _ in 0..1000 {
-        let mut event = [0; 4096];
-        asked = read(&group, &mut event[..]).is_ok();
-        if asked || has_exited(child.id())? {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let hangs = !asked && !has_exited(child.id())?;
-    // Whoever waits for an answer is let go.
-    drop(group);
-    let status = child.wait()?;
-    ensure!(!asked, "asked for permission");
-    ensure!(!hangs, "the break hangs");
-    ensure!(status == Status::Exited(0), "chmod");
-    pair.broken()?;
-    Ok(())
-}
-
-/// Whether a child has exited; it stays to be waited for.
-fn has_exited(pid: u32) -> Result<bool> {
-    // SAFETY: all zeroes are a valid value.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: `info` is valid for the call.
-    syscall(unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, options) }.into())?;
-    // SAFETY: the call has filled the field, or left the zero.
-    Ok(unsafe { info.si_pid() } != 0)
 }

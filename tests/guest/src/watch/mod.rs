@@ -27,6 +27,7 @@ pub const SUITE: Suite = Suite {
         fanotify_of_the_directory,
         fanotify_of_the_file_system,
         fanotify_of_the_mount,
+        permission_not_asked_for,
         permission_denied,
         permission_granted,
         permission_of_the_file_itself,

@@ -9,6 +9,7 @@ use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsRawFd as _, OwnedFd};
+use rustix::fs::{self as rfs, Mode, OFlags};
 use rustix::io::{Errno, read, write};
 use std::path::Path;
 
@@ -91,6 +92,20 @@ fn compare(name: &str, answer: u32, check: fn(&Twin) -> Result<()>) -> Result<()
     Ok(())
 }
 
+/// A scanner that is asked before each open anywhere, and itself modifies the file, must not wait
+/// for itself: nobody is asked about the opens that make the copy. chmod() opens nothing.
+pub(super) fn permission_not_asked_for() -> Result<()> {
+    let pair = Pair::with("not_asked", file)?;
+    let scanner = group(libc::FAN_CLASS_CONTENT)?;
+    let mask = libc::FAN_OPEN_PERM | libc::FAN_ACCESS_PERM;
+    mark(&scanner, libc::FAN_MARK_FILESYSTEM, mask, &root())?;
+    let chmod: Op = |a| rfs::chmod(a, Mode::from_raw_mode(0o600));
+    let done = answering(scanner, libc::FAN_ALLOW, chmod, &pair.a)?;
+    ensure!(done == (0, Ok(())), "{done:?}");
+    pair.broken()?;
+    Ok(())
+}
+
 /// What is not granted leaves the content as it is; O_TRUNC too, which empties a file only then.
 pub(super) fn permission_denied() -> Result<()> {
     compare("denied", libc::FAN_DENY, |twin| {
@@ -117,11 +132,11 @@ pub(super) fn permission_of_the_file_itself() -> Result<()> {
         mark(&group, 0, libc::FAN_OPEN_PERM, &pair.a)?;
         Ok(group)
     };
-    let read: Op = |a| open(a, rustix::fs::OFlags::RDONLY).map(drop);
+    let read: Op = |a| open(a, OFlags::RDONLY).map(drop);
     let denied = answering(watch()?, libc::FAN_DENY, read, &pair.a)?;
     ensure!(denied == (1, Err(Errno::PERM)), "read: {denied:?}");
     pair.intact()?;
-    let open_it: Op = |a| open(a, rustix::fs::OFlags::WRONLY).map(drop);
+    let open_it: Op = |a| open(a, OFlags::WRONLY).map(drop);
     let opened = answering(watch()?, libc::FAN_DENY, open_it, &pair.a)?;
     ensure!(opened == (0, Ok(())), "write: {opened:?}");
     pair.broken_alike()
