@@ -112,7 +112,11 @@ fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
     }
     let write = old.want_write()?;
     let dir = LockedDir::lock(dir, &write)?;
-    let found = dir.lookup_name_of(old)?;
+    let found = match dir.lookup_name_of(old) {
+        // The directory is gone too.
+        Err(e) if e == ENOENT => return Err(ESTALE),
+        found => found?,
+    };
 
     match found.inode() {
         Some(inode) if inode.is_copy_of(old.inode()) => {

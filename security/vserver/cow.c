@@ -261,6 +261,21 @@ EXPORT_SYMBOL_GPL(vserver_reachable);
  * copies of files that he can't modify. Nothing here changes the inode.
  */
 
+/* Would the mount or the disk have no id for the owner or group? */
+static bool vserver_ids_overflow(struct mnt_idmap *idmap, struct inode *inode,
+				 const struct iattr *attr)
+{
+	struct user_namespace *fs_userns = inode->i_sb->s_user_ns;
+
+	if (attr->ia_valid & ATTR_UID ?
+	    !vfsuid_has_fsmapping(idmap, fs_userns, attr->ia_vfsuid) :
+	    !vfsuid_valid(i_uid_into_vfsuid(idmap, inode)))
+		return true;
+	return attr->ia_valid & ATTR_GID ?
+	       !vfsgid_has_fsmapping(idmap, fs_userns, attr->ia_vfsgid) :
+	       !vfsgid_valid(i_gid_into_vfsgid(idmap, inode));
+}
+
 static int vserver_may_setattr(const struct path *path, struct iattr *attr)
 {
 	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
@@ -273,6 +288,8 @@ static int vserver_may_setattr(const struct path *path, struct iattr *attr)
 		if (error)
 			return error;
 	}
+	if (vserver_ids_overflow(idmap, inode, attr))
+		return -EOVERFLOW;
 	error = setattr_prepare(idmap, path->dentry, attr);
 	if (error)
 		return error;
