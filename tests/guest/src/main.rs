@@ -9,6 +9,7 @@ mod calls;
 mod context;
 mod cow;
 mod events;
+mod faults;
 mod harness;
 mod input;
 mod namespace;
@@ -36,6 +37,11 @@ const SUITES: &[Suite] = &[
     events::EXT4,
     events::XFS,
     input::SUITE,
+    faults::EXT4,
+    faults::XFS,
+    faults::BTRFS,
+    faults::F2FS,
+    faults::TMPFS,
     sched::SUITE,
     secure::SUITE,
     watch::SUITE,

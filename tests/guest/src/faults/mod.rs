@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Unified files when something fails: memory, the disk, space, quota, and when somebody is killed.
+//!
+//! Whatever step fails, the caller gets its error, name and inode are as before, nothing is left
+//! behind, and the next attempt succeeds.
+
+mod case;
+mod dm;
+mod full;
+mod ground;
+mod memory;
+mod nth;
+mod quota;
+mod requests;
+mod signals;
+mod xattrs;
+
+use crate::harness::Suite;
+use crate::tests;
+use full::*;
+use memory::*;
+use quota::*;
+use requests::*;
+use signals::*;
+use xattrs::*;
+
+/// The kind of file system that the suite is for.
+fn kind() -> String {
+    let root = crate::unified::root();
+    root.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into()
+}
+
+fn is_tmpfs() -> bool {
+    kind() == "tmpfs"
+}
+
+// What a file system says of a disk that fails and of its own lack of memory is allowed for a disk
+// that is called dm-N, which none is but ours. xfs shuts down when an allocation fails in a
+// transaction, btrfs gives the transaction up, and then has not all its counts right.
+
+pub const EXT4: Suite = Suite {
+    name: "faults",
+    wants: r"ext4:96 raw:32 raw:96 timeout=300 allow=EXT4-fs.error.\(device.dm-",
+    tests: tests![
+        memory_open,
+        memory_chmod,
+        memory_truncate,
+        memory_setxattr,
+        memory_unify,
+        memory_ununify,
+        memory_last_link,
+        memory_link_inside,
+        requests_open,
+        requests_chmod,
+        requests_unify,
+        requests_last_link,
+        no_reading,
+        no_writing,
+        dead_disk,
+        no_space_at_any_step,
+        reserved_space,
+        no_space_for_a_thread,
+        no_space_for_the_name,
+        no_inode,
+        no_descriptor,
+        quota_of_the_user,
+        quota_of_the_group,
+        quota_of_the_project,
+        quota_of_its_own_project,
+        killed_in_the_copy,
+        signal_in_the_copy,
+        killed_at_any_moment,
+        little_group_memory,
+        no_room_for_the_attribute,
+        no_room_in_a_small_inode,
+    ],
+};
+
+pub const XFS: Suite = Suite {
+    name: "faults-xfs",
+    wants: r"xfs timeout=300 allow=XFS.\(dm-.*(Internal.error.xfs_trans_cancel|Corruption.of.in-memory)",
+    tests: tests![
+        memory_open,
+        memory_chmod,
+        memory_unify,
+        memory_ununify,
+        memory_last_link,
+        requests_open,
+        requests_unify,
+        no_reading,
+        no_writing,
+        dead_disk,
+        no_space_at_any_step,
+        quota_of_the_user,
+        quota_of_the_group,
+        quota_of_the_project,
+        quota_of_its_own_project,
+        killed_in_the_copy,
+        signal_in_the_copy,
+        killed_at_any_moment,
+    ],
+};
+
+/// Mounting has read all that a break needs, as blocks are shared: no request and no signal comes in
+/// between.
+pub const BTRFS: Suite = Suite {
+    name: "faults-btrfs",
+    wants: r"btrfs timeout=300 allow=BTRFS:?.(error|critical).\(device.dm- allow=WARNING:.fs/btrfs/space-info.h",
+    tests: tests![
+        memory_open,
+        memory_chmod,
+        memory_unify,
+        memory_ununify,
+        memory_last_link,
+        no_reading,
+        no_writing,
+        dead_disk,
+        quota_of_the_subvolume,
+        killed_at_any_moment,
+    ],
+};
+
+pub const F2FS: Suite = Suite {
+    name: "faults-f2fs",
+    wants: r"f2fs timeout=300",
+    tests: tests![
+        memory_open,
+        memory_unify,
+        memory_ununify,
+        requests_open,
+        no_reading,
+        no_writing,
+        dead_disk,
+        no_space_at_any_step,
+        killed_in_the_copy,
+        killed_at_any_moment,
+    ],
+};
+
+pub const TMPFS: Suite = Suite {
+    name: "faults-tmpfs",
+    wants: "timeout=300",
+    tests: tests![
+        memory_open,
+        memory_chmod,
+        memory_unify,
+        memory_ununify,
+        memory_last_link,
+        no_space_at_any_step,
+        no_space_for_a_thread,
+        no_inode,
+        quota_of_the_user,
+        quota_of_the_group,
+        killed_at_any_moment,
+        out_of_group_memory,
+    ],
+};

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Signals and limits that come in the middle of a copy.
+
+use super::case::{content, link_again, old_or_new};
+use super::ground::Ground;
+use crate::process::{Child, Status, eventually, isolated, spawn};
+use crate::unified::{Pair, open, refused};
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::Signal;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Several of the chunks after which the copying looks for signals.
+const LARGE: usize = (2 << 20) + 5000;
+
+fn large(name: &str) -> Result<Pair> {
+    Pair::with(name, |a| Ok(fs::write(a, content(LARGE))?))
+}
+
+fn opener(pair: &Pair) -> Result<Child> {
+    extern "C" fn handler(_: libc::c_int) {}
+    spawn(|| {
+        let handler: extern "C" fn(libc::c_int) = handler;
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+        i32::from(open(&pair.a, OFlags::RDWR).is_err())
+    })
+}
+
+/// Lets `signal` come while the copying waits for the disk.
+fn interrupted(pair: &Pair, ground: &Ground, signal: Signal) -> Result<Status> {
+    ground.forget()?;
+    // The name and its attributes are in memory, the content is not.
+    vserver_abi::get_iattr(&pair.a)?;
+    ground.disk()?.suspend()?;
+    let child = opener(pair)?;
+    let stat = format!("/proc/{}/stat", child.id());
+    eventually("it waits for the disk", || {
+        fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") D "))
+    })?;
+    child.kill(signal)?;
+    ground.disk()?.resume()?;
+    child.wait()
+}
+
+/// The copy is given up.
+pub fn killed_in_the_copy() -> Result<()> {
+    let ground = Ground::new()?;
+    let pair = large("killed")?;
+    let account = ground.account()?;
+    let status = interrupted(&pair, &ground, Signal::KILL)?;
+    ensure!(status == Status::Killed(libc::SIGKILL), "{status:?}");
+    // Where blocks are shared there is nothing to look for signals between.
+    if !old_or_new(&pair)? {
+        ensure!(ground.kind() == "xfs", "copied for nobody");
+        return Ok(());
+    }
+    ground.nothing_leaked(&account, LARGE as u64)?;
+    open(&pair.a, OFlags::RDWR)?;
+    pair.broken_alike()
+}
+
+/// Who handles a signal has it handled when the file is open.
+pub fn signal_in_the_copy() -> Result<()> {
+    let ground = Ground::new()?;
+    let pair = large("signal")?;
+    let status = interrupted(&pair, &ground, Signal::USR1)?;
+    ensure!(status == Status::Exited(0), "{status:?}");
+    pair.broken_alike()
+}
+
+/// Killed at any moment: the old file or the whole new one, and nothing else is left.
+pub fn killed_at_any_moment() -> Result<()> {
+    const ROUNDS: u32 = 8;
+    let ground = Ground::new()?;
+    let pair = large("any_moment")?;
+    let account = ground.account()?;
+    let start = Instant::now();
+    opener(&pair)?.wait()?;
+    let whole = start.elapsed();
+    pair.broken_alike()?;
+    link_again(&pair)?;
+
+    for round in 0..ROUNDS {
+        let child = opener(&pair)?;
+        std::thread::sleep(whole * round / ROUNDS);
+        child.kill(Signal::KILL)?;
+        let status = child.wait()?;
+        if !old_or_new(&pair).with_context(|| format!("round {round}: {status:?}"))? {
+            link_again(&pair)?;
+        }
+    }
+    ground.nothing_leaked(&account, LARGE as u64)
+}
+
+/// A control group with `max` bytes of memory; removed when dropped.
+struct Group(&'static Path);
+
+impl Group {
+    fn new(max: &str) -> Result<Self> {
+        let parent = Path::new("/sys/fs/cgroup");
+        fs::write(parent.join("cgroup.subtree_control"), "+memory")?;
+        let this = Self(Path::new("/sys/fs/cgroup/faults"));
+        fs::create_dir(this.0)?;
+        fs::write(this.0.join("memory.max"), max)?;
+        Ok(this)
+    }
+
+    fn enter(&self) -> Result<()> {
+        Ok(fs::write(self.0.join("cgroup.procs"), "0")?)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // A process that has been waited for may be in it for a moment still.
+        let start = Instant::now();
+        while fs::remove_dir(self.0).is_err() && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Who breaks the link has less memory than the copy takes.
+fn little_memory() -> Result<(Ground, Pair, Status)> {
+    let ground = Ground::new()?;
+    let pair = large("memory")?;
+    let account = ground.account()?;
+    let group = Group::new("1536K")?;
+    let child = spawn(|| match group.enter() {
+        Ok(()) => match open(&pair.a, OFlags::RDWR) {
+            Ok(_) => 0,
+            Err(Errno::NOMEM) => 1,
+            Err(e) => {
+                println!("# {e}");
+                2
+            }
+        },
+        Err(_) => 3,
+    })?;
+    let status = child.wait()?;
+    if status != Status::Exited(0) {
+        ground.nothing_leaked(&account, LARGE as u64)?;
+    }
+    Ok((ground, pair, status))
+}
+
+/// Where the copy is in memory there is not enough, and the copying process is killed for it.
+pub fn out_of_group_memory() -> Result<()> {
+    let (_ground, pair, status) = little_memory()?;
+    match status {
+        Status::Killed(libc::SIGKILL) | Status::Exited(1) => pair.intact(),
+        status => bail!("{status:?}"),
+    }
+}
+
+/// On a disk the copy is written out instead, or that fails too.
+pub fn little_group_memory() -> Result<()> {
+    let (_ground, pair, status) = little_memory()?;
+    match status {
+        Status::Exited(0) => pair.broken_alike(),
+        Status::Killed(libc::SIGKILL) | Status::Exited(1) => pair.intact(),
+        status => bail!("{status:?}"),
+    }
+}
+
+/// Whoever gets no descriptor gets no copy either.
+pub fn no_descriptor() -> Result<()> {
+    let _ground = Ground::new()?;
+    let pair = Pair::new("descriptor")?;
+    isolated(|| {
+        let limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: `limit` is valid for the call.
+        ensure!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } == 0);
+        for flags in [OFlags::RDWR, OFlags::WRONLY | OFlags::TRUNC] {
+            refused("open", open(&pair.a, flags), Errno::MFILE)?;
+        }
+        Ok(())
+    })?;
+    pair.intact()
+}
