@@ -235,38 +235,6 @@ static int vserver_change_fsflags(struct mnt_idmap *idmap,
 }
 
 /*
- * The attribute without the flag means nothing, so it is there first and goes
- * last. A crash in between leaves an ordinary file: on the way in that is what
- * it was, on the way out what was asked for. The other order would leave an
- * immutable one that nobody inside a context could replace or remove.
- */
-static int vserver_change_iattr(const struct path *path,
-				struct vserver_xattr *x, u8 flags,
-				bool immutable)
-{
-	struct inode *inode = d_backing_inode(path->dentry);
-	u32 fsflags = immutable ? FS_IMMUTABLE_FL : 0;
-	u8 old = x->flags;
-	int error;
-
-	x->flags = flags;
-	if (immutable) {
-		error = vserver_xattr_write(path->dentry, x);
-		if (error || IS_IMMUTABLE(inode))
-			return error;
-	}
-	error = vserver_change_fsflags(mnt_idmap(path->mnt), path->dentry,
-				       FS_IMMUTABLE_FL, fsflags);
-	if (!immutable && !error) {
-		error = vserver_xattr_write(path->dentry, x);
-	} else if (error && immutable) {
-		x->flags = old;
-		vserver_xattr_write(path->dentry, x);
-	}
-	return error;
-}
-
-/*
  * From here on nobody writes: not through an old descriptor, not through a
  * mapping, and no direct I/O is under way. The inode is locked.
  */
@@ -287,6 +255,58 @@ static int vserver_deny_write(struct inode *inode)
 static void vserver_allow_write(struct inode *inode)
 {
 	atomic_inc(&inode->i_writecount);
+}
+
+/*
+ * The attribute could not be removed, so the flag that is gone comes back:
+ * unless somebody has opened the file for writing meanwhile, who found an
+ * ordinary one and may keep it. The inode is locked.
+ */
+static void vserver_make_immutable_again(const struct path *path)
+{
+	struct inode *inode = d_backing_inode(path->dentry);
+
+	if (S_ISREG(inode->i_mode) && vserver_deny_write(inode))
+		return;
+	vserver_change_fsflags(mnt_idmap(path->mnt), path->dentry,
+			       FS_IMMUTABLE_FL, FS_IMMUTABLE_FL);
+	if (S_ISREG(inode->i_mode))
+		vserver_allow_write(inode);
+}
+
+/*
+ * The attribute without the flag means nothing, so it is there first and goes
+ * last. A crash in between leaves an ordinary file: on the way in that is what
+ * it was, on the way out what was asked for. The other order would leave an
+ * immutable one that nobody inside a context could replace or remove.
+ */
+static int vserver_change_iattr(const struct path *path,
+				struct vserver_xattr *x, u8 flags,
+				bool immutable)
+{
+	struct inode *inode = d_backing_inode(path->dentry);
+	u32 fsflags = immutable ? FS_IMMUTABLE_FL : 0;
+	bool was_immutable = IS_IMMUTABLE(inode);
+	u8 old = x->flags;
+	int error;
+
+	x->flags = flags;
+	if (immutable) {
+		error = vserver_xattr_write(path->dentry, x);
+		if (error || IS_IMMUTABLE(inode))
+			return error;
+	}
+	error = vserver_change_fsflags(mnt_idmap(path->mnt), path->dentry,
+				       FS_IMMUTABLE_FL, fsflags);
+	if (error && immutable) {
+		x->flags = old;
+		vserver_xattr_write(path->dentry, x);
+	} else if (!error && !immutable) {
+		error = vserver_xattr_write(path->dentry, x);
+		if (error && was_immutable)
+			vserver_make_immutable_again(path);
+	}
+	return error;
 }
 
 static u8 vserver_iattr_to_xattr(u32 flags)
