@@ -148,12 +148,23 @@ static bool vserver_same_fileattr(const struct file_kattr *a,
 	       !((a->fsx_xflags ^ b->fsx_xflags) & VSERVER_COPY_XFLAGS);
 }
 
+/* A directory that hands down its project id takes no file of another one. */
+static bool vserver_keeps_out(struct dentry *dir, u32 projid)
+{
+	struct inode *inode = d_backing_inode(dir);
+	struct file_kattr fa = {};
+
+	return inode->i_op->fileattr_get && !inode->i_op->fileattr_get(dir, &fa) &&
+	       fa.fsx_xflags & FS_XFLAG_PROJINHERIT && fa.fsx_projid != projid;
+}
+
 /**
  * vserver_copy_fsflags - give a copy the inode flags of the original
  * @from:	the original
  * @to:		the copy
- * @project:	its project id too; file systems refuse to link a file into a
- *		directory that hands down another one
+ * @project:	its project id too, even if it could not be linked into its
+ *		directory then; otherwise only if it could, so that its content
+ *		counts against that project's quota from the beginning
  *
  * May sleep. The caller has write access to the file system.
  *
@@ -172,6 +183,12 @@ int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
 	error = original->i_op->fileattr_get(from, &want);
 	if (error)
 		return error;
+	if (!project) {
+		struct dentry *dir = dget_parent(to);
+
+		project = !vserver_keeps_out(dir, want.fsx_projid);
+		dput(dir);
+	}
 	guard(rwsem_write)(&copy->i_rwsem);
 	error = copy->i_op->fileattr_get(to, &have);
 	if (error)
