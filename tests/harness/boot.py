@@ -82,6 +82,8 @@ class Boot:
         plan = [f"export BOOT={number}"]
         if self.shape.module:
             plan.append("load_module")
+        names = {name for suite in self.group for name in suite.env if name in os.environ}
+        plan += [f"export {name}={shlex.quote(os.environ[name])}" for name in sorted(names)]
         for suite in self.group:
             serials = " ".join(f"{label}={guest.add_disk(path)}"
                                for label, path in self.disks[suite.name])

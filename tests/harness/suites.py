@@ -13,6 +13,7 @@ line `NAME WORD...` of `guest-tests --list`. The words:
     debug=yes                   only with the debug kernel
     alone=yes                   not in one boot with other suites
     append=WORD                 onto the kernel's command line
+    env=NAME                    this variable is handed on, if it is set
     allow=REGEX                 a kernel message that is expected
 """
 
@@ -39,6 +40,7 @@ class Suite:
     debug: bool = False
     alone: bool = False
     append: list = field(default_factory=list)
+    env: list = field(default_factory=list)
     allow: list = field(default_factory=list)
 
     def want(self, word):
@@ -50,7 +52,7 @@ class Suite:
             setattr(self, key, int(value))
         elif key in ("module", "debug", "alone") and value in ("yes", "no"):
             setattr(self, key, value == "yes")
-        elif key in ("append", "allow") and equals:
+        elif key in ("append", "allow", "env") and equals:
             getattr(self, key).append(value)
         else:
             raise SystemExit(f"error: suite {self.name}: what is {word!r}?")

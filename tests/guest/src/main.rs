@@ -14,6 +14,7 @@ mod harness;
 mod input;
 mod namespace;
 mod process;
+mod races;
 mod raw;
 mod sample;
 mod sched;
@@ -42,6 +43,11 @@ const SUITES: &[Suite] = &[
     faults::BTRFS,
     faults::F2FS,
     faults::TMPFS,
+    races::EXT4,
+    races::XFS,
+    races::BTRFS,
+    races::TMPFS,
+    races::MODULE,
     sched::SUITE,
     secure::SUITE,
     watch::SUITE,

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Breaks and writers against whoever makes the file unified or an ordinary one.
+
+use super::race::race;
+use super::shared::{How, PAST, Shared, place};
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::OFlags;
+use rustix::io::{Errno, pwrite, write};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A file that is unified and ordinary by turns is either broken or, while it is ordinary, one
+/// file under both names; a copy is made of a file that stands still.
+pub fn ununify() -> Result<()> {
+    let shared = Shared::new("ununify")?;
+    race(|race| {
+        shared.renew()?;
+        let how = race.pick(How::ALL)?;
+        let pause = race.moment() / 4;
+        let (got, unified) = race.pair(
+            || how.run(&shared.a),
+            || -> Result<Look> {
+                set_flags(&shared.b, 0, UNIFIED)?;
+                std::thread::sleep(pause);
+                unify(&shared.b)?;
+                look(&shared.b)
+            },
+        )?;
+        let seen = unified?;
+        let (a, b) = (look(&shared.a)?, look(&shared.b)?);
+        ensure!(b == seen, "{how:?}: it changed while it was unified");
+        match got {
+            Err(e) => {
+                ensure!(just_unified(e), "{how:?}: {e}");
+                ensure!(a == b && b == shared.before, "{how:?}: {e}");
+                race.count_result(got);
+            }
+            Ok(_) if a.ino != b.ino => {
+                ensure!(b == shared.before, "{how:?}: b was modified");
+                shared.modified(&shared.a, how)?;
+                race.count("copy");
+            }
+            Ok(_) => {
+                let done = Look {
+                    flags: UNIFIED,
+                    ..how.applied(&shared.before, &b)
+                };
+                ensure!(a == b && b == done, "{how:?}: neither copied nor done");
+                race.count("both");
+            }
+        }
+        ensure!(fs::read_dir(&shared.inner)?.count() == 1, "debris");
+        restore(&shared, how)
+    })
+}
+
+/// Whether somebody who wants to write came between: when the kernel had found the file ordinary it
+/// was made unified, or nobody may begin to write as that is being done.
+pub fn just_unified(errno: Errno) -> bool {
+    matches!(errno, Errno::PERM | Errno::TXTBSY)
+}
+
+/// Makes it unified, as soon as nobody writes.
+fn unify(path: &Path) -> Result<()> {
+    loop {
+        match set_flags(path, UNIFIED, UNIFIED) {
+            Err(Errno::TXTBSY) => std::thread::yield_now(),
+            set => return Ok(set?),
+        }
+    }
+}
+
+/// What was done to both names is undone.
+fn restore(shared: &Shared, how: How) -> Result<()> {
+    let b = look(&shared.b)?;
+    if b == shared.before {
+        return Ok(());
+    }
+    set_flags(&shared.b, 0, UNIFIED)?;
+    fs::write(&shared.b, &shared.before.content)?;
+    let mode = rustix::fs::Mode::from_raw_mode(shared.before.mode & 0o7777);
+    rustix::fs::chmod(&shared.b, mode)?;
+    if how == How::Attribute {
+        rustix::fs::removexattr(&shared.b, "user.new")?;
+    }
+    set_times(&shared.b, PAST)?;
+    unify(&shared.b)?;
+    shared.other_unchanged()
+}
+
+/// One makes copies by one name, one rewrites the file by another whenever it is ordinary: no copy
+/// has something of both.
+pub fn no_torn_copy() -> Result<()> {
+    let shared = Shared::new("torn")?;
+    let size = shared.before.content.len();
+    let copy_of = |content: &[u8]| content.windows(2).all(|two| two.first() == two.last());
+    race(|race| {
+        shared.renew()?;
+        set_flags(&shared.b, 0, UNIFIED)?;
+        fs::write(&shared.b, vec![b'a'; size])?;
+        unify(&shared.b)?;
+        let mut letter = b'b';
+        let (got, rewritten) = race.pair(
+            || How::Mode.run(&shared.a),
+            || -> Result<()> {
+                for _ in 0..2 {
+                    set_flags(&shared.b, 0, UNIFIED)?;
+                    let fd = open(&shared.b, OFlags::WRONLY)?;
+                    pwrite(&fd, &vec![letter; size], 0)?;
+                    drop(fd);
+                    letter += 1;
+                    unify(&shared.b)?;
+                }
+                Ok(())
+            },
+        )?;
+        rewritten?;
+        ensure!(got.err().is_none_or(just_unified), "{got:?}");
+        let (a, b) = (look(&shared.a)?, look(&shared.b)?);
+        ensure!(
+            copy_of(&a.content) && a.content.len() == size,
+            "a torn copy"
+        );
+        ensure!(b.content == vec![b'c'; size], "the writing by b is lost");
+        race.count(if a.ino == b.ino { "one file" } else { "copy" });
+        ensure!(fs::read_dir(&shared.inner)?.count() == 1, "debris");
+        Ok(())
+    })
+}
+
+/// The tool that unifies two trees, while a guest goes on writing to one: what was written is there,
+/// and the other guest's file is what it was.
+pub fn tool() -> Result<()> {
+    let trees = Trees::new()?;
+    race(|race| {
+        trees.renew()?;
+        let writes = 1 + race.below(3);
+        let late: Vec<_> = (0..writes).map(|_| race.moment()).collect();
+        let (unified, written) = race.pair(
+            || {
+                Command::new("vserver")
+                    .arg("unify")
+                    .args(&trees.dirs)
+                    .output()
+            },
+            || -> Result<()> {
+                for late in late {
+                    std::thread::sleep(late);
+                    write_line(&trees.written)?;
+                }
+                Ok(())
+            },
+        )?;
+        written.context("the writer")?;
+        let unified = unified?;
+        ensure!(
+            unified.status.success(),
+            "unify: {}",
+            String::from_utf8_lossy(&unified.stderr)
+        );
+        let (kept, written) = (look(&trees.kept)?, look(&trees.written)?);
+        ensure!(kept.content == trees.content, "the other file has changed");
+        let lines = LINE.repeat(writes);
+        ensure!(
+            written.content == [&*trees.content, &*lines].concat(),
+            "{} bytes written",
+            written.content.len()
+        );
+        race.count(if kept.flags == UNIFIED {
+            "unified"
+        } else {
+            "left alone"
+        });
+        trees.tidy()
+    })
+}
+
+const LINE: &[u8] = b"line\n";
+
+fn write_line(path: &Path) -> Result<(), Errno> {
+    let fd = loop {
+        match open(path, OFlags::WRONLY | OFlags::APPEND) {
+            Err(e) if just_unified(e) => {}
+            opened => break opened?,
+        }
+    };
+    write(&fd, LINE).map(drop)
+}
+
+/// Two guests with equal files.
+struct Trees {
+    dirs: [PathBuf; 2],
+    kept: PathBuf,
+    written: PathBuf,
+    content: Vec<u8>,
+}
+
+impl Trees {
+    fn new() -> Result<Self> {
+        let dirs = [place()?.join("tree-1"), place()?.join("tree-2")];
+        for dir in &dirs {
+            fs::create_dir_all(dir)?;
+        }
+        let [kept, written] = dirs.clone().map(|dir| dir.join("file"));
+        Ok(Self {
+            dirs,
+            kept,
+            written,
+            content: vec![b'.'; 50_000],
+        })
+    }
+
+    fn renew(&self) -> Result<()> {
+        for path in [&self.kept, &self.written] {
+            if path.exists() {
+                fs::remove_file(path)?;
+            }
+            fs::write(path, &self.content)?;
+            set_times(path, PAST)?;
+        }
+        Ok(())
+    }
+
+    /// There are no names but those of the files.
+    fn tidy(&self) -> Result<()> {
+        for dir in &self.dirs {
+            let names: Vec<_> = fs::read_dir(dir)?.collect();
+            ensure!(names.len() == 1, "{names:?}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Trees {
+    fn drop(&mut self) {
+        for dir in &self.dirs {
+            let _ = fs::remove_dir_all(dir);
+        }
+    }
+}

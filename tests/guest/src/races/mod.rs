@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Unified files under concurrency: whatever happens beside a break, every name leads to the old or
+//! the new file, whole, the other guests' names to what they always led to, no temporary name is
+//! left, and nobody waits for ever.
+//!
+//! RACES=n lets each race go on n times as long. The numbers are those of the traps in the design
+//! notes.
+
+mod directory;
+mod flags;
+mod kills;
+mod leases;
+mod module;
+mod mounts;
+mod names;
+mod openers;
+mod race;
+mod readers;
+mod shared;
+mod writers;
+
+use crate::harness::{Suite, Test};
+use crate::tests;
+use directory::fixed_directory;
+use flags::{no_torn_copy, tool, ununify};
+use kills::kill;
+use leases::{
+    delegation_of_the_directory, delegation_of_the_file, delegations_come_and_go, read_lease,
+    write_lease,
+};
+use module::{module_in_use, module_removal};
+use mounts::{
+    change_root, freeze, mount_on_the_name, pivot_the_root, remount_read_only,
+    unmount_the_file_system, unmount_the_path,
+};
+use names::{
+    exchange, exchange_unified, link, link_inside_a_context, link_the_last, remove_directory,
+    rename_away, rename_between_two_names, rename_directories, rename_over, unlink,
+    unlink_the_last,
+};
+use openers::{both_of_two, many_names, many_openers};
+use readers::{lookers, readers};
+use writers::writers_in_flight;
+
+// The same on each file system; the part of a suite's name after the dash says which.
+pub const EXT4: Suite = suite("races", "ext4 cpus=4 timeout=600 env=RACES");
+pub const XFS: Suite = suite("races-xfs", "xfs cpus=4 timeout=600 env=RACES");
+pub const BTRFS: Suite = suite("races-btrfs", "btrfs cpus=4 timeout=600 env=RACES");
+pub const TMPFS: Suite = suite("races-tmpfs", "cpus=4 timeout=600 env=RACES");
+
+/// Takes the module away, which is for no other suite to see.
+pub const MODULE: Suite = Suite {
+    name: "rmmod",
+    wants: "ext4 cpus=4 alone=yes timeout=600 env=RACES",
+    tests: tests![module_in_use, module_removal],
+};
+
+const fn suite(name: &'static str, wants: &'static str) -> Suite {
+    Suite {
+        name,
+        wants,
+        tests: TESTS,
+    }
+}
+
+const TESTS: &[Test] = tests![
+    many_openers,
+    many_names,
+    both_of_two,
+    unlink,
+    unlink_the_last,
+    remove_directory,
+    rename_away,
+    rename_over,
+    exchange,
+    exchange_unified,
+    rename_between_two_names,
+    rename_directories,
+    link,
+    link_the_last,
+    link_inside_a_context,
+    ununify,
+    no_torn_copy,
+    tool,
+    writers_in_flight,
+    delegation_of_the_directory,
+    delegation_of_the_file,
+    write_lease,
+    read_lease,
+    delegations_come_and_go,
+    readers,
+    lookers,
+    kill,
+    fixed_directory,
+    mount_on_the_name,
+    change_root,
+    pivot_the_root,
+    remount_read_only,
+    freeze,
+    unmount_the_path,
+    unmount_the_file_system,
+];

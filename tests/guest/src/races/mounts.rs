@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Breaks against what happens to the mount and to the breaker's view of it: the break is done, or
+//! refused for that very reason with nothing changed.
+
+use super::race::{Race, Worker, race};
+use super::shared::{How, Shared, place};
+use crate::process::{Status, spawn};
+use crate::unified::*;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fd::AsRawFd as _;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change,
+    mount_remount, unmount,
+};
+use rustix::thread::UnshareFlags;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use vserver_abi as abi;
+
+/// Where mounts are nobody else's.
+pub fn new_mount_namespace() -> Result<()> {
+    abi::process::unshare(UnshareFlags::NEWNS)?;
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    Ok(mount_change("/", flags)?)
+}
+
+/// `a` as seen below another directory than the fixture's.
+fn seen_below(shared: &Shared, top: &Path) -> Result<PathBuf> {
+    Ok(top.join(shared.a.strip_prefix(&shared.dir)?))
+}
+
+/// What came of the modification: done, or refused for one of these reasons and not even begun.
+fn judged(
+    race: &mut Race,
+    shared: &Shared,
+    how: How,
+    got: Result<u64, Errno>,
+    reasons: &[Errno],
+) -> Result<()> {
+    if let Err(e) = got {
+        ensure!(reasons.contains(&e), "{how:?}: {e:?}");
+    }
+    race.count_result(got);
+    shared.consistent(&shared.a, how, got)?;
+    shared.settled(&["in", "in/a"])
+}
+
+/// A lazy one, after which the path leads nowhere, or one that has to wait until nobody is there.
+pub fn unmount_the_path() -> Result<()> {
+    let shared = Shared::new("umount")?;
+    let top = PathBuf::from("/tmp/races-umount");
+    fs::create_dir_all(&top)?;
+    race(|race| {
+        shared.renew()?;
+        mount_bind(&shared.dir, &top)?;
+        let how = race.pick(How::ALL)?;
+        let a = seen_below(&shared, &top)?;
+        let flags = race.pick(&[UnmountFlags::DETACH, UnmountFlags::empty()])?;
+        let (got, done) = race.pair(|| how.run(&a), || unmount(&top, flags))?;
+        match done {
+            Ok(()) => {}
+            Err(Errno::BUSY) if flags.is_empty() => unmount(&top, flags)?,
+            Err(e) => bail!("umount: {e}"),
+        }
+        judged(race, &shared, how, got, &[Errno::NOENT, Errno::PERM])
+    })
+}
+
+/// The file system itself goes away, as soon as the break lets go of it.
+pub fn unmount_the_file_system() -> Result<()> {
+    let Some(volume) = Volume::of_suite()? else {
+        return vanish();
+    };
+    race(|race| {
+        let shared = Shared::new("shutdown")?;
+        let how = race.pick(How::ALL)?;
+        let flags = race.pick(&[UnmountFlags::DETACH, UnmountFlags::empty()])?;
+        let (got, done) = race.pair(|| how.run(&shared.a), || unmount(&volume.place, flags))?;
+        match done {
+            Ok(()) => volume.mount()?,
+            Err(Errno::BUSY) if flags.is_empty() => race.count("busy"),
+            Err(e) => bail!("umount: {e}"),
+        }
+        judged(race, &shared, how, got, &[Errno::NOENT, Errno::PERM])
+    })
+}
+
+/// The same where nothing outlives the mount.
+fn vanish() -> Result<()> {
+    let top = PathBuf::from("/tmp/races-tmpfs");
+    fs::create_dir_all(&top)?;
+    race(|race| {
+        mount("races", &top, "tmpfs", MountFlags::empty(), None)?;
+        let shared = Shared::at(&top.join("shared"))?;
+        let how = race.pick(How::ALL)?;
+        let (got, done) = race.pair(
+            || how.run(&shared.a),
+            || unmount(&top, UnmountFlags::DETACH),
+        )?;
+        done?;
+        race.count_result(got);
+        match got {
+            Ok(ino) => ensure!(ino != shared.before.ino, "{how:?}: the shared inode"),
+            Err(Errno::NOENT | Errno::PERM) => {}
+            Err(e) => bail!("{how:?}: {e:?}"),
+        }
+        Ok(())
+    })
+}
+
+/// The suite's disk, which is mounted again at the end in any case.
+struct Volume {
+    device: String,
+    kind: String,
+    place: PathBuf,
+}
+
+impl Volume {
+    fn of_suite() -> Result<Option<Self>> {
+        let place = place()?;
+        let kind = place
+            .file_name()
+            .context("no name")?
+            .to_string_lossy()
+            .into_owned();
+        let device = std::env::var(format!("DISK_{}", kind.to_uppercase())).ok();
+        Ok(device.map(|device| Self {
+            device,
+            kind,
+            place,
+        }))
+    }
+
+    fn mount(&self) -> Result<()> {
+        let flags = MountFlags::empty();
+        mount(&*self.device, &self.place, &*self.kind, flags, None).context("mount")
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        // Busy with itself if it is mounted.
+        if fs::read_dir(&self.place).is_ok_and(|mut names| names.next().is_none()) {
+            let _ = self.mount();
+        }
+    }
+}
+
+/// Of the file system or of the mount alone. Nothing changes once it has succeeded.
+pub fn remount_read_only() -> Result<()> {
+    let shared = Shared::new("remount")?;
+    let root = place()?;
+    let top = PathBuf::from("/tmp/races-remount");
+    fs::create_dir_all(&top)?;
+    mount_bind(&shared.dir, &top)?;
+    let a = seen_below(&shared, &top)?;
+    let none = MountFlags::empty();
+    let done = race(|race| {
+        shared.renew()?;
+        let how = race.pick(How::ALL)?;
+        let (place, flags) = race.pick(&[(&root, none), (&top, MountFlags::BIND)])?;
+        let (got, done) = race.pair(
+            || how.run(&a),
+            || mount_remount(place, flags | MountFlags::RDONLY, ""),
+        )?;
+        let still = look(&shared.a)?.ino;
+        mount_remount(place, flags, "")?;
+        match done {
+            Ok(()) => ensure!(look(&shared.a)?.ino == still, "changed while read-only"),
+            Err(Errno::BUSY) => race.count("busy"),
+            Err(e) => bail!("remount: {e}"),
+        }
+        judged(race, &shared, how, got, &[Errno::ROFS])
+    });
+    unmount(&top, UnmountFlags::empty())?;
+    done
+}
+
+const FIFREEZE: u64 = 0xc004_5877;
+const FITHAW: u64 = 0xc004_5878;
+
+/// 5: who freezes never waits for the copying, and nothing changes until the thaw.
+pub fn freeze() -> Result<()> {
+    let shared = Shared::new("freeze")?;
+    let fd = open(&place()?, OFlags::RDONLY)?;
+    let control = |request: u64| {
+        // SAFETY: neither request reads its argument.
+        syscall(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, 0) }.into()).map(drop)
+    };
+    if place()?.ends_with("tmpfs") {
+        return refused("FIFREEZE", control(FIFREEZE), Errno::OPNOTSUPP);
+    }
+    race(|race| {
+        shared.renew()?;
+        let how = race.pick(How::ALL)?;
+        let pause = race.moment();
+        let frozen = || -> Result<bool, Errno> {
+            control(FIFREEZE)?;
+            let inode = || rustix::fs::stat(&shared.a).map(|stat| stat.st_ino);
+            let first = inode();
+            std::thread::sleep(pause);
+            let last = inode();
+            control(FITHAW)?;
+            Ok(first? == last?)
+        };
+        let (got, still) = race.pair(|| how.run(&shared.a), frozen)?;
+        ensure!(still.context("freeze")?, "{how:?}: changed while frozen");
+        judged(race, &shared, how, got, &[])
+    })
+}
+
+/// 25: a mount that another namespace puts on the name meanwhile is not lost.
+pub fn mount_on_the_name() -> Result<()> {
+    let shared = Shared::new("mount_on")?;
+    let other = shared.dir.join("other");
+    fs::write(&other, b"other")?;
+    let ino = look(&other)?.ino;
+    let mut elsewhere = Worker::new(new_mount_namespace, || {
+        match mount_bind(&other, &shared.a) {
+            // It was about to be replaced.
+            Err(Errno::NOENT) => return Ok(()),
+            mounted => mounted?,
+        }
+        for _ in 0..5 {
+            std::thread::sleep(Duration::from_micros(300));
+            let now = rustix::fs::stat(&shared.a)?.st_ino;
+            ensure!(now == ino, "the mount has gone");
+        }
+        Ok(unmount(&shared.a, UnmountFlags::empty())?)
+    })?;
+    race(|race| {
+        shared.renew()?;
+        let how = race.pick(How::ALL)?;
+        let (got, mounted) = race.pair(|| how.run(&shared.a), || elsewhere.work())?;
+        mounted.with_context(|| format!("{how:?}: {got:?}"))?;
+        judged(race, &shared, how, got, &[Errno::BUSY])
+    })
+}
+
+/// What a process of its own, which may lose its root meanwhile, made of the modification.
+fn in_a_jail(
+    race: &mut Race,
+    shared: &Shared,
+    prepare: impl FnOnce() -> Result<PathBuf>,
+    leave: impl FnOnce() -> std::io::Result<()> + Send,
+) -> Result<()> {
+    let how = race.pick(How::ALL)?;
+    let child = spawn(|| {
+        let run = || -> Result<Result<u64, Errno>> {
+            let a = prepare()?;
+            let (got, left) = race.pair(|| how.run(&a), leave)?;
+            left?;
+            Ok(got)
+        };
+        match run() {
+            Ok(Ok(_)) => 0,
+            Ok(Err(e)) => e.raw_os_error(),
+            Err(e) => {
+                println!("# {e:#}");
+                255
+            }
+        }
+    })?;
+    let got = match child.wait()? {
+        Status::Exited(0) => Ok(0),
+        Status::Exited(code) if code < 255 => Err(Errno::from_raw_os_error(code)),
+        status => bail!("{how:?}: {status:?}"),
+    };
+    judged(race, shared, how, got, &[Errno::NOENT, Errno::PERM])
+}
+
+/// The breaker's other threads share its root: where the name is not below that any more, it may
+/// be another guest's.
+pub fn change_root() -> Result<()> {
+    let shared = Shared::new("chroot")?;
+    let jail = shared.dir.join("jail");
+    fs::create_dir(&jail)?;
+    race(|race| {
+        shared.renew()?;
+        let a = shared.a.clone();
+        let leave = || std::os::unix::fs::chroot(&jail);
+        in_a_jail(race, &shared, || Ok(a), leave)
+    })
+}
+
+/// As a container's start does it, in a mount namespace that then ends with the process.
+pub fn pivot_the_root() -> Result<()> {
+    let shared = Shared::new("pivot")?;
+    fs::create_dir_all(shared.dir.join("new/old"))?;
+    race(|race| {
+        shared.renew()?;
+        let prepare = || {
+            new_mount_namespace()?;
+            mount_bind(&shared.dir, &shared.dir)?;
+            std::os::unix::fs::chroot(&shared.dir)?;
+            std::env::set_current_dir("/")?;
+            mount_bind("/new", "/new")?;
+            seen_below(&shared, Path::new("/"))
+        };
+        let leave = || {
+            rustix::process::pivot_root("/new", "/new/old")?;
+            Ok(unmount("/old", UnmountFlags::DETACH)?)
+        };
+        in_a_jail(race, &shared, prepare, leave)
+    })
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Breaks against breaks: one name gets one copy, each name its own.
+
+use super::race::race;
+use super::shared::{How, Shared};
+use crate::process::spawn;
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{self as rfs, Mode, OFlags};
+use rustix::io::{Errno, write};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::path::PathBuf;
+
+/// By the name, or by a descriptor that leads to it and was there before: all write to one inode.
+pub fn many_openers() -> Result<()> {
+    const OPENERS: usize = 6;
+    let shared = Shared::new("openers")?;
+    race(|race| {
+        shared.renew()?;
+        let held = open(&shared.a, OFlags::PATH)?;
+        let reader = open(&shared.a, OFlags::RDONLY)?;
+        let by_fd = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+        let inodes = race.many(OPENERS, |i| -> Result<u64, Errno> {
+            if i == 0 {
+                // Has no descriptor of the copy, so it says what the others do.
+                rfs::fchmod(reader.as_fd(), Mode::from_raw_mode(0o640))?;
+                return Ok(rfs::stat(&shared.a)?.st_ino);
+            }
+            let path = if i % 2 == 0 { &by_fd } else { &shared.a };
+            let fd = open(path, OFlags::WRONLY | OFlags::APPEND)?;
+            write(&fd, b"line\n")?;
+            Ok(rfs::fstat(&fd)?.st_ino)
+        })?;
+        let inodes = inodes.into_iter().collect::<Result<BTreeSet<_>, _>>()?;
+        let a = look(&shared.a)?;
+        ensure!(inodes == BTreeSet::from([a.ino]), "{inodes:?}");
+        ensure!(a.ino != shared.before.ino && a.mode & 0o7777 == 0o640);
+        let lines = b"line\n".repeat(OPENERS - 1);
+        let (old, new) = a.content.split_at(shared.before.content.len());
+        ensure!(old == shared.before.content && new == lines, "the content");
+        shared.settled(&["in", "in/a"])
+    })
+}
+
+/// Every name at once, in one directory: the copies are not in each other's way.
+pub fn many_names() -> Result<()> {
+    const NAMES: usize = 5;
+    let shared = Shared::new("names")?;
+    let paths: Vec<_> = (0..NAMES)
+        .map(|i| shared.inner.join(i.to_string()))
+        .collect();
+    race(|race| {
+        shared.renew()?;
+        for path in &paths {
+            fs::hard_link(&shared.b, path)?;
+        }
+        let ways: Vec<_> = (0..NAMES)
+            .map(|_| race.pick(How::ALL))
+            .collect::<Result<_>>()?;
+        let each = |i: usize| {
+            paths
+                .get(i)
+                .zip(ways.get(i))
+                .map(|(path, how)| how.run(path))
+        };
+        for got in race.many(NAMES, each)? {
+            got.context("a path")??;
+        }
+        for (path, how) in paths.iter().zip(ways) {
+            shared.modified(path, how)?;
+        }
+        shared.settled(&["in", "in/0", "in/1", "in/2", "in/3", "in/4", "in/a"])
+    })
+}
+
+/// Both names of two, by a process each, and no other is left: one may have the file itself, the
+/// other then has a copy.
+pub fn both_of_two() -> Result<()> {
+    race(|race| {
+        let shared = Shared::new("both")?;
+        let (one, two) = (race.pick(How::ALL)?, race.pick(How::ALL)?);
+        let late = race.moment() / 2;
+        let other = spawn(|| {
+            std::thread::sleep(late);
+            two.run(&shared.b).map_or_else(|e| e.raw_os_error(), |_| 0)
+        })?;
+        let late = race.moment() / 2;
+        std::thread::sleep(late);
+        let start = std::time::Instant::now();
+        let got = one.run(&shared.a);
+        race.took(start.elapsed());
+        let status = other.wait()?;
+        ensure!(
+            got.is_ok() && status == crate::process::Status::Exited(0),
+            "{one:?} {got:?}, {two:?} {status:?}"
+        );
+        let (a, b) = (look(&shared.a)?, look(&shared.b)?);
+        let in_place = [a.ino, b.ino].contains(&shared.before.ino);
+        race.count(if in_place { "in place" } else { "two copies" });
+        ensure!(a.ino != b.ino, "{one:?} and {two:?}: one file");
+        ensure!(
+            a == one.applied(&shared.before, &a),
+            "{one:?}: {:#x}",
+            a.flags
+        );
+        ensure!(
+            b == two.applied(&shared.before, &b),
+            "{two:?}: {:#x}",
+            b.flags
+        );
+        let names = fs::read_dir(&shared.inner)?.count() + fs::read_dir(&shared.dir)?.count();
+        ensure!(names == 3, "{names} names");
+        Ok(())
+    })
+}
