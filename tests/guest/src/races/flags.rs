@@ -95,7 +95,7 @@ fn restore(shared: &Shared, how: How) -> Result<()> {
 pub fn no_torn_copy() -> Result<()> {
     let shared = Shared::new("torn")?;
     let size = shared.before.content.len();
-    let copy_of = |content: &[u8]| content.windows(2).all(|two| two.first() == two.last());
+    let uniform = |content: &[u8]| content.windows(2).all(|two| two.first() == two.last());
     race(|race| {
         shared.renew()?;
         set_flags(&shared.b, 0, UNIFIED)?;
@@ -120,7 +120,7 @@ pub fn no_torn_copy() -> Result<()> {
         ensure!(got.err().is_none_or(just_unified), "{got:?}");
         let (a, b) = (look(&shared.a)?, look(&shared.b)?);
         ensure!(
-            copy_of(&a.content) && a.content.len() == size,
+            uniform(&a.content) && a.content.len() == size,
             "a torn copy"
         );
         ensure!(b.content == vec![b'c'; size], "the writing by b is lost");

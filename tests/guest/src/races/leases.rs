@@ -24,7 +24,7 @@ const F_SETDELEG: i32 = 1024 + 16;
 
 /// What may be held on a file or directory that is open for reading.
 #[derive(Clone, Copy, Debug)]
-enum Hold {
+pub enum Hold {
     Lease(i32),
     Delegation,
 }
@@ -47,24 +47,24 @@ impl Hold {
         syscall(ret.into()).map(drop)
     }
 
-    fn take(self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    pub fn take(self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         match self {
             Self::Lease(kind) => self.set(fd, kind),
             Self::Delegation => self.set(fd, libc::F_RDLCK),
         }
     }
 
-    fn give_back(self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    pub fn give_back(self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         self.set(fd, libc::F_UNLCK)
     }
 }
 
 /// The signal that says somebody waits for a lease. It stays blocked, to be waited for.
-struct Sigio(libc::sigset_t);
+pub struct Sigio(libc::sigset_t);
 
 impl Sigio {
     /// Before there are threads.
-    fn block() -> Self {
+    pub fn block() -> Self {
         // SAFETY: all zeroes are a valid value, and it is valid for the calls.
         let set = unsafe {
             let mut set = std::mem::zeroed();
@@ -77,7 +77,7 @@ impl Sigio {
     }
 
     /// Whether it comes in time.
-    fn comes(&self, limit: Duration) -> bool {
+    pub fn comes(&self, limit: Duration) -> bool {
         let limit = libc::timespec {
             tv_sec: limit.as_secs() as i64,
             tv_nsec: limit.subsec_nanos().into(),

@@ -28,7 +28,7 @@ use leases::{
     delegation_of_the_directory, delegation_of_the_file, delegations_come_and_go, read_lease,
     write_lease,
 };
-use module::{module_in_use, module_removal};
+use module::{module_removal, module_with_a_break, module_with_a_context};
 use mounts::{
     change_root, freeze, mount_on_the_name, pivot_the_root, remount_read_only,
     unmount_the_file_system, unmount_the_path,
@@ -38,7 +38,7 @@ use names::{
     rename_away, rename_between_two_names, rename_directories, rename_over, unlink,
     unlink_the_last,
 };
-use openers::{both_of_two, many_names, many_openers};
+use openers::{both_of_two, many_names, many_openers, openers_and_reclaim};
 use readers::{lookers, readers};
 use writers::writers_in_flight;
 
@@ -52,7 +52,7 @@ pub const TMPFS: Suite = suite("races-tmpfs", "cpus=4 timeout=600 env=RACES");
 pub const MODULE: Suite = Suite {
     name: "rmmod",
     wants: "ext4 cpus=4 alone=yes timeout=600 env=RACES",
-    tests: tests![module_in_use, module_removal],
+    tests: tests![module_with_a_context, module_with_a_break, module_removal],
 };
 
 const fn suite(name: &'static str, wants: &'static str) -> Suite {
@@ -65,6 +65,7 @@ const fn suite(name: &'static str, wants: &'static str) -> Suite {
 
 const TESTS: &[Test] = tests![
     many_openers,
+    openers_and_reclaim,
     many_names,
     both_of_two,
     unlink,

@@ -2,12 +2,13 @@
 //! Breaks against the module's coming and going: with it they are done, without it the file is
 //! immutable, and there is nothing in between.
 
-use super::race::{Race, race};
+use super::leases::{Hold, Sigio};
+use super::race::race;
 use super::shared::{How, Shared};
-use crate::process::{Status, spawn};
+use crate::process::isolated;
 use crate::unified::*;
-use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fd::AsRawFd as _;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use rustix::fd::{AsFd as _, AsRawFd as _};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use vserver_abi as abi;
 
 const XID: u32 = 330;
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Takes the module away, unless somebody needs it now.
 fn remove() -> Result<(), Errno> {
@@ -38,75 +40,90 @@ fn insert() -> Result<()> {
 }
 
 /// Removes it as soon as nobody needs it for a moment.
-fn remove_soon() -> Result<u32> {
+fn remove_soon() -> Result<()> {
     let start = Instant::now();
-    let mut busy = 0;
     loop {
         match remove() {
-            Ok(()) => return Ok(busy),
-            Err(Errno::AGAIN) if start.elapsed() < Duration::from_secs(20) => busy += 1,
-            Err(e) => return Err(e).context("rmmod"),
+            Err(Errno::AGAIN) if start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            removed => return removed.context("rmmod"),
         }
-        std::thread::sleep(Duration::from_micros(100));
     }
 }
 
-/// It goes at any moment of the break, but never under its feet.
+/// It goes at any moment of a break, but never under its feet. Each name is then broken, or what it
+/// was, and stays so.
 pub fn module_removal() -> Result<()> {
     let shared = Shared::new("module")?;
-    race(|race: &mut Race| {
+    let names = [shared.a.clone(), shared.inner.join("c")];
+    race(|race| {
         shared.renew()?;
+        for name in names.iter().skip(1) {
+            fs::hard_link(&shared.b, name)?;
+        }
         let how = race.pick(How::ALL)?;
-        let (got, removed) = race.pair(|| how.run(&shared.a), remove_soon)?;
-        race.count(format!("busy {}", removed? > 0));
-        // Whatever it is now, it stays.
-        let again = How::Mode.run(&shared.a);
-        let private = match got {
-            Ok(_) => true,
-            Err(Errno::PERM) => false,
-            Err(e) => bail!("{how:?}: {e:?}"),
-        };
-        if private {
-            again.context("a private file")?;
-        } else {
-            refused("without the module", again, Errno::PERM)?;
-            refused(
-                "unlink",
-                fs::remove_file(&shared.a)
-                    .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO)),
-                Errno::PERM,
-            )?;
-        }
+        let outcomes = race.many(names.len() + 1, |i| match names.get(i) {
+            Some(name) => Ok(how.run(name)),
+            None => remove_soon().map(|()| Ok(0)),
+        })?;
+        let immutable = names
+            .iter()
+            .zip(&outcomes)
+            .try_for_each(|(name, got)| match got {
+                Ok(Err(Errno::PERM)) => immutable(name),
+                _ => Ok(()),
+            });
         insert()?;
-        race.count_result(got);
-        if !private {
-            shared.untouched(&shared.a)?;
+        immutable?;
+        let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
+        for (name, got) in names.iter().zip(outcomes) {
+            race.count_result(got);
+            ensure!(matches!(got, Ok(_) | Err(Errno::PERM)), "{how:?}: {got:?}");
+            shared.consistent(name, how, got)?;
         }
-        shared.settled(&["in", "in/a"])
+        shared.settled(&["in", "in/a", "in/c"])
     })
 }
 
-/// While a context exists, or a break waits, the module stays.
-pub fn module_in_use() -> Result<()> {
-    let shared = Shared::new("in_use")?;
-    let child = spawn(|| {
-        let inside = || -> Result<()> {
-            abi::ctx_create(XID, 0)?;
-            refused("rmmod beside a context", remove(), Errno::AGAIN)?;
-            How::Append.run(&shared.a)?;
-            Ok(())
-        };
-        match inside() {
-            Ok(()) => 0,
-            Err(e) => {
-                println!("# {e:#}");
-                1
-            }
-        }
+/// What a unified file is without the module.
+fn immutable(path: &Path) -> Result<()> {
+    refused("chmod", How::Mode.run(path), Errno::PERM)?;
+    refused("unlink", rustix::fs::unlink(path), Errno::PERM)
+}
+
+/// While a context exists the module stays.
+pub fn module_with_a_context() -> Result<()> {
+    let shared = Shared::new("context")?;
+    isolated(|| {
+        abi::ctx_create(XID, 0)?;
+        refused("rmmod", remove(), Errno::AGAIN)?;
+        How::Append.run(&shared.a).context("inside")?;
+        Ok(())
     })?;
-    ensure!(child.wait()? == Status::Exited(0), "in the context");
     shared.modified(&shared.a, How::Append)?;
     remove_soon()?;
     insert()?;
+    shared.settled(&["in", "in/a"])
+}
+
+/// So it does while a break waits for somebody's delegation.
+pub fn module_with_a_break() -> Result<()> {
+    let shared = Shared::new("waiting")?;
+    let sigio = Sigio::block();
+    let dir = open(&shared.inner, OFlags::RDONLY)?;
+    Hold::Delegation.take(dir.as_fd())?;
+    let (got, tried) = std::thread::scope(|scope| {
+        let breaker = scope.spawn(|| How::Append.run(&shared.a));
+        let tried = match sigio.comes(PATIENCE) {
+            true => refused("rmmod", remove(), Errno::AGAIN),
+            false => Err(anyhow!("the break does not wait")),
+        };
+        let released = Hold::Delegation.give_back(dir.as_fd());
+        (breaker.join(), tried.and(released.context("release")))
+    });
+    tried?;
+    got.map_err(|_| anyhow!("panic"))??;
+    shared.modified(&shared.a, How::Append)?;
     shared.settled(&["in", "in/a"])
 }

@@ -44,6 +44,28 @@ pub fn many_openers() -> Result<()> {
     })
 }
 
+/// The copy is the only one, and found by all, though nobody keeps it or its directory in memory.
+pub fn openers_and_reclaim() -> Result<()> {
+    const OPENERS: usize = 3;
+    let shared = Shared::new("reclaim")?;
+    race(|race| {
+        shared.renew()?;
+        let opened = race.many(OPENERS + 1, |i| -> Result<()> {
+            if i == OPENERS {
+                return Ok(fs::write("/proc/sys/vm/drop_caches", "2")?);
+            }
+            let fd = open(&shared.a, OFlags::WRONLY | OFlags::APPEND)?;
+            write(&fd, b"line\n")?;
+            Ok(())
+        })?;
+        opened.into_iter().collect::<Result<()>>()?;
+        let a = look(&shared.a)?;
+        let content = [&*shared.before.content, &*b"line\n".repeat(OPENERS)].concat();
+        ensure!(a.content == content, "{} bytes", a.content.len());
+        shared.settled(&["in", "in/a"])
+    })
+}
+
 /// Every name at once, in one directory: the copies are not in each other's way.
 pub fn many_names() -> Result<()> {
     const NAMES: usize = 5;

@@ -17,9 +17,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a race goes on, times the variable RACES.
-const SLICE: Duration = Duration::from_millis(400);
+const SLICE: Duration = Duration::from_millis(250);
 /// On however slow a machine.
-const LEAST_ROUNDS: u32 = 8;
+const LEAST_ROUNDS: u32 = 6;
 /// Whoever takes longer hangs, in seconds.
 const ROUND_LIMIT: u32 = 60;
 
