@@ -111,7 +111,7 @@ pub fn rename_over() -> Result<()> {
             // Either that one was modified or the one that has lost the name.
             Ok(ino) => {
                 let modified = how.applied(&before, &after);
-                let meant = ino == 0 || ino == before.ino;
+                let meant = ino == before.ino || (ino == 0 && how != How::Descriptor);
                 let other = ino == 0 || ino != before.ino;
                 ensure!(
                     (meant && after == modified) || (other && after == before),

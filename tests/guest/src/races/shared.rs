@@ -227,7 +227,7 @@ impl How {
     ];
 
     /// Does it; gives the number of the inode that was modified, or 0 where only the name could
-    /// tell.
+    /// tell. By a descriptor that is the inode which it leads to, or 0 for a copy of that.
     pub fn run(self, path: &Path) -> Result<u64, Errno> {
         match self {
             Self::Append => {
@@ -250,6 +250,10 @@ impl How {
             Self::Descriptor => {
                 let fd = open(path, OFlags::RDONLY)?;
                 rfs::fchmod(&fd, Mode::from_raw_mode(MODE))?;
+                let stat = fstat(&fd)?;
+                if stat.st_mode & 0o7777 == MODE {
+                    return Ok(stat.st_ino);
+                }
             }
         }
         Ok(0)
