@@ -53,6 +53,8 @@ void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime);
 void vserver_mark_copy(struct inode *copy, const struct inode *of);
 bool vserver_is_copy(const struct inode *inode, const struct inode *of);
 bool vserver_reachable(const struct path *path);
+bool vserver_deny_mount(struct dentry *dentry);
+void vserver_allow_mount(struct dentry *dentry);
 
 /* For the module, see security/vserver/trace.c */
 void vserver_cow_report(const struct path *old, const struct path *new,

@@ -71,9 +71,15 @@ pub(crate) fn break_link(path: &mut Path, keep: i64) -> Result<Option<How>> {
             *path = successor;
             continue;
         }
-        if let Some((copy, how)) = replace(&old, &dir, keep)? {
-            *path = copy;
-            return Ok(Some(how));
+        match replace(&old, &dir, keep) {
+            Ok(Some((copy, how))) => {
+                *path = copy;
+                return Ok(Some(how));
+            }
+            Ok(None) => {}
+            // A directory that has gone with the name takes no copies. The next look tells.
+            Err(_) if old.is_unhashed() => {}
+            Err(e) => return Err(e),
         }
     }
     Err(ESTALE)
@@ -210,11 +216,12 @@ fn link_and_rename(
     if !dir.is_parent_of(old) || old.is_unhashed() || !old.inode().is_unified() {
         return Err(ESTALE);
     }
-    // Looked at again: mounts don't take the directory's lock, and a rename finds only those of
-    // our own namespace; it would detach the others.
-    if old.is_mountpoint() {
-        return Err(EBUSY);
+    // Nothing can be removed from an append-only directory: not the temporary name either.
+    if dir.inode().is_fixed() {
+        return Err(EPERM);
     }
+    // Mounts don't take the directory's lock.
+    let _denied = dir.deny_mount(old)?;
     let temp = temp_name(&dir, copy)?;
     dir.link(copy, &temp, delegation)?;
     if let Err(e) = dir.rename_over(&temp, old, delegation) {

@@ -272,6 +272,38 @@ bool vserver_reachable(const struct path *path)
 }
 EXPORT_SYMBOL_GPL(vserver_reachable);
 
+/**
+ * vserver_deny_mount - let nobody mount on a name that is about to be replaced
+ * @dentry:	the name, whose directory is locked
+ *
+ * A rename detaches what other namespaces have mounted on the name. Whoever
+ * mounts does not take the directory's lock, but looks at the flag under the
+ * dentry's. Pair with vserver_allow_mount().
+ *
+ * Return: false if something is mounted there, in any namespace.
+ */
+bool vserver_deny_mount(struct dentry *dentry)
+{
+	guard(spinlock)(&dentry->d_lock);
+	if (d_mountpoint(dentry))
+		return false;
+	dentry->d_flags |= DCACHE_CANT_MOUNT;
+	return true;
+}
+EXPORT_SYMBOL_GPL(vserver_deny_mount);
+
+/**
+ * vserver_allow_mount - undo vserver_deny_mount(), if the name is still there
+ * @dentry:	the name, whose directory is locked
+ */
+void vserver_allow_mount(struct dentry *dentry)
+{
+	guard(spinlock)(&dentry->d_lock);
+	if (!d_unlinked(dentry))
+		dentry->d_flags &= ~DCACHE_CANT_MOUNT;
+}
+EXPORT_SYMBOL_GPL(vserver_allow_mount);
+
 /*
  * What follows decides whether the caller may do the operation, as the
  * operation itself will again on the copy: nobody may fill the disk with

@@ -211,6 +211,25 @@ impl<'a> LockedDir<'a> {
         }))
     }
 
+    /// Keeps everybody from mounting on the name of `path`: a rename would detach what other
+    /// namespaces have there.
+    ///
+    /// # Errors
+    ///
+    /// `ESTALE`: it is not in this directory. `EBUSY`: something is mounted on it.
+    pub fn deny_mount<'b>(&'b self, path: &'b Path) -> Result<MountDenied<'b>> {
+        if !self.is_parent_of(path) {
+            return Err(ESTALE);
+        }
+        // SAFETY: The path holds the dentry, whose directory is locked.
+        if unsafe { bindings::vserver_deny_mount(path.0.dentry) } {
+            // INVARIANT: The directory stays locked while it is borrowed.
+            Ok(MountDenied(path))
+        } else {
+            Err(EBUSY)
+        }
+    }
+
     /// Gives an unnamed file the name `name`.
     ///
     /// # Errors
@@ -277,6 +296,20 @@ impl<'a> LockedDir<'a> {
                 delegation.0.get(),
             )
         })
+    }
+}
+
+/// Nobody mounts on a name while this lives.
+///
+/// # Invariants
+///
+/// `vserver_deny_mount()` succeeded for the dentry of the path, whose directory is still locked.
+pub struct MountDenied<'a>(&'a Path);
+
+impl Drop for MountDenied<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vserver_allow_mount(self.0 .0.dentry) };
     }
 }
 
