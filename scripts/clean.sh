@@ -7,7 +7,7 @@ set -euo pipefail
 lock
 
 doomed=("$CACHE"/{tree,build,module,tools,runs,log})
-[ "${1:-}" != all ] || doomed+=("$CACHE"/{source,apt,bindgen,guests,kvm-probe,lock})
+[ "${1:-}" != all ] || doomed+=("$CACHE"/{source,apt,debian-kernel,bindgen,guests,kvm-probe,lock})
 say "removing from $CACHE: $(du -shc "${doomed[@]}" 2>/dev/null | tail -n1 | cut -f1)"
 rm -rf "${doomed[@]}"
 rmdir --ignore-fail-on-non-empty "$CACHE"

@@ -5,6 +5,7 @@ import os
 import shlex
 
 from . import disks, image, klog, tap
+from .built import Missing
 from .machine import Machine
 from .watch import Watch
 
@@ -28,7 +29,11 @@ class Boot:
         self._make_disks()
         boots = self.shape.boots
         for number in range(1, boots + 1):
-            self._boot(number, last=number == boots)
+            try:
+                self._boot(number, last=number == boots)
+            except Missing as e:
+                self.results.failures.append(f"{self.shape.name}: {e}")
+                break
         if not self.results.failures:
             self._tidy()
 
@@ -54,15 +59,17 @@ class Boot:
                 os.remove(self.file(name))
 
     def _boot(self, number, last):
-        shape = self.shape
+        shape, kernel = self.shape, self.shape.kernel(number)
         suffix = f"-{number}" if shape.boots > 1 else ""
         console, output = self.file(f"console{suffix}.log"), self.file(f"results{suffix}.log")
-        guest = Machine(self.built.kernel, self.file("initrd"), self.accel,
+        debian = self.built.debian_kernel() if kernel == "debian" else None
+        guest = Machine(debian.image if debian else self.built.kernel, self.file("initrd"), self.accel,
                         memory=shape.memory, cpus=shape.cpus, append=shape.append)
         guest.add_port(output)
         image.write(self.file("initrd"), tools=self.built.tools,
-                    module=self.built.module if shape.module else None,
-                    plan=self._plan(guest, number))
+                    module=self.built.module if kernel == "vserver" else None,
+                    drivers=debian.modules if debian else (),
+                    plan=self._plan(guest, number, kernel))
         guest.start(console, self.file(f"qemu{suffix}.log"))
         limits = {s.name: s.timeout * self.patience for s in self.group}
         watch = Watch(output, limits, self.patience)
@@ -70,17 +77,17 @@ class Boot:
             watch.follow(guest)
         finally:
             guest.kill()
-        if last:
+        if last or shape.kernels:
             watch.expect_end()
-            if watch.ended_well():
+            if last and watch.ended_well():
                 self._check_disks()
         self.results.add(watch.results)
         self._judge_log(console)
 
-    def _plan(self, guest, number):
+    def _plan(self, guest, number, kernel):
         """What /init is to do."""
-        plan = [f"export BOOT={number}"]
-        if self.shape.module:
+        plan = [f"export BOOT={number} KERNEL={kernel}"]
+        if kernel == "vserver":
             plan.append("load_module")
         names = {name for suite in self.group for name in suite.env if name in os.environ}
         plan += [f"export {name}={shlex.quote(os.environ[name])}" for name in sorted(names)]
@@ -89,7 +96,7 @@ class Boot:
                                for label, path in self.disks[suite.name])
             limit = str(suite.timeout * self.patience)
             plan.append(f"{shlex.join(['suite', suite.name, limit, serials])} {suite.command}")
-        if self.shape.module:
+        if kernel == "vserver":
             plan.append("unload_module")
         plan += ["check_leaks", "echo @@done"]
         return "\n".join(plan) + "\n"

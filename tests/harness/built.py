@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the build scripts left, and where."""
 
+import glob
 import os
 import subprocess
+from dataclasses import dataclass
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCRIPTS = os.path.join(os.path.dirname(TESTS), "scripts")
 DEBUG = os.environ.get("DEBUG") == "1"
+
+
+class Missing(Exception):
+    """What could not be got."""
+
+
+@dataclass
+class Kernel:
+    """A kernel that isn't ours, and the modules without which it finds no disks."""
+    image: str
+    modules: list
 
 
 class Built:
@@ -20,3 +33,13 @@ class Built:
         self.cache, self.runs, self.tools = paths["CACHE"], paths["RUNS"], paths["TOOLS"]
         self.kernel = paths["KERNEL_IMAGE" + suffix]
         self.module = paths["MODULE" + suffix]
+
+    def debian_kernel(self):
+        """An unpatched kernel of Debian, fetched if it isn't there yet."""
+        done = subprocess.run([os.path.join(SCRIPTS, "debian-kernel.sh")], check=False, text=True,
+                              stdout=subprocess.PIPE)
+        if done.returncode:
+            raise Missing("there is no kernel of Debian to boot: see above")
+        directory = done.stdout.strip()
+        return Kernel(os.path.join(directory, "vmlinuz"),
+                      sorted(glob.glob(os.path.join(directory, "*.ko"))))

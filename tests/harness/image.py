@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tests' guests boot from: busybox, our programs, the module, /init."""
+"""What the tests' guests boot from: busybox, our programs, modules, /init."""
 
 import os
 import shutil
@@ -9,8 +9,9 @@ from .cpio import Archive
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def write(path, *, tools, module=None, plan=None):
-    """An initramfs; `plan` is the shell script that /init runs, else it gives a shell."""
+def write(path, *, tools, module=None, drivers=(), plan=None):
+    """An initramfs. /init loads the modules `drivers`, in this order, before anything else;
+    `plan` is the shell script that it runs, else it gives a shell."""
     with open(path, "wb") as out:
         archive = Archive(out)
         for directory in ("dev", "proc", "sys", "tmp", "run", "mnt", "root", "etc"):
@@ -30,6 +31,8 @@ def write(path, *, tools, module=None, plan=None):
         archive.copy("init", os.path.join(TESTS, "init"))
         if module:
             archive.copy("vserver.ko", module, 0o644)
+        for driver in drivers:
+            archive.copy(f"drivers/{os.path.basename(driver)}", driver, 0o644)
         if plan:
             archive.file("plan", plan.encode())
         archive.close()

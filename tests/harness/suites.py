@@ -9,6 +9,9 @@ line `NAME WORD...` of `guest-tests --list`. The words:
     memory=MIB cpus=N           of the machine (1024, 2)
     boots=N                     run N times, in a new boot on the same disks, with $BOOT
                                 1 to N; all but the last may end by a reset
+    kernels=KIND,KIND,...       a boot with each, all on the same disks, with $BOOT as above
+                                and $KERNEL: "vserver", ours with the module; "bare", ours
+                                without; "debian", an unpatched one of Debian. None may reset
     module=no                   vserver.ko is not loaded
     debug=yes                   only with the debug kernel
     alone=yes                   not in one boot with other suites
@@ -25,6 +28,7 @@ from dataclasses import dataclass, field
 from . import disks
 
 MAX_DISKS = 20                  # in one machine
+KERNELS = ("vserver", "bare", "debian")
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Suite:
     memory: int = 1024
     cpus: int = 2
     boots: int = 1
+    kernels: list = field(default_factory=list)     # of KERNELS, one a boot; or empty
     module: bool = True
     debug: bool = False
     alone: bool = False
@@ -52,10 +57,19 @@ class Suite:
             setattr(self, key, int(value))
         elif key in ("module", "debug", "alone") and value in ("yes", "no"):
             setattr(self, key, value == "yes")
+        elif key == "kernels" and set(value.split(",")) <= set(KERNELS):
+            self.kernels = value.split(",")
+            self.boots = len(self.kernels)
         elif key in ("append", "allow", "env") and equals:
             getattr(self, key).append(value)
         else:
             raise SystemExit(f"error: suite {self.name}: what is {word!r}?")
+
+    def kernel(self, boot):
+        """What the boot with this number, from 1, runs."""
+        if self.kernels:
+            return self.kernels[boot - 1]
+        return "vserver" if self.module else "bare"
 
     @property
     def shape(self):
