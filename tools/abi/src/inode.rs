@@ -29,6 +29,29 @@ pub fn fset_iattr(fd: impl AsFd, attr: CtxFiattr) -> Result<()> {
     by_fd(VCMD_fset_iattr, fd, attr).map(drop)
 }
 
+/// The generation of an open file: tells inodes apart that had the same number one after the other.
+///
+/// `ENOTTY` where the file system doesn't say.
+pub fn generation(fd: impl AsFd) -> Result<u32> {
+    // Declared for a long, but file systems write an int.
+    const FS_IOC_GETVERSION: libc::c_ulong = 0x8008_7601;
+    let mut generation = [0u32; 2];
+    // SAFETY: the kernel writes at most a long, for which there is room.
+    let ret = unsafe {
+        libc::ioctl(
+            fd.as_fd().as_raw_fd(),
+            FS_IOC_GETVERSION as _,
+            &raw mut generation,
+        )
+    };
+    match ret {
+        0.. => Ok(generation[0]),
+        _ => Err(std::io::Error::last_os_error()
+            .raw_os_error()
+            .map_or(Errno::IO, Errno::from_raw_os_error)),
+    }
+}
+
 fn by_path(cmd: u32, path: impl Arg, attr: CtxFiattr) -> Result<CtxFiattr> {
     let CtxFiattr { xid, flags, mask } = attr;
     path.into_with_c_str(|path| {

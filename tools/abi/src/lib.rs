@@ -27,7 +27,7 @@ pub use context::{
     set_cflags, set_vhi_name, task_xid, vx_info, wait_exit,
 };
 pub use header::*;
-pub use inode::{fget_iattr, fset_iattr, get_iattr, set_iattr};
+pub use inode::{fget_iattr, fset_iattr, generation, get_iattr, set_iattr};
 pub use sched::{get_sched, sched_info, set_sched};
 pub use structs::{CtxFiattr, CtxStat, Sched, SchedInfo, VxInfo, WaitExit, Xattr};
 pub use syscall::{Errno, Result};

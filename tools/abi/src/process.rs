@@ -63,3 +63,61 @@ pub fn close_others_on_exec() -> Result<()> {
             .map_or(Errno::IO, Errno::from_raw_os_error)),
     }
 }
+
+/// Signals that would end the process are held back from this thread until this is dropped.
+#[derive(Debug)]
+pub struct SignalsHeld {
+    old: libc::sigset_t,
+}
+
+/// Holds back all signals that can be: for a few steps of which all are done, or none.
+pub fn hold_signals() -> Result<SignalsHeld> {
+    let mut all = std::mem::MaybeUninit::uninit();
+    let mut old = std::mem::MaybeUninit::uninit();
+    // SAFETY: both sets are valid for the calls: the first is filled before it is read.
+    let ret = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), old.as_mut_ptr())
+    };
+    if ret != 0 {
+        return Err(Errno::from_raw_os_error(ret));
+    }
+    // SAFETY: the call has succeeded, and so has filled it.
+    let old = unsafe { old.assume_init() };
+    Ok(SignalsHeld { old })
+}
+
+impl Drop for SignalsHeld {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that the kernel gave. It can't fail with a valid `how`.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.old, std::ptr::null_mut())
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether this thread would get a SIGTERM.
+    fn term_is_blocked() -> bool {
+        let mut now = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: without a new set the call only fills the old one.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), now.as_mut_ptr());
+            libc::sigismember(now.as_ptr(), libc::SIGTERM) == 1
+        }
+    }
+
+    #[test]
+    fn signals_are_held_and_let_go() {
+        assert!(!term_is_blocked());
+        let outer = hold_signals().unwrap();
+        let inner = hold_signals().unwrap();
+        drop(inner);
+        assert!(term_is_blocked(), "the outer one still holds them");
+        drop(outer);
+        assert!(!term_is_blocked());
+    }
+}

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
         Command::Unify(args) => cmd::unify::unify(args, json),
         Command::Deunify(args) => cmd::attr::deunify(&args, json),
+        Command::Cleanup(args) => cmd::cleanup::cleanup(&args, json),
     };
     match result {
         Ok(code) => code,

@@ -50,6 +50,7 @@ fn every_command_teaches() {
         "attr clear",
         "unify",
         "deunify",
+        "cleanup",
     ];
     for command in commands {
         let mut args: Vec<&str> = command.split(' ').collect();
@@ -223,6 +224,38 @@ fn ordinary_files_need_no_deunifying() {
         1,
         "/nonexistent: No such file",
     );
+}
+
+#[test]
+fn copies_of_a_crash_are_cleaned_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mine = dir
+        .path()
+        .join(".vserver-cow-0000000000000001-00000001-00000001");
+    fs::write(&mine, "somebody's").unwrap();
+    let at = dir.path().to_str().unwrap();
+    let output = vserver(&["cleanup", "--json", at]);
+    assert!(output.status.success());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["dry_run"], false);
+    assert_eq!(report["names"], 2);
+    assert_eq!(report["found"][0]["what"], "foreign");
+    assert_eq!(report["found"][0]["path"], mine.to_str().unwrap());
+    assert!(mine.exists());
+
+    let output = vserver(&["cleanup", "-n", at]);
+    let said = stdout(&output);
+    assert!(said.contains("0 left-overs would be removed"), "{said}");
+    assert!(
+        said.contains("1 left: other files with such a name"),
+        "{said}"
+    );
+    fails(
+        &["cleanup", at, "/nonexistent"],
+        1,
+        "open /nonexistent: No such file",
+    );
+    fails(&["cleanup"], 2, "DIR");
 }
 
 #[test]

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Attributes of files.
 
-use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 
-use rustix::fs::{IFlags, fgetxattr, ioctl_getflags};
+use rustix::fs::{IFlags, fgetxattr, fstat, ioctl_getflags};
 use rustix::io::Errno;
 use serde::Serialize;
 use vserver_abi as abi;
-use walkdir::WalkDir;
 
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::names::IATTRS;
+use crate::protect;
+use crate::walk::Entry;
 
 /// Both attributes of a unified file.
 pub const UNIFIED: u32 = abi::IATTR_IUNLINK | abi::IATTR_IMMUTABLE;
@@ -82,10 +84,7 @@ impl Attributes for Stock {
 
 /// The kernel's way if it has the module and lets us use it, else the other.
 pub fn best() -> &'static dyn Attributes {
-    match abi::get_version().and_then(|_| abi::task_xid(0)) {
-        Ok(_) => &Kernel,
-        Err(_) => &Stock,
-    }
+    protect::best().attributes()
 }
 
 /// Checks that attributes can be changed at all, before many files are tried.
@@ -113,9 +112,14 @@ pub struct FileAttrs {
     pub xid: u32,
 }
 
-/// The attributes of `path`; a final symlink is not followed.
-pub fn show(path: &Path) -> Result<FileAttrs> {
-    let attr = Vserver(abi::get_iattr(path)).doing(|| format!("{}", path.display()))?;
+/// The attributes of a file. Other kinds than files and directories have none.
+pub fn show(entry: &Entry) -> Result<FileAttrs> {
+    let path = entry.path();
+    let file = entry.open().map_err(|e| Error::file("open", path, e))?;
+    let attr = match file {
+        Some(file) => Vserver(abi::fget_iattr(file)).doing(|| format!("{}", path.display()))?,
+        None => abi::CtxFiattr::default(),
+    };
     Ok(FileAttrs {
         path: path.to_owned(),
         flags: IATTRS.words(u64::from(attr.flags & attr.mask)),
@@ -124,56 +128,36 @@ pub fn show(path: &Path) -> Result<FileAttrs> {
     })
 }
 
-/// Makes those attributes of `path` that `mask` names equal to `flags`.
+/// Makes those attributes of a file that `mask` names equal to `flags`.
 ///
 /// Refuses to make a shared file ordinary: its names would be a hard link between guests.
-pub fn change(path: &Path, flags: u32, mask: u32) -> Result<()> {
-    if mask & !flags & UNIFIED != 0 && is_shared(path) {
+pub fn change(entry: &Entry, flags: u32, mask: u32) -> Result<()> {
+    let path = entry.path();
+    let file = entry.open().map_err(|e| Error::file("open", path, e))?;
+    let doing = || format!("{}", path.display());
+    let Some(file) = file else {
+        return Vserver(Err(Errno::OPNOTSUPP)).doing(doing);
+    };
+    if mask & !flags & UNIFIED != 0 && is_shared(&file) {
         return Err(Error::Invalid(format!(
             "{}: is shared with other names, all of which would change with it; \
              `vserver deunify` gives it an inode of its own",
             path.display()
         )));
     }
-    let attr = abi::CtxFiattr {
-        xid: 0,
-        flags,
-        mask,
-    };
-    Vserver(abi::set_iattr(path, attr)).doing(|| format!("{}", path.display()))
+    Vserver(Kernel.set(file.as_fd(), flags, mask)).doing(doing)
 }
 
 /// Whether a file is unified and has other names.
-fn is_shared(path: &Path) -> bool {
-    let unified = abi::get_iattr(path).is_ok_and(|attr| attr.flags & UNIFIED == UNIFIED);
-    unified && rustix::fs::lstat(path).is_ok_and(|stat| stat.st_nlink > 1)
+fn is_shared(file: &File) -> bool {
+    let unified = abi::fget_iattr(file).is_ok_and(|attr| protect::is_unified(&attr));
+    unified && fstat(file).is_ok_and(|stat| stat.st_nlink > 1)
 }
 
 /// The attributes that a comma-separated list names.
 pub fn parse(list: &str) -> Result<u32> {
     let bits = IATTRS.bits(list)?;
     u32::try_from(bits).map_err(|_| Error::Invalid(format!("{list}: not file attributes")))
-}
-
-/// `path`, with all that is in it if `recursive`; symlinks are not followed and other file
-/// systems not entered.
-pub fn walk(path: &Path, recursive: bool) -> impl Iterator<Item = Result<PathBuf>> {
-    let depth = if recursive { usize::MAX } else { 0 };
-    let walk = WalkDir::new(path)
-        .max_depth(depth)
-        .same_file_system(true)
-        .follow_root_links(false);
-    let path = path.to_owned();
-    walk.into_iter().map(move |entry| match entry {
-        Ok(entry) => Ok(entry.into_path()),
-        Err(e) => {
-            let at = e.path().unwrap_or(&path).to_owned();
-            let io = e
-                .into_io_error()
-                .unwrap_or_else(|| std::io::ErrorKind::Other.into());
-            Err(Error::file("read", &at, io))
-        }
-    })
 }
 
 #[cfg(test)]
@@ -185,11 +169,5 @@ mod tests {
         assert_eq!(parse("iunlink,immutable").unwrap(), UNIFIED);
         assert_eq!(UNIFIED, 0x60000);
         assert!(parse("sticky").is_err());
-    }
-
-    #[test]
-    fn a_walk_names_what_it_cannot_read() {
-        let error = walk(Path::new("/nonexistent/x"), true).next().unwrap();
-        assert!(error.unwrap_err().to_string().contains("/nonexistent/x"));
     }
 }

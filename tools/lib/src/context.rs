@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use vserver_abi as abi;
 
+use crate::breaks::Breaks;
 use crate::cpu::{Rate, SchedChange};
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::names::{CFLAGS, FlagChange};
@@ -42,6 +43,8 @@ pub struct Details {
     pub summary: Summary,
     /// The values of its token bucket.
     pub sched: Option<Bucket>,
+    /// Links of unified files that it has broken; `None` if the kernel does not count them.
+    pub breaks: Option<Breaks>,
     /// Use of each CPU.
     pub cpus: Vec<CpuUse>,
     /// The files of `/proc/virtual/<xid>`.
@@ -147,9 +150,11 @@ pub fn show(xid: u32) -> Result<Details> {
         tokens_max: s.tokens_max,
         prio_bias: s.prio_bias,
     });
+    let cow = proc::context_file(xid, "cow")?.unwrap_or_default();
     Ok(Details {
         summary,
         sched,
+        breaks: Breaks::read(&proc::fields(&cow), ""),
         cpus: cpu_use(xid),
         proc: proc::context_files(xid)?,
     })

@@ -7,12 +7,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 
 use rustix::fs::{
-    Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, fsetxattr,
-    fstat, fsync, futimens, ioctl_ficlone, openat, seek,
+    Gid, IFlags, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown,
+    fremovexattr, fsetxattr, fstat, fsync, futimens, ioctl_ficlone, ioctl_getflags, ioctl_setflags,
+    openat, seek,
 };
 use rustix::io::Errno;
 
-use crate::temp::Temp;
 use crate::xattr::xattrs;
 
 /// Opens a file to read it, whatever it is: without following a symlink, waiting for a pipe's
@@ -28,17 +28,40 @@ pub(crate) fn open_quietly(dir: impl AsFd, name: &OsStr) -> Result<File, Errno> 
     opened.map(File::from)
 }
 
-/// Copies `from` to the name that `to` holds; on the disk when this returns.
-pub(crate) fn copy(from: &File, to: &Temp<'_>) -> io::Result<File> {
+/// Copies `from` to a file in `dir` that has no name yet, so that an interruption leaves nothing;
+/// on the disk when this returns.
+pub(crate) fn copy(from: &File, dir: impl AsFd) -> io::Result<File> {
     let stat = fstat(from)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let copy = File::from(openat(to.dir(), to.name(), flags, Mode::RUSR | Mode::WUSR)?);
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let copy = File::from(openat(dir, ".", flags, Mode::RUSR | Mode::WUSR)?);
+    copy_flags(from, &copy)?;
     if ioctl_ficlone(&copy, from).is_err() {
         copy_data(from, &copy, stat.st_size.unsigned_abs())?;
     }
     copy_metadata(from, &copy, &stat)?;
     fsync(&copy)?;
     Ok(copy)
+}
+
+/// Gives the copy the inode flags of the file, instead of those that its directory hands down.
+/// Before it has data: some can't be changed later.
+fn copy_flags(from: &File, to: &File) -> io::Result<()> {
+    const COPIED: IFlags = IFlags::SECURE_REMOVAL
+        .union(IFlags::UNRM)
+        .union(IFlags::COMPRESSED)
+        .union(IFlags::SYNC)
+        .union(IFlags::NODUMP)
+        .union(IFlags::NOATIME)
+        .union(IFlags::NOTAIL)
+        .union(IFlags::NOCOW);
+    let (Ok(from), Ok(have)) = (ioctl_getflags(from), ioctl_getflags(to)) else {
+        return Ok(());
+    };
+    let want = (have - COPIED) | (from & COPIED);
+    match want == have {
+        true => Ok(()),
+        false => Ok(ioctl_setflags(to, want)?),
+    }
 }
 
 /// Copies the extents that hold data; what is between them stays a hole.
@@ -75,7 +98,14 @@ fn copy_metadata(from: &File, to: &File, stat: &Stat) -> io::Result<()> {
         Some(Uid::from_raw(stat.st_uid)),
         Some(Gid::from_raw(stat.st_gid)),
     )?;
-    for (name, value) in xattrs(from)? {
+    let attributes = xattrs(from)?;
+    // What the directory hands down: a default ACL.
+    for (name, _) in xattrs(to)? {
+        if name.starts_with(b"system.") && attributes.iter().all(|(n, _)| *n != name) {
+            fremovexattr(to, &*name)?;
+        }
+    }
+    for (name, value) in attributes {
         fsetxattr(to, &*name, &value, XattrFlags::empty())?;
     }
     fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
@@ -98,6 +128,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::temp::Temp;
 
     #[test]
     fn a_copy_has_all_that_the_file_has() {
@@ -116,8 +147,10 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 42))
             .unwrap();
-        let temp = Temp::new(fd.as_fd());
-        let copied = copy(&file, &temp).unwrap().metadata().unwrap();
+        let copied = copy(&file, &fd).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let temp = Temp::of_copy(fd.as_fd(), &copied).unwrap();
+        let copied = copied.metadata().unwrap();
         let (old, new) = (
             fs::read(&path).unwrap(),
             fs::read(dir.path().join(temp.name())).unwrap(),
@@ -130,7 +163,5 @@ mod tests {
             (meta.mtime(), meta.mtime_nsec())
         );
         assert!(copied.blocks() * 512 < 1 << 20, "the holes were filled");
-        drop(temp);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

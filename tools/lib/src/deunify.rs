@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Unified files get an inode of their own again.
 //!
-//! With the module, the attributes of a last name are cleared, and other names get a private
-//! copy. A stock kernel knows only the immutable flag: it is taken off the shared inode for as
-//! long as it takes to exchange the name, and put back.
+//! With the module or without: then the immutable flag is off the shared inode for as long as it
+//! takes to exchange the name.
 
-use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::Path;
 
-use rustix::fs::{
-    FileType, IFlags, Mode, OFlags, fremovexattr, fstat, ioctl_getflags, ioctl_setflags, open,
-};
+use rustix::fs::fstat;
 use rustix::io::Errno;
-use vserver_abi as abi;
 
-use crate::attr::{Attributes, Kernel, Stock, UNIFIED, XATTR};
-use crate::copy::{copy, open_quietly};
+use crate::copy::copy;
 use crate::error::{Error, Result};
+use crate::protect::{self, Exposed, Protection};
 use crate::replace::replace;
 use crate::temp::Temp;
+use crate::walk::Entry;
 
 /// What was done with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,174 +27,216 @@ pub enum Done {
     Copied,
 }
 
-/// What the kernel at hand offers.
-trait Way {
-    fn attributes(&self) -> &dyn Attributes;
-
-    /// Makes an inode with one name an ordinary file.
-    fn clear(&self, file: &File) -> Result<(), Errno>;
-
-    /// Lets names of the inode be removed, until the answer is dropped.
-    fn unlock<'f>(&self, file: &'f File) -> Result<Unlocked<'f>, Errno>;
+/// Gives a file an inode of its own.
+pub fn deunify(entry: &Entry) -> Result<Done> {
+    by(protect::best(), entry)
 }
 
-/// An inode whose names can be removed.
-struct Unlocked<'f> {
-    file: &'f File,
-    /// The flags to give back.
-    flags: Option<IFlags>,
-}
-
-impl Drop for Unlocked<'_> {
-    fn drop(&mut self) {
-        if let Some(flags) = self.flags {
-            // The inode's other names are protected by this flag.
-            if let Err(errno) = ioctl_setflags(self.file, flags) {
-                eprintln!("vserver: a shared file could not be made immutable again: {errno}");
-            }
-        }
-    }
-}
-
-/// With the module: unified files can be unlinked as they are.
-struct Module;
-
-impl Way for Module {
-    fn attributes(&self) -> &dyn Attributes {
-        &Kernel
-    }
-
-    fn clear(&self, file: &File) -> Result<(), Errno> {
-        Kernel.set(file.as_fd(), 0, UNIFIED)
-    }
-
-    fn unlock<'f>(&self, file: &'f File) -> Result<Unlocked<'f>, Errno> {
-        Ok(Unlocked { file, flags: None })
-    }
-}
-
-/// Without: only the immutable flag counts.
-struct Flag;
-
-impl Way for Flag {
-    fn attributes(&self) -> &dyn Attributes {
-        &Stock
-    }
-
-    fn clear(&self, file: &File) -> Result<(), Errno> {
-        let flags = ioctl_getflags(file)?;
-        ioctl_setflags(file, flags - IFlags::IMMUTABLE)?;
-        fremovexattr(file, XATTR)
-    }
-
-    fn unlock<'f>(&self, file: &'f File) -> Result<Unlocked<'f>, Errno> {
-        let flags = ioctl_getflags(file)?;
-        ioctl_setflags(file, flags - IFlags::IMMUTABLE)?;
-        Ok(Unlocked {
-            file,
-            flags: Some(flags),
-        })
-    }
-}
-
-/// Gives the file at `path` an inode of its own; a final symlink is not followed.
-pub fn deunify(path: &Path) -> Result<Done> {
-    match abi::get_version() {
-        Ok(_) => by(&Module, path),
-        Err(_) => by(&Flag, path),
-    }
-}
-
-fn by(way: &dyn Way, path: &Path) -> Result<Done> {
+fn by(way: &dyn Protection, entry: &Entry) -> Result<Done> {
+    let path = entry.path();
     let failed = |errno: Errno| Error::file("deunify", path, errno);
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
+    let Some(file) = entry.open_file().map_err(failed)? else {
         return Ok(Done::Nothing);
-    };
-    let dir = match dir.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => dir,
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = open(dir, flags, Mode::empty()).map_err(failed)?;
-    let file = match open_quietly(&dir, name) {
-        Err(Errno::LOOP | Errno::NXIO) => return Ok(Done::Nothing),
-        file => file.map_err(failed)?,
     };
     let stat = fstat(&file).map_err(failed)?;
-    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+    let attr = match way.attributes().get(file.as_fd()) {
+        Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Ok(Done::Nothing),
+        attr => attr.map_err(failed)?,
+    };
+    if protect::is_bared(&attr, stat.st_nlink) {
+        way.restore(&file).map_err(failed)?;
+    } else if !protect::is_unified(&attr) {
         return Ok(Done::Nothing);
     }
-    match way.attributes().get(file.as_fd()) {
-        Ok(attr) if attr.flags & UNIFIED == UNIFIED => {}
-        Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Ok(Done::Nothing),
-        Err(errno) => return Err(failed(errno)),
-    }
-    if stat.st_nlink == 1 {
-        way.clear(&file).map_err(failed)?;
+    let last = stat.st_nlink == 1;
+    if last && way.clear(&file).map_err(failed)? {
         return Ok(Done::Cleared);
     }
-    let temp = Temp::new(dir.as_fd());
-    let copied = copy(&file, &temp).map_err(|e| Error::file("copy", path, e))?;
+    let copied = copy(&file, entry.dir()).map_err(|e| Error::file("copy", path, e))?;
     let new = fstat(&copied).map_err(failed)?;
-    let unlocked = way.unlock(&file).map_err(failed)?;
     let (old, new) = ((stat.st_dev, stat.st_ino), (new.st_dev, new.st_ino));
-    replace(temp, name, old, new).map_err(failed)?;
-    drop(unlocked);
+    let mut temp = Some(Temp::of_copy(entry.dir(), &copied).map_err(failed)?);
+    let mut exchange = || match temp.take() {
+        Some(temp) => replace(temp, entry.name(), old, new),
+        None => Ok(()),
+    };
+    let exchanged = match last {
+        true => exchange().map_err(Exposed::from),
+        false => way.exposed(&file, &mut exchange),
+    };
+    exchanged.map_err(|e| match e {
+        Exposed::Failed(errno) => failed(errno),
+        Exposed::Bared(errno) => Error::Io {
+            doing: format!(
+                "protect the other names of {} again (`vserver cleanup` retries it)",
+                path.display()
+            ),
+            source: errno.into(),
+        },
+    })?;
     Ok(Done::Copied)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::os::fd::BorrowedFd;
     use std::os::unix::fs::MetadataExt;
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
+
+    use vserver_abi as abi;
 
     use super::*;
+    use crate::attr::{Attributes, UNIFIED};
+    use crate::protect::Flag;
 
-    /// Everything is unified, and nothing has to be done about it.
-    struct Always;
+    /// Every file has the same attributes; what is done to them is noted.
+    struct Fake {
+        flags: u32,
+        /// A kernel that lets nobody remove it.
+        keeps_attribute: bool,
+        /// A directory in which three complete files are looked for at exposure.
+        look: Option<PathBuf>,
+        done: Mutex<Vec<&'static str>>,
+    }
 
-    impl Attributes for Always {
+    impl Fake {
+        fn with(flags: u32) -> Self {
+            Self {
+                flags,
+                keeps_attribute: false,
+                look: None,
+                done: Mutex::default(),
+            }
+        }
+
+        fn note(&self, what: &'static str) -> Result<(), Errno> {
+            self.done.lock().unwrap().push(what);
+            Ok(())
+        }
+
+        fn done(&self) -> Vec<&'static str> {
+            self.done.lock().unwrap().clone()
+        }
+    }
+
+    impl Attributes for Fake {
         fn get(&self, _: BorrowedFd<'_>) -> Result<abi::CtxFiattr, Errno> {
             Ok(abi::CtxFiattr {
                 xid: 0,
-                flags: UNIFIED,
+                flags: self.flags,
                 mask: UNIFIED,
             })
         }
 
         fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
-            Ok(())
+            Err(Errno::NOSYS)
         }
     }
 
-    impl Way for Always {
+    impl Protection for Fake {
         fn attributes(&self) -> &dyn Attributes {
             self
         }
 
-        fn clear(&self, _: &File) -> Result<(), Errno> {
-            Ok(())
+        fn clear(&self, _: &File) -> Result<bool, Errno> {
+            self.note("clear").map(|()| !self.keeps_attribute)
         }
 
-        fn unlock<'f>(&self, file: &'f File) -> Result<Unlocked<'f>, Errno> {
-            Ok(Unlocked { file, flags: None })
+        fn restore(&self, _: &File) -> Result<(), Errno> {
+            self.note("restore")
         }
+
+        fn exposed(
+            &self,
+            _: &File,
+            action: &mut dyn FnMut() -> Result<(), Errno>,
+        ) -> Result<(), Exposed> {
+            self.note("expose")?;
+            if let Some(dir) = &self.look {
+                let files = fs::read_dir(dir)
+                    .unwrap()
+                    .map(|e| fs::read(e.unwrap().path()));
+                let complete = files.filter(|f| f.as_ref().is_ok_and(|c| c == b"content"));
+                if complete.count() == 3 {
+                    self.note("all there")?;
+                }
+            }
+            Ok(action()?)
+        }
+    }
+
+    fn entry(path: &Path) -> Entry {
+        Entry::find(path).unwrap()
+    }
+
+    /// A directory with a file of two names.
+    fn pair() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "content").unwrap();
+        fs::hard_link(dir.path().join("a"), dir.path().join("b")).unwrap();
+        dir
     }
 
     #[test]
     fn one_name_gets_a_copy_the_other_stays() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = pair();
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-        fs::write(&a, "content").unwrap();
-        fs::hard_link(&a, &b).unwrap();
         let ino = fs::metadata(&a).unwrap().ino();
-        assert_eq!(by(&Always, &b).unwrap(), Done::Copied);
+        let fake = Fake::with(UNIFIED);
+        assert_eq!(by(&fake, &entry(&b)).unwrap(), Done::Copied);
         assert_eq!(fs::metadata(&a).unwrap().ino(), ino);
         assert_ne!(fs::metadata(&b).unwrap().ino(), ino);
         assert_eq!(fs::read_to_string(&b).unwrap(), "content");
-        assert_eq!(by(&Always, &a).unwrap(), Done::Cleared);
+        assert_eq!(by(&fake, &entry(&a)).unwrap(), Done::Cleared);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert_eq!(fake.done(), ["expose", "clear"]);
+    }
+
+    #[test]
+    fn what_an_interruption_has_bared_is_protected_first() {
+        let dir = pair();
+        let fake = Fake::with(abi::IATTR_IUNLINK);
+        assert_eq!(
+            by(&fake, &entry(&dir.path().join("a"))).unwrap(),
+            Done::Copied
+        );
+        assert_eq!(fake.done(), ["restore", "expose"]);
+        // With one name it is nobody else's.
+        assert_eq!(
+            by(&fake, &entry(&dir.path().join("b"))).unwrap(),
+            Done::Nothing
+        );
+    }
+
+    #[test]
+    fn an_attribute_that_stays_goes_with_its_inode() {
+        let dir = tempfile::tempdir().unwrap();
+        let a = dir.path().join("a");
+        fs::write(&a, "content").unwrap();
+        let ino = fs::metadata(&a).unwrap().ino();
+        let fake = Fake {
+            keeps_attribute: true,
+            ..Fake::with(UNIFIED)
+        };
+        assert_eq!(by(&fake, &entry(&a)).unwrap(), Done::Copied);
+        assert_ne!(fs::metadata(&a).unwrap().ino(), ino);
+        assert_eq!(fs::read_to_string(&a).unwrap(), "content");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fake.done(), ["clear"]);
+    }
+
+    /// Copying takes its time; the exchange does not.
+    #[test]
+    fn the_copy_is_complete_before_protection_goes() {
+        let dir = pair();
+        let fake = Fake {
+            look: Some(dir.path().to_owned()),
+            ..Fake::with(UNIFIED)
+        };
+        by(&fake, &entry(&dir.path().join("a"))).unwrap();
+        assert_eq!(fake.done(), ["expose", "all there"]);
     }
 
     #[test]
@@ -208,10 +245,9 @@ mod tests {
         let (a, link) = (dir.path().join("a"), dir.path().join("link"));
         fs::write(&a, "content").unwrap();
         std::os::unix::fs::symlink(&a, &link).unwrap();
-        assert_eq!(by(&Flag, &a).unwrap(), Done::Nothing);
-        assert_eq!(by(&Always, &link).unwrap(), Done::Nothing);
-        assert_eq!(by(&Always, dir.path()).unwrap(), Done::Nothing);
-        let error = by(&Always, &dir.path().join("none")).unwrap_err();
-        assert!(error.to_string().contains("none: No such file"), "{error}");
+        assert_eq!(by(&Flag, &entry(&a)).unwrap(), Done::Nothing);
+        let fake = Fake::with(UNIFIED);
+        assert_eq!(by(&fake, &entry(&link)).unwrap(), Done::Nothing);
+        assert_eq!(by(&fake, &entry(dir.path())).unwrap(), Done::Nothing);
     }
 }

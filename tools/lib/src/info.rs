@@ -4,6 +4,7 @@
 use serde::Serialize;
 use vserver_abi as abi;
 
+use crate::breaks::Breaks;
 use crate::error::{Doing, Result, Vserver};
 use crate::names::FEATURES;
 use crate::proc;
@@ -23,6 +24,8 @@ pub struct Info {
     pub contexts: Option<i64>,
     /// How many of them have processes.
     pub active: Option<i64>,
+    /// Links of unified files that were broken, by all; `None` if the kernel does not count them.
+    pub breaks: Option<Breaks>,
     /// The context of the caller.
     pub xid: u32,
 }
@@ -39,6 +42,7 @@ pub fn get() -> Result<Info> {
         vci,
         contexts: proc::number(&status, "#CTotal"),
         active: proc::number(&status, "#CActive"),
+        breaks: Breaks::read(&status, "Cow"),
         xid: Vserver(abi::task_xid(0)).doing(|| "ask for the caller's context".into())?,
     })
 }

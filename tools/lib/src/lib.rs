@@ -5,14 +5,18 @@
 //! [`guest`] puts processes into contexts, [`context`] looks at and changes those there are.
 //!
 //! A unified file is one inode with names in several guests. [`unify`](mod@unify) makes files
-//! that, [`deunify`](mod@deunify) gives them inodes of their own again, [`attr`] shows and changes the attributes by which the kernel knows them.
+//! that, [`deunify`](mod@deunify) gives them inodes of their own again, [`attr`] shows and changes
+//! the attributes by which the kernel knows them, [`cleanup`](mod@cleanup) finds what crashes left.
 
 #![forbid(unsafe_code)]
 
 pub mod attr;
+pub mod breaks;
+pub mod cleanup;
 pub mod context;
 mod copy;
 pub mod cpu;
+mod debris;
 pub mod deunify;
 pub mod error;
 pub mod exclude;
@@ -21,10 +25,12 @@ pub mod guest;
 pub mod info;
 pub mod names;
 pub mod proc;
+mod protect;
 mod replace;
 pub mod signal;
 mod temp;
 pub mod unify;
+pub mod walk;
 mod xattr;
 
 pub use error::{Error, Result};

@@ -1,17 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Temporary names: gone after a failure, known again after a crash.
+//!
+//! `.vserver-unify.BOOT.PID.N` is a further name for a shared file, on its way into the place of
+//! another. `.vserver-unify.BOOT.PID.N.INODE.GENERATION` is a private copy on the same way: the
+//! name says which inode it was made for, so that what somebody else puts there is not taken for
+//! it.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::process;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fd::BorrowedFd;
-use rustix::fs::{AtFlags, unlinkat};
+use rustix::fs::{AtFlags, CWD, fstat, linkat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
+use vserver_abi as abi;
 
 const PREFIX: &str = ".vserver-unify.";
+
+/// Tells this boot from others, after which process ids begin anew.
+static BOOT: LazyLock<String> = LazyLock::new(|| {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.chars().take(8).collect()
+});
 
 /// A name in a directory that is removed when this is dropped.
 pub(crate) struct Temp<'a> {
@@ -25,11 +39,32 @@ impl<'a> Temp<'a> {
     pub(crate) fn new(dir: BorrowedFd<'a>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}.{n}", process::id());
+        let name = format!("{PREFIX}{}.{}.{n}", *BOOT, process::id());
         Self {
             dir,
             name,
             armed: true,
+        }
+    }
+
+    /// A name for `copy`, a file without one, which has it when this returns.
+    pub(crate) fn of_copy(dir: BorrowedFd<'a>, copy: &File) -> Result<Self, Errno> {
+        let mut temp = Self::new(dir);
+        let (ino, generation) = identity(copy)?;
+        temp.name += &format!(".{ino:x}.{generation:x}");
+        temp.link(copy)?;
+        Ok(temp)
+    }
+
+    /// Makes it a name of the open file: of this very file, whatever its names lead to by now.
+    pub(crate) fn link(&self, file: &File) -> Result<(), Errno> {
+        match linkat(file, "", self.dir, &self.name, AtFlags::EMPTY_PATH) {
+            // That way needs a capability; this way needs /proc.
+            Err(Errno::NOENT) => {
+                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                linkat(CWD, path, self.dir, &self.name, AtFlags::SYMLINK_FOLLOW)
+            }
+            linked => linked,
         }
     }
 
@@ -44,7 +79,11 @@ impl<'a> Temp<'a> {
     /// Removes the name, and says whether that worked.
     pub(crate) fn remove(mut self) -> Result<(), Errno> {
         self.armed = false;
-        unlinkat(self.dir, &self.name, AtFlags::empty())
+        match unlinkat(self.dir, &self.name, AtFlags::empty()) {
+            // Somebody has cleaned up.
+            Err(Errno::NOENT) => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Gives the name up: it is another's now.
@@ -56,44 +95,111 @@ impl<'a> Temp<'a> {
 impl Drop for Temp<'_> {
     fn drop(&mut self) {
         if self.armed {
-            // If it cannot be removed now, the next run does.
+            // If it cannot be removed now, `vserver cleanup` does.
             let _ = unlinkat(self.dir, &self.name, AtFlags::empty());
         }
     }
 }
 
-/// Whether this is the name of a temporary file whose process is gone.
-pub(crate) fn is_leftover(name: &OsStr) -> bool {
-    let Some(rest) = name.as_bytes().strip_prefix(PREFIX.as_bytes()) else {
-        return false;
+/// Number and generation of an open file's inode.
+pub(crate) fn identity(file: &File) -> Result<(u64, u32), Errno> {
+    let generation = match abi::generation(file) {
+        Err(Errno::NOTTY) => 0,
+        generation => generation?,
     };
-    let pid = rest.split(|b| *b == b'.').next().unwrap_or_default();
-    let pid = std::str::from_utf8(pid)
-        .ok()
-        .and_then(|p| p.parse::<i32>().ok());
-    match pid.and_then(Pid::from_raw) {
-        Some(pid) if pid.as_raw_nonzero().get().unsigned_abs() == process::id() => false,
-        Some(pid) => test_kill_process(pid) == Err(Errno::SRCH),
-        None => false,
-    }
+    Ok((fstat(file)?.st_ino, generation))
+}
+
+/// What a temporary name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parsed {
+    /// The process that made it is still there.
+    pub(crate) in_use: bool,
+    /// Number and generation of the private copy that was to have it.
+    pub(crate) copy: Option<(u64, u32)>,
+}
+
+/// Takes a temporary name apart; `None` if it is another name.
+pub(crate) fn parse(name: &OsStr) -> Option<Parsed> {
+    let mut words = name.to_str()?.strip_prefix(PREFIX)?.split('.');
+    let boot = words.next()?;
+    let pid = words.next()?.parse().ok().filter(|pid: &i32| *pid > 0)?;
+    let pid = Pid::from_raw(pid)?;
+    words.next()?.parse::<u64>().ok()?;
+    let copy = match (words.next(), words.next(), words.next()) {
+        (None, ..) => None,
+        (Some(ino), Some(generation), None) => Some((
+            u64::from_str_radix(ino, 16).ok()?,
+            u32::from_str_radix(generation, 16).ok()?,
+        )),
+        _ => return None,
+    };
+    let in_use = boot == *BOOT && test_kill_process(pid) != Err(Errno::SRCH);
+    Some(Parsed { in_use, copy })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parsed(name: &str) -> Option<Parsed> {
+        parse(OsStr::new(name))
+    }
+
     #[test]
-    fn only_names_of_dead_processes_are_left_over() {
-        let own = format!("{PREFIX}{}.0", process::id());
-        assert!(!is_leftover(OsStr::new(&own)));
-        assert!(is_leftover(OsStr::new(".vserver-unify.2147483647.3")));
+    fn names_of_dead_processes_are_left_over() {
+        let (own, boot) = (process::id(), &*BOOT);
+        let in_use = |name: &str| parsed(name).unwrap().in_use;
+        assert!(in_use(&format!("{PREFIX}{boot}.{own}.0")));
+        assert!(!in_use(&format!("{PREFIX}{boot}.2147483647.3")));
+        assert!(
+            !in_use(&format!("{PREFIX}00000000.{own}.0")),
+            "another boot's"
+        );
+        assert!(
+            !in_use(&format!("{PREFIX}.{own}.0")),
+            "a boot without /proc"
+        );
+    }
+
+    #[test]
+    fn names_of_copies_say_of_which() {
+        let name = format!("{PREFIX}0.2147483647.3.1f.abcd");
+        assert_eq!(parsed(&name).unwrap().copy, Some((0x1f, 0xabcd)));
+        assert_eq!(parsed(".vserver-unify.0.1.0").unwrap().copy, None);
+    }
+
+    #[test]
+    fn other_names_are_none_of_ours() {
         for name in [
             ".vserver-unify.",
-            ".vserver-unify.x.1",
-            "vserver-unify.1.1",
+            ".vserver-unify.0.x.1",
+            ".vserver-unify.0.0.1",
+            ".vserver-unify.0.-1.1",
+            ".vserver-unify.0.1.1.2",
+            ".vserver-unify.0.1.1.x.2",
+            ".vserver-unify.0.1.1.2.3.4",
+            ".vserver-cow-1",
+            "vserver-unify.0.1.1",
             "bash",
         ] {
-            assert!(!is_leftover(OsStr::new(name)), "{name}");
+            assert_eq!(parsed(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_copy_gets_a_name_that_is_its_own() {
+        use rustix::fs::{Mode, OFlags, openat};
+        use std::os::fd::AsFd;
+        let dir = tempfile::tempdir().unwrap();
+        let fd = File::open(dir.path()).unwrap();
+        let copy = openat(&fd, ".", OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR).unwrap();
+        let copy = File::from(copy);
+        let temp = Temp::of_copy(fd.as_fd(), &copy).unwrap();
+        assert!(dir.path().join(temp.name()).exists());
+        let copied = parsed(temp.name()).unwrap().copy;
+        assert_eq!(copied, Some(identity(&copy).unwrap()));
+        drop(temp);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -87,6 +87,31 @@ pub(crate) struct Unify {
     pub(crate) tree: Vec<PathBuf>,
 }
 
+/// Arguments of `vserver cleanup`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What it removes is certain to be a left-over: a temporary name that leads to the very file it was
+made for, or to a shared one. Other files with such a name are somebody's own: they are left alone
+and named.
+
+Examples:
+  vserver cleanup --dry-run /vservers
+  vserver cleanup /vservers/web /vservers/db
+
+Exit status: 0 if all is clean now, 1 if something could not be looked at or removed, 2 for a wrong
+option.")]
+pub(crate) struct Cleanup {
+    /// Look, but change nothing
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
+    /// Enter what is mounted in the directories, too
+    #[arg(long)]
+    pub(crate) cross_mounts: bool,
+    /// The directories; symbolic links are not followed
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) dir: Vec<PathBuf>,
+}
+
 /// Arguments of `vserver deunify`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vserver deunify -R /vservers/web/usr/lib/postgresql")]

@@ -9,7 +9,7 @@ mod run;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use control::{Kill, Set, Wait};
-pub(crate) use files::{Attr, AttrChange, AttrShow, Deunify, Unify};
+pub(crate) use files::{Attr, AttrChange, AttrShow, Cleanup, Deunify, Unify};
 pub(crate) use run::{Enter, Program, Run};
 
 /// Linux-VServer: guests as contexts of one kernel, sharing unified files
@@ -90,6 +90,12 @@ pub(crate) enum Command {
     ///
     /// Also works where the kernel has no vserver module.
     Deunify(Deunify),
+    /// Find and remove what a crash has left in directories of guests
+    ///
+    /// Temporary copies and links of files that were being modified or unified; and files that a
+    /// crash has left shared but unprotected, which get their protection back. Also works where the
+    /// kernel has no vserver module, and while guests run.
+    Cleanup(Cleanup),
 }
 
 /// A context.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Files one by one: `attr show`, `attr set`, `attr clear`, `deunify`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
 use vserver::attr;
 use vserver::deunify::{self, Done};
 use vserver::error::Error;
+use vserver::walk::{self, Entry, walk};
 
 use crate::args::{AttrChange, AttrShow, Deunify};
 use crate::output;
@@ -15,8 +16,8 @@ use crate::output;
 /// `vserver attr show`
 pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
     let mut shown = Vec::new();
-    let code = each(&args.path, args.recursive, |path| {
-        let attrs = attr::show(path)?;
+    let code = each(&args.path, args.recursive, |entry| {
+        let attrs = attr::show(entry)?;
         if json {
             shown.push(attrs);
         } else {
@@ -24,7 +25,7 @@ pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
                 true => "-".to_owned(),
                 false => attrs.flags.join(","),
             };
-            output::line(format_args!("{flags:<20} {}", path.display()))?;
+            output::line(format_args!("{flags:<20} {}", attrs.path.display()))?;
         }
         Ok(())
     })?;
@@ -38,16 +39,16 @@ pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
 pub(crate) fn change(args: &AttrChange, on: bool) -> anyhow::Result<ExitCode> {
     let mask = attr::parse(&args.flags)?;
     let flags = if on { mask } else { 0 };
-    each(&args.path, args.recursive, |path| {
-        Ok(attr::change(path, flags, mask)?)
+    each(&args.path, args.recursive, |entry| {
+        Ok(attr::change(entry, flags, mask)?)
     })
 }
 
 /// `vserver deunify`
 pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {
     let (mut cleared, mut copied) = (0, 0);
-    let code = each(&args.path, args.recursive, |path| {
-        match deunify::deunify(path)? {
+    let code = each(&args.path, args.recursive, |entry| {
+        match deunify::deunify(entry)? {
             Done::Nothing => {}
             Done::Cleared => cleared += 1,
             Done::Copied => copied += 1,
@@ -67,13 +68,17 @@ pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {
 fn each(
     paths: &[PathBuf],
     recursive: bool,
-    mut action: impl FnMut(&Path) -> anyhow::Result<()>,
+    mut action: impl FnMut(&Entry) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    for path in paths.iter().flat_map(|path| attr::walk(path, recursive)) {
-        let done = path
+    let options = walk::Options {
+        recursive,
+        cross_mounts: false,
+    };
+    for entry in paths.iter().flat_map(|path| walk(path, options)) {
+        let done = entry
             .map_err(anyhow::Error::from)
-            .and_then(|path| action(&path));
+            .and_then(|entry| action(&entry));
         match done {
             Ok(()) => {}
             Err(e) if is_fatal(&e) => return Err(e),

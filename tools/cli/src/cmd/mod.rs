@@ -2,6 +2,7 @@
 //! What each command does: arguments in, calls of the library, words out.
 
 pub(crate) mod attr;
+pub(crate) mod cleanup;
 pub(crate) mod control;
 pub(crate) mod run;
 pub(crate) mod state;

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use vserver::breaks::Breaks;
 use vserver::context::{self, Details};
 use vserver::cpu::Rate;
 use vserver::info::{self, Info};
@@ -89,6 +90,9 @@ fn print_details(d: &Details) -> anyhow::Result<()> {
         ))?;
         line(format_args!("  priority: {:+}", b.prio_bias))?;
     }
+    if let Some(b) = d.breaks {
+        line(format_args!("links:      {}", breaks(b)))?;
+    }
     for c in &d.cpus {
         line(format_args!(
             "cpu {}:      user {}, system {}, held {}",
@@ -129,6 +133,9 @@ fn print_info(i: &Info) -> anyhow::Result<()> {
     ))?;
     line(format_args!("contexts:  {}", count(i.contexts)))?;
     line(format_args!("active:    {}", count(i.active)))?;
+    if let Some(b) = i.breaks {
+        line(format_args!("links:     {}", breaks(b)))?;
+    }
     line(format_args!("caller in: {}", context_name(i.xid)))
 }
 
@@ -138,6 +145,14 @@ fn context_name(xid: u32) -> String {
         1 => "the spectator (context 1)".to_owned(),
         xid => format!("context {xid}"),
     }
+}
+
+/// What has come of modifications of unified files.
+fn breaks(b: Breaks) -> String {
+    format!(
+        "{} broken by reflink, {} by copy, {} in place, {} failed",
+        b.clone, b.copy, b.clear, b.fail
+    )
 }
 
 fn count(n: Option<i64>) -> String {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rayon::Scope;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -16,10 +16,8 @@ use super::Run;
 use super::compare::Key;
 use super::plan::{Candidate, DirPlan, Plan};
 use super::report::{Amount, Reason, Report};
-use crate::attr::UNIFIED;
-use crate::copy::open_quietly;
+use crate::debris::{self, Debris};
 use crate::exclude::Verdict;
-use crate::temp;
 
 /// A file of one tree.
 struct Found {
@@ -107,17 +105,16 @@ fn read_names(
         if name == "." || name == ".." {
             continue;
         }
-        if temp::is_leftover(name) {
-            // What is not protected may be a file that a guest has moved here meanwhile.
-            let ours = open_quietly(&fd, name).is_ok_and(|file| {
-                run.attributes
-                    .get(file.as_fd())
-                    .is_ok_and(|attr| attr.flags & UNIFIED == UNIFIED)
-            });
-            if ours && !run.options.dry_run && unlinkat(&fd, name, AtFlags::empty()).is_ok() {
-                report.cleaned += 1;
+        match debris::judge(run.attributes, &fd, name) {
+            Ok(None) => {}
+            Ok(Some(Debris::Copy(..) | Debris::Link(..))) => {
+                if !run.options.dry_run && unlinkat(&fd, name, AtFlags::empty()).is_ok() {
+                    report.cleaned += 1;
+                }
+                continue;
             }
-            continue;
+            // Not to be shared, whatever it is.
+            _ => continue,
         }
         names.entry(name.to_owned()).or_default().push(tree);
     }

@@ -9,10 +9,10 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, IFlags, Stat, fstat, ioctl_getflags, linkat};
+use rustix::fs::{IFlags, Stat, fstat, ioctl_getflags};
 use rustix::io::Errno;
 
 use super::Run;
@@ -212,29 +212,21 @@ fn same(compared: io::Result<bool>) -> Result<(), Outcome> {
 /// Puts the leader's inode in the place of the member's.
 fn replace(leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome> {
     let temp = Temp::new(member.dir.as_fd());
-    link(&leader.file, member.dir, temp.name())?;
+    temp.link(&leader.file).map_err(link_failed)?;
     replace::replace(temp, member.name, member.inode(), leader.inode()).map_err(|e| match e {
         Errno::STALE => Outcome::Skip(Reason::Changed),
         errno => Outcome::Failed("replace", errno),
     })
 }
 
-/// Gives the open file another name: it is this very file, whatever its names lead to by now.
-fn link(file: &File, dir: &OwnedFd, name: &str) -> Result<(), Outcome> {
-    let linked = match linkat(file, "", dir, name, AtFlags::EMPTY_PATH) {
-        // That way needs a capability; this way needs /proc.
-        Err(Errno::NOENT) => {
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
-        }
-        linked => linked,
-    };
-    linked.map_err(|errno| match errno {
+/// What it means that the leader gets no further name.
+fn link_failed(errno: Errno) -> Outcome {
+    match errno {
         // Another file has to be the next leader.
         Errno::MLINK => Outcome::LeaderUnusable(Box::new(Outcome::Skip(Reason::HardLinked))),
         // Its last name is gone.
         Errno::NOENT => Outcome::LeaderUnusable(Box::new(Outcome::Skip(Reason::Changed))),
         Errno::XDEV => Outcome::Differs(Reason::OtherFileSystem),
         errno => Outcome::Failed("link", errno),
-    })
+    }
 }

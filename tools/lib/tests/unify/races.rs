@@ -2,6 +2,7 @@
 //! Trees that change while they are unified: no file ever gets another's content.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -53,8 +54,46 @@ fn a_write_just_before_the_protection_is_seen() {
     }
 }
 
+/// The flags come first: what is compared later stands still. The link comes last.
 #[test]
-fn a_change_of_size_or_mode_is_seen() {
+fn nothing_is_linked_before_both_stand_still() {
+    let trees = two_equal_files();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let fake = Fake::with_hook({
+        let (seen, root) = (seen.clone(), trees.path("", ""));
+        move |path| {
+            for tree in ["a", "b"] {
+                let names = fs::read_dir(root.join(tree)).unwrap().count();
+                let links = fs::metadata(root.join(tree).join("f")).unwrap().nlink();
+                assert_eq!((names, links), (1, 1), "linked too early");
+            }
+            seen.lock().unwrap().push(in_tree_b(path));
+            Ok(())
+        }
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(report.shared.files, 1);
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_unstable();
+    assert_eq!(seen, [false, true], "both are protected, once");
+}
+
+#[test]
+fn a_change_of_mode_is_seen() {
+    let trees = two_equal_files();
+    let fake = Fake::with_hook(|path| {
+        if in_tree_b(path) {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        Ok(())
+    });
+    let report = trees.unify(&fake);
+    assert_eq!(skipped(&report, Reason::Changed), 2);
+    assert_ne!(trees.ino("a", "f"), trees.ino("b", "f"));
+}
+
+#[test]
+fn a_change_of_size_is_seen() {
     let trees = two_equal_files();
     let fake = Fake::with_hook(|path| {
         if in_tree_b(path) {

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `vserver cleanup`.
+
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use vserver::cleanup::{self, Found, Options, Progress, Report, What};
+
+use crate::args::Cleanup;
+use crate::output::{self, bytes, line};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    dry_run: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// `vserver cleanup`
+pub(crate) fn cleanup(args: &Cleanup, json: bool) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        dry_run: args.dry_run,
+        cross_mounts: args.cross_mounts,
+    };
+    let watcher = Watcher::new(args.dry_run, json);
+    let report = cleanup::cleanup(&args.dir, options, &watcher);
+    watcher.bar.finish_and_clear();
+    match json {
+        true => output::json(&Outcome {
+            dry_run: args.dry_run,
+            report: &report,
+        })?,
+        false => print(args.dry_run, &report)?,
+    }
+    Ok(match report.errors.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn print(dry_run: bool, report: &Report) -> anyhow::Result<()> {
+    let count = |kinds: &[What]| {
+        let found = report.found.iter().filter(|f| kinds.contains(&f.what));
+        (found.clone().count(), found.map(|f| f.bytes).sum::<u64>())
+    };
+    let (removed, freed) = count(&[What::Copy, What::Link]);
+    let (protected, _) = count(&[What::Unprotected]);
+    let would = if dry_run { "would be " } else { "" };
+    line(format_args!("{} names looked at", report.names))?;
+    line(format_args!(
+        "{removed:>9} left-overs {would}removed, {} {would}freed",
+        bytes(freed)
+    ))?;
+    if protected > 0 {
+        line(format_args!(
+            "{protected:>9} shared files {would}protected again"
+        ))?;
+    }
+    for (what, why) in [
+        (What::InUse, "in use by a tool at work"),
+        (What::Foreign, "other files with such a name"),
+    ] {
+        if let (left @ 1.., _) = count(&[what]) {
+            line(format_args!("{left:>9} left: {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what is found, and on a terminal how far it is.
+struct Watcher {
+    bar: ProgressBar,
+    dry_run: bool,
+    quiet: bool,
+}
+
+impl Watcher {
+    fn new(dry_run: bool, quiet: bool) -> Self {
+        let bar = ProgressBar::new_spinner();
+        let style = ProgressStyle::with_template("{spinner} {pos} names looked at");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        Self {
+            bar,
+            dry_run,
+            quiet,
+        }
+    }
+}
+
+impl Progress for Watcher {
+    fn looked_at(&self) {
+        self.bar.inc(1);
+    }
+
+    fn found(&self, found: &Found) {
+        if self.quiet {
+            return;
+        }
+        let what = match (found.what, self.dry_run) {
+            (What::Copy | What::Link, false) => "removed",
+            (What::Copy | What::Link, true) => "left over",
+            (What::Unprotected, false) => "protected again",
+            (What::Unprotected, true) => "shared, but not protected",
+            (What::InUse, _) => "in use",
+            (What::Foreign, _) => "not ours, left alone",
+        };
+        self.bar
+            .suspend(|| eprintln!("{}: {what}", found.path.display()));
+    }
+
+    fn failed(&self, message: &str) {
+        self.bar.suspend(|| eprintln!("vserver: {message}"));
+    }
+}

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Finds and removes what a crash, or a killed tool, has left in trees of guests.
+//!
+//! Temporary names of copies and links that were on their way into another's place, the kernel's
+//! and our own; and shared files that a crash caught in the moment in which, on a kernel without the
+//! module, their protection was off: those get it back.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Stat, fstat};
+use rustix::io::Errno;
+use serde::{Serialize, Serializer};
+
+use crate::debris::{self, Debris};
+use crate::error::{Error, Result};
+use crate::protect::{self, Exposed, Protection};
+use crate::walk::{self, Entry, walk};
+
+/// How to clean up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Look, but change nothing.
+    pub dry_run: bool,
+    /// Enter what is mounted in the trees, too.
+    pub cross_mounts: bool,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// A copy that never got its name. Removed.
+    Copy,
+    /// A temporary name of a shared file. Removed.
+    Link,
+    /// A shared file that was not protected. It is now.
+    Unprotected,
+    /// The temporary name of a tool that is at work. Left.
+    InUse,
+    /// A file that has such a name, but is none of ours. Left.
+    Foreign,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    /// Where.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// What it is.
+    pub what: What,
+    /// What its removal frees on disk.
+    pub bytes: u64,
+}
+
+fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Names looked at.
+    pub names: u64,
+    /// What was found.
+    pub found: Vec<Found>,
+    /// What went wrong.
+    pub errors: Vec<String>,
+}
+
+/// Somebody who watches.
+pub trait Progress {
+    /// Another name was looked at.
+    fn looked_at(&self);
+    /// Something was found and, but for a dry run, dealt with.
+    fn found(&self, found: &Found);
+    /// Something went wrong.
+    fn failed(&self, message: &str);
+}
+
+/// Cleans up these trees.
+pub fn cleanup(trees: &[PathBuf], options: Options, progress: &dyn Progress) -> Report {
+    by(protect::best(), trees, options, progress)
+}
+
+fn by(
+    way: &dyn Protection,
+    trees: &[PathBuf],
+    options: Options,
+    progress: &dyn Progress,
+) -> Report {
+    let how = walk::Options {
+        recursive: true,
+        cross_mounts: options.cross_mounts,
+    };
+    let mut report = Report::default();
+    for entry in trees.iter().flat_map(|tree| walk(tree, how)) {
+        report.names += 1;
+        progress.looked_at();
+        match entry.and_then(|entry| look(way, &entry, options.dry_run)) {
+            Ok(None) => {}
+            Ok(Some(found)) => {
+                progress.found(&found);
+                report.found.push(found);
+            }
+            Err(e) => {
+                let message = e.to_string();
+                progress.failed(&message);
+                report.errors.push(message);
+            }
+        }
+    }
+    report
+}
+
+/// Deals with a name.
+fn look(way: &dyn Protection, entry: &Entry, dry_run: bool) -> Result<Option<Found>> {
+    let found = |what, bytes| {
+        Some(Found {
+            path: entry.path().to_owned(),
+            what,
+            bytes,
+        })
+    };
+    let failed = |errno: Errno| Error::file("clean up", entry.path(), errno);
+    let debris = debris::judge(way.attributes(), entry.dir(), entry.name()).map_err(failed)?;
+    let Some(debris) = debris else {
+        return match bared(way, entry, dry_run) {
+            // It is gone by now.
+            Ok(false) | Err(Errno::NOENT) => Ok(None),
+            Ok(true) => Ok(found(What::Unprotected, 0)),
+            Err(errno) => Err(Error::file("protect", entry.path(), errno)),
+        };
+    };
+    if !dry_run {
+        debris::remove(way, entry.dir(), entry.name(), &debris).map_err(|e| match e {
+            Exposed::Failed(errno) => failed(errno),
+            Exposed::Bared(errno) => Error::file("protect", entry.path(), errno),
+        })?;
+    }
+    Ok(match debris {
+        Debris::Copy(stat) => found(What::Copy, freed(&stat)),
+        Debris::Link(_, stat) => found(What::Link, freed(&stat)),
+        Debris::InUse => found(What::InUse, 0),
+        Debris::Foreign => found(What::Foreign, 0),
+    })
+}
+
+/// Protects a shared file that is not, and says whether it was one.
+fn bared(way: &dyn Protection, entry: &Entry, dry_run: bool) -> Result<bool, Errno> {
+    let Some(file) = entry.open_if_linked()? else {
+        return Ok(false);
+    };
+    let attr = match way.attributes().get(file.as_fd()) {
+        Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Ok(false),
+        attr => attr?,
+    };
+    if !protect::is_bared(&attr, fstat(&file)?.st_nlink) {
+        return Ok(false);
+    }
+    if !dry_run {
+        way.restore(&file)?;
+    }
+    Ok(true)
+}
+
+/// What the removal of a name frees.
+fn freed(stat: &Stat) -> u64 {
+    match stat.st_nlink {
+        1 => u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::fd::BorrowedFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::Mutex;
+
+    use vserver_abi as abi;
+
+    use super::*;
+    use crate::attr::{Attributes, UNIFIED};
+    use crate::temp::identity;
+
+    /// Attributes of inodes, kept in memory.
+    #[derive(Default)]
+    struct Fake(Mutex<Vec<(u64, u32)>>);
+
+    impl Fake {
+        fn set(&self, ino: u64, flags: u32) {
+            self.0.lock().unwrap().push((ino, flags));
+        }
+
+        fn of(&self, ino: u64) -> u32 {
+            let all = self.0.lock().unwrap();
+            let found = all.iter().rev().find(|(i, _)| *i == ino);
+            found.map_or(0, |(_, flags)| *flags)
+        }
+    }
+
+    impl Attributes for Fake {
+        fn get(&self, file: BorrowedFd<'_>) -> Result<abi::CtxFiattr, Errno> {
+            Ok(abi::CtxFiattr {
+                xid: 0,
+                flags: self.of(fstat(file)?.st_ino),
+                mask: UNIFIED,
+            })
+        }
+
+        fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
+            Err(Errno::NOSYS)
+        }
+    }
+
+    impl Protection for Fake {
+        fn attributes(&self) -> &dyn Attributes {
+            self
+        }
+
+        fn clear(&self, _: &File) -> Result<bool, Errno> {
+            Err(Errno::NOSYS)
+        }
+
+        fn restore(&self, file: &File) -> Result<(), Errno> {
+            Self::set(self, fstat(file)?.st_ino, UNIFIED);
+            Ok(())
+        }
+
+        fn exposed(
+            &self,
+            file: &File,
+            action: &mut dyn FnMut() -> Result<(), Errno>,
+        ) -> Result<(), Exposed> {
+            assert_eq!(self.of(fstat(file)?.st_ino), UNIFIED);
+            Ok(action()?)
+        }
+    }
+
+    struct Quiet;
+
+    impl Progress for Quiet {
+        fn looked_at(&self) {}
+        fn found(&self, _: &Found) {}
+        fn failed(&self, _: &str) {}
+    }
+
+    /// A tree with a file of two names, and whatever is left in it.
+    struct Tree {
+        dir: tempfile::TempDir,
+        fake: Fake,
+    }
+
+    impl Tree {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join("sub")).unwrap();
+            fs::write(dir.path().join("a"), "shared").unwrap();
+            fs::hard_link(dir.path().join("a"), dir.path().join("sub/b")).unwrap();
+            let tree = Self {
+                dir,
+                fake: Fake::default(),
+            };
+            tree.fake.set(tree.ino("a"), UNIFIED);
+            tree
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn ino(&self, name: &str) -> u64 {
+            fs::metadata(self.path(name)).unwrap().ino()
+        }
+
+        /// Makes a file whose name is made of its inode's number and generation.
+        fn copy(&self, name: impl FnOnce(u64, u32) -> String) -> String {
+            fs::write(self.path("new"), "copy").unwrap();
+            let (ino, generation) = identity(&File::open(self.path("new")).unwrap()).unwrap();
+            let name = name(ino, generation);
+            fs::rename(self.path("new"), self.path(&name)).unwrap();
+            name
+        }
+
+        fn cleanup(&self, dry_run: bool) -> Vec<(String, What)> {
+            let options = Options {
+                dry_run,
+                ..Options::default()
+            };
+            let report = by(&self.fake, &[self.dir.path().to_owned()], options, &Quiet);
+            assert!(report.errors.is_empty(), "{:?}", report.errors);
+            let name = |f: &Found| f.path.strip_prefix(self.dir.path()).unwrap().to_owned();
+            let found = report.found.iter();
+            found
+                .map(|f| (name(f).to_str().unwrap().to_owned(), f.what))
+                .collect()
+        }
+    }
+
+    fn kernel(ino: u64, generation: u32) -> String {
+        format!(".vserver-cow-{ino:016x}-{generation:08x}-0badcafe")
+    }
+
+    fn tool(ino: u64, generation: u32) -> String {
+        format!(".vserver-unify.00000000.1.0.{ino:x}.{generation:x}")
+    }
+
+    #[test]
+    fn copies_are_removed() {
+        let tree = Tree::new();
+        let names = [tree.copy(kernel), tree.copy(tool)];
+        let want = names.each_ref().map(|name| (name.clone(), What::Copy));
+        assert_eq!(tree.cleanup(true), want);
+        assert!(
+            names.iter().all(|name| tree.path(name).exists()),
+            "a dry run"
+        );
+        assert_eq!(tree.cleanup(false), want);
+        assert!(names.iter().all(|name| !tree.path(name).exists()));
+        assert_eq!(tree.cleanup(false), []);
+    }
+
+    #[test]
+    fn what_is_not_what_it_says_is_kept() {
+        let tree = Tree::new();
+        let mut names = vec![
+            // Another inode, another generation.
+            tree.copy(|ino, generation| kernel(ino + 1, generation)),
+            tree.copy(|ino, generation| kernel(ino, generation ^ 1)),
+            tree.copy(|ino, generation| tool(ino + 1, generation)),
+            // Without an identity, and not protected.
+            tree.copy(|_, _| ".vserver-unify.00000000.1.0".to_owned()),
+        ];
+        // Its own, but with another name somewhere.
+        let linked = tree.copy(kernel);
+        fs::hard_link(tree.path(&linked), tree.path("sub/kept")).unwrap();
+        // No regular files.
+        let (dir, link) = (kernel(1, 1), kernel(2, 2));
+        fs::create_dir(tree.path(&dir)).unwrap();
+        std::os::unix::fs::symlink("a", tree.path(&link)).unwrap();
+        names.extend([linked, dir, link]);
+        let found = tree.cleanup(false);
+        assert!(
+            found.iter().all(|(_, what)| *what == What::Foreign),
+            "{found:?}"
+        );
+        assert_eq!(found.len(), names.len());
+        for name in names {
+            assert!(tree.path(&name).symlink_metadata().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn further_names_of_shared_files_are_removed() {
+        let tree = Tree::new();
+        let (left, kernels) = (".vserver-unify.00000000.1.0", kernel(1, 1));
+        fs::hard_link(tree.path("a"), tree.path(left)).unwrap();
+        // The kernel never links to a shared file: somebody else did.
+        fs::hard_link(tree.path("a"), tree.path(&kernels)).unwrap();
+        let found = tree.cleanup(false);
+        let want = [(kernels, What::Foreign), (left.to_owned(), What::Link)];
+        assert_eq!(found, want);
+        assert!(!tree.path(left).exists());
+        assert_eq!(fs::metadata(tree.path("a")).unwrap().nlink(), 3);
+    }
+
+    #[test]
+    fn shared_files_get_their_protection_back() {
+        let tree = Tree::new();
+        let ino = tree.ino("a");
+        tree.fake.set(ino, abi::IATTR_IUNLINK);
+        let left = ".vserver-unify.00000000.1.0";
+        fs::hard_link(tree.path("a"), tree.path(left)).unwrap();
+        assert_eq!(
+            tree.cleanup(true).len(),
+            3,
+            "each name, as nothing is changed"
+        );
+        assert_eq!(tree.fake.of(ino), abi::IATTR_IUNLINK);
+        assert_eq!(tree.cleanup(false), [(left.to_owned(), What::Link)]);
+        assert_eq!(tree.fake.of(ino), UNIFIED);
+
+        tree.fake.set(ino, abi::IATTR_IUNLINK);
+        assert_eq!(tree.cleanup(false), [("a".to_owned(), What::Unprotected)]);
+        assert_eq!(tree.fake.of(ino), UNIFIED);
+        // With one name it is no more than a left-over of making it ordinary.
+        fs::remove_file(tree.path("sub/b")).unwrap();
+        tree.fake.set(ino, abi::IATTR_IUNLINK);
+        assert_eq!(tree.cleanup(false), []);
+    }
+
+    #[test]
+    fn names_in_use_are_left() {
+        let tree = Tree::new();
+        let dir = File::open(tree.dir.path()).unwrap();
+        let temp = crate::temp::Temp::new(dir.as_fd());
+        temp.link(&File::open(tree.path("a")).unwrap()).unwrap();
+        let want = [(temp.name().to_owned(), What::InUse)];
+        assert_eq!(tree.cleanup(false), want);
+        assert!(tree.path(temp.name()).exists());
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+//! How the protection of unified files is taken off and put back.
+//!
+//! With the module that is its system call, and names of protected files can be removed as they
+//! are. A stock kernel knows only the immutable flag, which has to be off the shared inode for as
+//! long as it takes to remove or exchange one of its names. A crash in that moment leaves an inode
+//! with several names that says in its extended attribute that it is shared, and has not the flag:
+//! such a one is known again ([`is_bared`]) and protected by whoever meets it.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use rustix::fs::{IFlags, fremovexattr, fsync, ioctl_getflags, ioctl_setflags};
+use rustix::io::Errno;
+use vserver_abi as abi;
+
+use crate::attr::{Attributes, Kernel, Stock, UNIFIED, XATTR};
+
+/// What the kernel at hand offers.
+pub(crate) trait Protection: Sync {
+    fn attributes(&self) -> &dyn Attributes;
+
+    /// Makes an inode with one name an ordinary file. False if the attribute stays on it, so that a
+    /// copy has to take its place: who makes the file immutable later would make it a unified one.
+    fn clear(&self, file: &File) -> Result<bool, Errno>;
+
+    /// Protects an inode from which an interruption has left the flag taken.
+    fn restore(&self, file: &File) -> Result<(), Errno>;
+
+    /// Does something for which names of the inode must be removable, and leaves it protected.
+    fn exposed(
+        &self,
+        file: &File,
+        action: &mut dyn FnMut() -> Result<(), Errno>,
+    ) -> Result<(), Exposed>;
+}
+
+/// Why something with a name of a protected inode was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exposed {
+    /// It failed; the inode is as before.
+    Failed(Errno),
+    /// The inode's other names are no longer protected.
+    Bared(Errno),
+}
+
+impl From<Errno> for Exposed {
+    fn from(errno: Errno) -> Self {
+        Self::Failed(errno)
+    }
+}
+
+/// With the module: unified files can be unlinked as they are.
+pub(crate) struct Module;
+
+impl Protection for Module {
+    fn attributes(&self) -> &dyn Attributes {
+        &Kernel
+    }
+
+    fn clear(&self, file: &File) -> Result<bool, Errno> {
+        Kernel.set(file.as_fd(), 0, UNIFIED).map(|()| true)
+    }
+
+    fn restore(&self, file: &File) -> Result<(), Errno> {
+        Kernel.set(file.as_fd(), UNIFIED, UNIFIED)
+    }
+
+    fn exposed(
+        &self,
+        _: &File,
+        action: &mut dyn FnMut() -> Result<(), Errno>,
+    ) -> Result<(), Exposed> {
+        Ok(action()?)
+    }
+}
+
+/// Without: only the immutable flag counts.
+pub(crate) struct Flag;
+
+impl Protection for Flag {
+    fn attributes(&self) -> &dyn Attributes {
+        &Stock
+    }
+
+    fn clear(&self, file: &File) -> Result<bool, Errno> {
+        let flags = ioctl_getflags(file)?;
+        ioctl_setflags(file, flags - IFlags::IMMUTABLE)?;
+        match fremovexattr(file, XATTR) {
+            Ok(()) | Err(Errno::NODATA) => Ok(true),
+            // Our kernel keeps the attribute from all but the module.
+            Err(Errno::PERM) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn restore(&self, file: &File) -> Result<(), Errno> {
+        let flags = ioctl_getflags(file)?;
+        ioctl_setflags(file, flags | IFlags::IMMUTABLE)?;
+        fsync(file)
+    }
+
+    fn exposed(
+        &self,
+        file: &File,
+        action: &mut dyn FnMut() -> Result<(), Errno>,
+    ) -> Result<(), Exposed> {
+        let flags = ioctl_getflags(file)?;
+        let _held = abi::process::hold_signals()?;
+        ioctl_setflags(file, flags - IFlags::IMMUTABLE)?;
+        let done = action();
+        // On the disk when this returns, so that only a crash in this very moment needs repair.
+        ioctl_setflags(file, flags)
+            .and_then(|()| fsync(file))
+            .map_err(Exposed::Bared)?;
+        Ok(done?)
+    }
+}
+
+/// The module's way where the kernel has it and lets us use it, else the other.
+pub(crate) fn best() -> &'static dyn Protection {
+    match abi::get_version().and_then(|_| abi::task_xid(0)) {
+        Ok(_) => &Module,
+        Err(_) => &Flag,
+    }
+}
+
+/// Whether these attributes are those of a unified file.
+pub(crate) fn is_unified(attr: &abi::CtxFiattr) -> bool {
+    attr.flags & attr.mask & UNIFIED == UNIFIED
+}
+
+/// Whether these attributes, of an inode with so many names, are those of a shared one whose
+/// protection was taken and not put back.
+pub(crate) fn is_bared(attr: &abi::CtxFiattr, names: u64) -> bool {
+    attr.flags & attr.mask & UNIFIED == abi::IATTR_IUNLINK && names > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_files_without_the_flag_are_known() {
+        let attr = |flags| abi::CtxFiattr {
+            xid: 0,
+            flags,
+            mask: UNIFIED,
+        };
+        assert!(is_unified(&attr(UNIFIED)));
+        assert!(!is_unified(&attr(abi::IATTR_IMMUTABLE)));
+        assert!(is_bared(&attr(abi::IATTR_IUNLINK), 2));
+        // A left-over of making a last name ordinary.
+        assert!(!is_bared(&attr(abi::IATTR_IUNLINK), 1));
+        assert!(!is_bared(&attr(UNIFIED), 2));
+        assert!(!is_bared(&attr(abi::IATTR_IMMUTABLE), 2));
+        assert!(!is_bared(&attr(0), 2));
+    }
+}
