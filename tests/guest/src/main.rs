@@ -10,6 +10,7 @@ mod context;
 mod cow;
 mod events;
 mod faults;
+mod failsafe;
 mod harness;
 mod input;
 mod namespace;
@@ -34,7 +35,6 @@ const SUITES: &[Suite] = &[
     cow::XFS,
     cow::BTRFS,
     cow::F2FS,
-    cow::FAILSAFE,
     events::EXT4,
     events::XFS,
     input::SUITE,
@@ -48,6 +48,7 @@ const SUITES: &[Suite] = &[
     races::BTRFS,
     races::TMPFS,
     races::MODULE,
+    failsafe::SUITE,
     sched::SUITE,
     secure::SUITE,
     watch::SUITE,

@@ -11,7 +11,6 @@ mod aliases;
 mod attributes;
 mod content;
 mod copies;
-mod failsafe;
 mod flags;
 mod last_link;
 mod limits;
@@ -29,7 +28,6 @@ use aliases::*;
 use attributes::*;
 use content::*;
 use copies::*;
-use failsafe::*;
 use flags::*;
 use last_link::*;
 use limits::*;
@@ -46,13 +44,6 @@ pub const EXT4: Suite = suite("cow", "ext4 timeout=300");
 pub const XFS: Suite = suite("cow-xfs", "xfs timeout=300");
 pub const BTRFS: Suite = suite("cow-btrfs", "btrfs timeout=300");
 pub const F2FS: Suite = suite("cow-f2fs", "f2fs timeout=300");
-
-/// Takes the module away, which is for no other suite to see.
-pub const FAILSAFE: Suite = Suite {
-    name: "failsafe",
-    wants: "ext4 alone=yes",
-    tests: tests![without_the_module],
-};
 
 const fn suite(name: &'static str, wants: &'static str) -> Suite {
     Suite {

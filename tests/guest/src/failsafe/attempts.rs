@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Everything that may be tried to modify a file or its name, by root and by others.
+//!
+//! What Linux lets an owner do to an immutable file of his is not here: on xfs and btrfs he may
+//! change flags like nodump.
+
+use super::tree::{ATTRIBUTE, Seen};
+use crate::process::isolated;
+use crate::unified::{USER, open, set_times, syscall};
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{self as rfs, Access, AtFlags, CWD, Gid, IFlags, Mode, OFlags, Uid};
+use rustix::fs::{RenameFlags, Timespec, Timestamps, XattrFlags, removexattr, setxattr};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// Something to try with the file at a path.
+type Try = fn(&Path) -> Result<(), Errno>;
+
+/// What is refused for being immutable.
+const REFUSED: &[(&str, Try)] = &[
+    ("open to write", |p| opened(p, OFlags::WRONLY)),
+    ("open to read and write", |p| opened(p, OFlags::RDWR)),
+    ("open to append", |p| {
+        opened(p, OFlags::WRONLY | OFlags::APPEND)
+    }),
+    ("open with O_TRUNC", |p| {
+        opened(p, OFlags::RDONLY | OFlags::TRUNC)
+    }),
+    ("open to write with O_TRUNC", |p| {
+        opened(p, OFlags::WRONLY | OFlags::TRUNC)
+    }),
+    ("creat", |p| {
+        opened(p, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC)
+    }),
+    ("open with O_CREAT", |p| {
+        opened(p, OFlags::RDWR | OFlags::CREATE)
+    }),
+    ("open with O_DIRECT", |p| {
+        opened(p, OFlags::RDWR | OFlags::DIRECT)
+    }),
+    ("open through a descriptor", |p| reopened(p, OFlags::RDONLY)),
+    ("open through an O_PATH descriptor", |p| {
+        reopened(p, OFlags::PATH)
+    }),
+    ("open by handle", by_handle),
+    ("access", |p| rfs::access(p, Access::WRITE_OK)),
+    ("truncate to nothing", |p| truncated(p, 0)),
+    ("truncate to less", |p| truncated(p, 1)),
+    ("truncate to more", |p| truncated(p, 64 << 20)),
+    ("swapon", |p| {
+        let path = c_path(p)?;
+        // SAFETY: the path is a C string.
+        syscall(unsafe { libc::syscall(libc::SYS_swapon, path.as_ptr(), 0) }).map(drop)
+    }),
+    ("chmod", |p| rfs::chmod(p, Mode::from_raw_mode(0o600))),
+    ("chmod to the same", |p| {
+        rfs::chmod(p, Mode::from_raw_mode(rfs::stat(p)?.st_mode))
+    }),
+    ("fchmod", |p| {
+        rfs::fchmod(reader(p)?, Mode::from_raw_mode(0o600))
+    }),
+    ("chown", |p| {
+        rfs::chownat(CWD, p, uid(), None, AtFlags::empty())
+    }),
+    ("chgrp", |p| {
+        rfs::chownat(CWD, p, None, gid(), AtFlags::empty())
+    }),
+    ("lchown", |p| {
+        rfs::chownat(CWD, p, uid(), gid(), AtFlags::SYMLINK_NOFOLLOW)
+    }),
+    ("fchown", |p| rfs::fchown(reader(p)?, uid(), None)),
+    ("utimensat", |p| set_times(p, THEN)),
+    ("utimensat with now", |p| set_times(p, NOW)),
+    ("futimens", |p| {
+        let times = Timestamps {
+            last_access: THEN,
+            last_modification: THEN,
+        };
+        rfs::futimens(reader(p)?, &times)
+    }),
+    ("set user.new", |p| set(p, "user.new", b"new")),
+    ("set trusted.new", |p| set(p, "trusted.new", b"new")),
+    ("set security.new", |p| set(p, "security.new", b"new")),
+    ("set a capability", |p| {
+        set(p, "security.capability", CAPABILITY)
+    }),
+    ("set an ACL", |p| set(p, ACL_NAME, &acl())),
+    ("set our attribute", |p| set(p, ATTRIBUTE, b"")),
+    ("remove our attribute", |p| removexattr(p, ATTRIBUTE)),
+    ("remove an attribute that is not there", |p| {
+        removexattr(p, "user.none")
+    }),
+    ("remove the ACL", |p| removexattr(p, ACL_NAME)),
+    ("fsetxattr", |p| {
+        rfs::fsetxattr(reader(p)?, "user.new", b"new", XattrFlags::empty())
+    }),
+    ("fremovexattr", |p| rfs::fremovexattr(reader(p)?, ATTRIBUTE)),
+    ("unlink", |p| rfs::unlink(p)),
+    ("rename away", |p| rfs::rename(p, p.with_extension("away"))),
+    ("rename over it", |p| {
+        beside(p, |other| rfs::rename(other, p))
+    }),
+    ("exchange", |p| {
+        beside(p, |other| {
+            rfs::renameat_with(CWD, other, CWD, p, RenameFlags::EXCHANGE)
+        })
+    }),
+    ("exchange away", |p| {
+        beside(p, |other| {
+            rfs::renameat_with(CWD, p, CWD, other, RenameFlags::EXCHANGE)
+        })
+    }),
+    ("link", |p| rfs::link(p, p.with_extension("link"))),
+    ("clear immutable as another", |p| {
+        as_another(p, |file| {
+            change_flags(file, |flags| flags - IFlags::IMMUTABLE)
+        })
+    }),
+    ("set nodump as another", |p| {
+        as_another(p, |file| change_flags(file, |flags| flags | IFlags::NODUMP))
+    }),
+];
+
+/// What is refused for other reasons, on any file.
+const REFUSED_OTHERWISE: &[(&str, Errno, Try)] = &[
+    ("open with O_EXCL", Errno::EXIST, |p| {
+        opened(p, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
+    }),
+    ("write", Errno::BADF, |p| {
+        rustix::io::write(reader(p)?, b"x").map(drop)
+    }),
+    ("ftruncate", Errno::INVAL, |p| rfs::ftruncate(reader(p)?, 0)),
+    ("fallocate", Errno::BADF, |p| {
+        rfs::fallocate(
+            reader(p)?,
+            rfs::FallocateFlags::PUNCH_HOLE | rfs::FallocateFlags::KEEP_SIZE,
+            0,
+            4096,
+        )
+    }),
+    ("clone into it", Errno::BADF, |p| {
+        let file = reader(p)?;
+        rfs::ioctl_ficlone(&file, &file)
+    }),
+    ("a writable mapping", Errno::ACCESS, |p| {
+        let file = reader(p)?;
+        // SAFETY: a mapping at an address that the kernel chooses, if at all.
+        let at = unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(
+                std::ptr::null_mut(),
+                4096,
+                access,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        syscall(if at == libc::MAP_FAILED { -1 } else { 0 }).map(drop)
+    }),
+];
+
+const THEN: Timespec = Timespec {
+    tv_sec: 77,
+    tv_nsec: 5,
+};
+const NOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: rfs::UTIME_NOW,
+};
+
+pub const ACL_NAME: &str = "system.posix_acl_access";
+
+/// cap_net_raw, effective, for the initial user namespace.
+pub const CAPABILITY: &[u8] = &[
+    1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+
+/// user::rw-, user:1000:rwx, group::r--, mask::rwx, other::r--
+pub fn acl() -> Vec<u8> {
+    let mut acl = 2u32.to_le_bytes().to_vec();
+    for (tag, access, id) in [
+        (1u16, 6u16, u32::MAX),
+        (2, 7, USER),
+        (4, 4, u32::MAX),
+        (16, 7, u32::MAX),
+        (32, 4, u32::MAX),
+    ] {
+        acl.extend(tag.to_le_bytes());
+        acl.extend(access.to_le_bytes());
+        acl.extend(id.to_le_bytes());
+    }
+    acl
+}
+
+/// Tries it all with the file at `path`, and looks at it after each: what got through.
+pub fn all_refused(path: &Path) -> Result<()> {
+    let before = Seen::at(path)?;
+    let immutable = REFUSED.iter().map(|(what, run)| (*what, Errno::PERM, *run));
+    let otherwise = REFUSED_OTHERWISE.iter().copied();
+    let mut wrong = Vec::new();
+    for (what, want, run) in immutable.chain(otherwise) {
+        let got = run(path);
+        if got != Err(want) {
+            wrong.push(format!("{what}: {got:?} instead of {want:?}"));
+        }
+        let now = Seen::at(path).with_context(|| what.to_owned())?;
+        ensure!(now == before, "{what}: was {before:?}, is {now:?}");
+    }
+    if !wrong.is_empty() {
+        bail!("{}: {}", path.display(), wrong.join("; "));
+    }
+    Ok(())
+}
+
+fn opened(path: &Path, flags: OFlags) -> Result<(), Errno> {
+    open(path, flags).map(drop)
+}
+
+fn reader(path: &Path) -> Result<OwnedFd, Errno> {
+    open(path, OFlags::RDONLY)
+}
+
+fn reopened(path: &Path, flags: OFlags) -> Result<(), Errno> {
+    let file = open(path, flags)?;
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    opened(Path::new(&link), OFlags::WRONLY)
+}
+
+#[repr(C)]
+struct Handle {
+    bytes: u32,
+    kind: i32,
+    handle: [u8; 128],
+}
+
+fn by_handle(path: &Path) -> Result<(), Errno> {
+    let (name, file) = (c_path(path)?, reader(path)?);
+    let mut handle = Handle {
+        bytes: 128,
+        kind: 0,
+        handle: [0; 128],
+    };
+    let (fd, mut mount) = (file.as_raw_fd(), 0);
+    // SAFETY: all pointers are valid for the calls, and the handle has the size that it says; a
+    // descriptor that comes of them is new and ours alone.
+    unsafe {
+        let (handle, mount) = (&raw mut handle, &raw mut mount);
+        let (name, cwd) = (name.as_ptr(), libc::AT_FDCWD);
+        syscall(libc::syscall(
+            libc::SYS_name_to_handle_at,
+            cwd,
+            name,
+            handle,
+            mount,
+            0,
+        ))?;
+        let ret = libc::syscall(libc::SYS_open_by_handle_at, fd, handle, libc::O_WRONLY);
+        let fd = i32::try_from(syscall(ret)?).map_err(|_| Errno::BADF)?;
+        drop(OwnedFd::from_raw_fd(fd));
+    }
+    Ok(())
+}
+
+fn truncated(path: &Path, len: i64) -> Result<(), Errno> {
+    let path = c_path(path)?;
+    // SAFETY: the path is a C string.
+    syscall(unsafe { libc::truncate(path.as_ptr(), len) }.into()).map(drop)
+}
+
+fn set(path: &Path, name: &str, value: &[u8]) -> Result<(), Errno> {
+    setxattr(path, name, value, XattrFlags::empty())
+}
+
+/// With another file, in the same directory.
+fn beside(path: &Path, run: impl FnOnce(&Path) -> Result<(), Errno>) -> Result<(), Errno> {
+    let other = path.with_extension("other");
+    drop(open(&other, OFlags::WRONLY | OFlags::CREATE)?);
+    let done = run(&other);
+    rfs::unlink(&other)?;
+    done
+}
+
+/// As a user whose file it is not, with a descriptor of it.
+fn as_another(path: &Path, run: impl FnOnce(&OwnedFd) -> Result<(), Errno>) -> Result<(), Errno> {
+    let file = reader(path)?;
+    let mut got = Ok(());
+    // A process answers with what it can: its errno, in words.
+    let done = isolated(|| {
+        // SAFETY: this touches no memory; the process has one thread.
+        ensure!(unsafe { libc::setuid(USER + 7) } == 0, "setuid");
+        match run(&file) {
+            Ok(()) => Ok(()),
+            Err(errno) => bail!("errno {}", errno.raw_os_error()),
+        }
+    });
+    if let Err(e) = done {
+        let errno = e.to_string();
+        let errno = errno.strip_prefix("errno ").and_then(|e| e.parse().ok());
+        got = Err(errno.map_or(Errno::IO, Errno::from_raw_os_error));
+    }
+    got
+}
+
+fn change_flags(file: &OwnedFd, how: impl FnOnce(IFlags) -> IFlags) -> Result<(), Errno> {
+    let flags = rfs::ioctl_getflags(file.as_fd())?;
+    rfs::ioctl_setflags(file.as_fd(), how(flags))
+}
+
+fn uid() -> Option<Uid> {
+    Some(Uid::from_raw(USER + 3))
+}
+
+fn gid() -> Option<Gid> {
+    Some(Gid::from_raw(USER + 3))
+}
+
+fn c_path(path: &Path) -> Result<CString, Errno> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)
+}
