@@ -95,9 +95,16 @@ fn by(
         cross_mounts: options.cross_mounts,
     };
     let mut report = Report::default();
-    for entry in trees.iter().flat_map(|tree| walk(tree, how)) {
+    for entry in trees.iter().flat_map(|tree| walk(tree, how).enumerate()) {
         report.names += 1;
         progress.looked_at();
+        let entry = match entry {
+            // A symlink would seem to be clean, whatever is behind it.
+            (0, Ok(tree)) if !tree.kind().is_dir() => {
+                Err(Error::file("clean up", tree.path(), Errno::NOTDIR))
+            }
+            (_, entry) => entry,
+        };
         match entry.and_then(|entry| look(way, &entry, options.dry_run)) {
             Ok(None) => {}
             Ok(Some(found)) => {
@@ -390,6 +397,20 @@ mod tests {
         fs::remove_file(tree.path("sub/b")).unwrap();
         tree.fake.set(ino, abi::IATTR_IUNLINK);
         assert_eq!(tree.cleanup(false), []);
+    }
+
+    #[test]
+    fn a_symlink_is_not_taken_for_a_clean_tree() {
+        let tree = Tree::new();
+        let link = tree.path("link");
+        std::os::unix::fs::symlink("sub", &link).unwrap();
+        let report = by(&tree.fake, &[link], Options::default(), &Quiet);
+        assert_eq!(report.errors.len(), 1);
+        assert!(
+            report.errors[0].contains("/link: Not a directory"),
+            "{:?}",
+            report.errors
+        );
     }
 
     #[test]
