@@ -53,6 +53,8 @@ add() {
 	done_with[$1]=1
 	module=$out.part/$1.ko
 	xz -dc "${files[$1]}" >"$module"
+	# Nobody checks the signature or wants the types, which take an emulated machine seconds.
+	strip --strip-debug -R .BTF -R .BTF.base "$module"
 	needs=$(tr '\0' '\n' <"$module" | sed -n 's/^depends=//p')
 	for need in ${needs//,/ }; do add "${need//-/_}"; done
 	mv "$module" "$(printf '%s/%02d-%s.ko' "$out.part" "$count" "$1")"
