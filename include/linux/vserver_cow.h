@@ -28,6 +28,7 @@
 DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 bool __vserver_unified(struct inode *inode);
+bool __vserver_maybe_unified(struct inode *inode);
 int __vserver_break_link(struct path *path, loff_t keep);
 int __vserver_cow_open(struct path *path, int open_flag);
 int __vserver_cow_truncate(struct path *path, loff_t length);
@@ -39,6 +40,7 @@ int __vserver_cow_setxattr(struct path *path, const char *name,
 int __vserver_cow_removexattr(struct path *path, const char *name);
 bool __vserver_cow_link(void);
 int __vserver_nameless(struct dentry **dentry);
+int __vserver_raced(struct inode *inode, int error, bool nowait);
 bool __vserver_silent(void);
 
 /* For the module, see security/vserver/cow.c and inode.c */
@@ -80,6 +82,20 @@ static __always_inline bool vserver_unified(struct inode *inode)
 }
 
 /**
+ * vserver_maybe_unified - is there a link to break, or an error to report?
+ * @inode:	any inode
+ *
+ * As vserver_unified(), but also true if that can't be found out because the
+ * inode's attribute can't be read: whoever goes on to break the link gets the
+ * error.
+ */
+static __always_inline bool vserver_maybe_unified(struct inode *inode)
+{
+	return static_branch_unlikely(&vserver_key) &&
+	       unlikely(IS_IMMUTABLE(inode)) && __vserver_maybe_unified(inode);
+}
+
+/**
  * vserver_immutable - does immutability forbid to name this inode otherwise?
  * @inode:	the inode to link, unlink or rename
  */
@@ -101,7 +117,7 @@ static __always_inline bool vserver_immutable(struct inode *inode)
  */
 static __always_inline int vserver_break_link(struct path *path)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_break_link(path, VSERVER_KEEP_ALL);
 	return 0;
 }
@@ -117,7 +133,7 @@ static __always_inline int vserver_break_link(struct path *path)
 static __always_inline bool vserver_cow_borrow(const struct path **path,
 					       struct path *cow)
 {
-	if (!vserver_unified(d_backing_inode((*path)->dentry)))
+	if (!vserver_maybe_unified(d_backing_inode((*path)->dentry)))
 		return false;
 	*cow = **path;
 	path_get(cow);
@@ -131,7 +147,7 @@ static __always_inline bool vserver_cow_borrow(const struct path **path,
  */
 static __always_inline int vserver_cow_open(struct path *path, int open_flag)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_cow_open(path, open_flag);
 	return 0;
 }
@@ -139,14 +155,14 @@ static __always_inline int vserver_cow_open(struct path *path, int open_flag)
 static __always_inline int vserver_cow_truncate(struct path *path,
 						loff_t length)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_cow_truncate(path, length);
 	return 0;
 }
 
 static __always_inline int vserver_cow_chmod(struct path *path, umode_t mode)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_cow_chmod(path, mode);
 	return 0;
 }
@@ -154,14 +170,14 @@ static __always_inline int vserver_cow_chmod(struct path *path, umode_t mode)
 static __always_inline int vserver_cow_chown(struct path *path, uid_t user,
 					     gid_t group)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_cow_chown(path, user, group);
 	return 0;
 }
 
 static __always_inline int vserver_cow_utimes(struct path *path, bool touch)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_cow_utimes(path, touch);
 	return 0;
 }
@@ -171,7 +187,7 @@ static __always_inline int vserver_cow_setxattr(struct path *path,
 						const void *value, size_t size,
 						int flags)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_cow_setxattr(path, name, value, size, flags);
 	return 0;
 }
@@ -179,7 +195,7 @@ static __always_inline int vserver_cow_setxattr(struct path *path,
 static __always_inline int vserver_cow_removexattr(struct path *path,
 						   const char *name)
 {
-	if (vserver_unified(d_backing_inode(path->dentry)))
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_cow_removexattr(path, name);
 	return 0;
 }
@@ -193,7 +209,7 @@ static __always_inline int vserver_cow_removexattr(struct path *path,
  */
 static __always_inline bool vserver_cow_link(struct inode *inode)
 {
-	return vserver_unified(inode) && __vserver_cow_link();
+	return vserver_maybe_unified(inode) && __vserver_cow_link();
 }
 
 /**
@@ -215,6 +231,28 @@ static __always_inline int vserver_nameless(struct dentry **dentry)
 }
 
 /**
+ * vserver_raced - did an open fail because the file was made unified meanwhile?
+ * @inode:	the file, which was not immutable when the open began
+ * @error:	what the open failed with
+ * @nowait:	the caller may not sleep
+ *
+ * To make a file unified keeps writers out for a moment, and then it is
+ * immutable. Waits until that is done.
+ *
+ * Return: -ESTALE if the open is to be tried again, as then the link can be
+ * broken; -EAGAIN if that may take waiting; -ERESTARTSYS if a fatal signal came
+ * first; else @error.
+ */
+static __always_inline int vserver_raced(struct inode *inode, int error,
+					 bool nowait)
+{
+	if (static_branch_unlikely(&vserver_key) &&
+	    unlikely(error == -EPERM || error == -ETXTBSY))
+		return __vserver_raced(inode, error, nowait);
+	return error;
+}
+
+/**
  * vserver_silent - is what happens here no event for watchers?
  *
  * True while a link is broken: watchers would hear of a copy in the making.
@@ -227,6 +265,11 @@ static __always_inline bool vserver_silent(void)
 #else
 
 static inline bool vserver_unified(struct inode *inode)
+{
+	return false;
+}
+
+static inline bool vserver_maybe_unified(struct inode *inode)
 {
 	return false;
 }
@@ -292,6 +335,11 @@ static inline bool vserver_cow_link(struct inode *inode)
 static inline int vserver_nameless(struct dentry **dentry)
 {
 	return 0;
+}
+
+static inline int vserver_raced(struct inode *inode, int error, bool nowait)
+{
+	return error;
 }
 
 static inline bool vserver_silent(void)

@@ -373,18 +373,25 @@ int __vserver_cow_open(struct path *path, int open_flag)
 int __vserver_cow_truncate(struct path *path, loff_t length)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	bool cut;
 	int error;
 
-	error = inode_permission(mnt_idmap(path->mnt), inode,
-				 MAY_WRITE | MAY_COW);
+	error = inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
 	if (!error)
 		error = inode_newsize_ok(inode, length);
 	if (!error)
 		error = security_path_truncate(path);
 	if (error)
 		return error;
-	return __vserver_break_link(path, vserver_may_cut(path) ?
-					  length : VSERVER_KEEP_ALL);
+
+	/*
+	 * xfs finds nothing to do when an empty file is truncated, and would
+	 * leave it set-user-id.
+	 */
+	cut = vserver_may_cut(path) &&
+	      (length || !setattr_should_drop_suidgid(idmap, inode));
+	return __vserver_break_link(path, cut ? length : VSERVER_KEEP_ALL);
 }
 
 int __vserver_cow_chmod(struct path *path, umode_t mode)
@@ -531,6 +538,21 @@ int __vserver_nameless(struct dentry **dentry)
 	dput(*dentry);
 	*dentry = nameless;
 	return 0;
+}
+
+int __vserver_raced(struct inode *inode, int error, bool nowait)
+{
+	struct vserver_inode *vi = vserver_inode(inode);
+
+	if (!vi || !S_ISREG(inode->i_mode))
+		return error;
+	if (!(READ_ONCE(vi->state) & VSERVER_STATE_BREAKING))
+		return __vserver_unified(inode) ? -ESTALE : error;
+	if (nowait)
+		return -EAGAIN;
+	error = wait_var_event_killable(&vi->state, !(READ_ONCE(vi->state) &
+						      VSERVER_STATE_BREAKING));
+	return error ?: -ESTALE;
 }
 
 bool __vserver_silent(void)

@@ -26,6 +26,7 @@
 #include <linux/vserver_cow.h>
 #include <linux/xattr.h>
 #include <uapi/linux/ext4.h>
+#include <uapi/linux/f2fs.h>
 #include <uapi/linux/vserver.h>
 
 #include "internal.h"
@@ -128,29 +129,44 @@ static int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
 }
 
 /**
- * __vserver_unified - does this immutable inode carry the flag iunlink?
+ * vserver_is_unified - does this immutable inode carry the flag iunlink?
  * @inode:	an immutable inode
  *
- * An inode whose attribute can't be read counts as not unified, and so stays
- * immutable.
+ * Return: 1 if it does, 0 if not, or the error of reading its attribute.
  */
-bool __vserver_unified(struct inode *inode)
+int vserver_is_unified(struct inode *inode)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	struct vserver_xattr x;
 	u32 state;
+	int error;
 
 	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) || !vi)
-		return false;
+		return 0;
 	state = READ_ONCE(vi->state);
 	if (!(state & VSERVER_STATE_KNOWN)) {
-		if (!vserver_iattr_mask(inode) || vserver_xattr_read(inode, &x))
-			return false;
+		if (!vserver_iattr_mask(inode))
+			return 0;
+		error = vserver_xattr_read(inode, &x);
+		if (error)
+			return error;
 		state = READ_ONCE(vi->state);
 	}
-	return state & VSERVER_XATTR_IUNLINK;
+	return !!(state & VSERVER_XATTR_IUNLINK);
+}
+
+/* One whose attribute can't be read counts as not unified: it stays immutable. */
+bool __vserver_unified(struct inode *inode)
+{
+	return vserver_is_unified(inode) > 0;
 }
 EXPORT_SYMBOL_GPL(__vserver_unified);
+
+/* For those who break the link: __vserver_break_link() will say what is wrong. */
+bool __vserver_maybe_unified(struct inode *inode)
+{
+	return vserver_is_unified(inode) != 0;
+}
 
 /* The generic calls never touch the attribute, whoever asks. */
 int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
@@ -180,6 +196,12 @@ int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa)
 
 	if (vserver_unified(inode))
 		return -EPERM;
+	/*
+	 * As any kernel does it: without the module the tools take the flag off
+	 * and put it back, and the file is to stay what it was.
+	 */
+	if (!static_branch_unlikely(&vserver_key))
+		return 0;
 	if (IS_IMMUTABLE(inode) || !(fa->flags & FS_IMMUTABLE_FL) ||
 	    !S_ISREG(inode->i_mode) || !vserver_iattr_mask(inode))
 		return 0;
@@ -197,13 +219,15 @@ int vserver_quota_on(struct dentry *dentry)
 }
 
 /*
- * ext4 without metadata checksums lets the owner change the generation of an
- * immutable inode, by a descriptor that is open for reading.
+ * By a descriptor that is open for reading, ext4 without metadata checksums lets
+ * the owner change the generation of an immutable inode, and f2fs lets anybody
+ * pin one.
  */
 int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	if (cmd != FS_IOC_SETVERSION && cmd != FS_IOC32_SETVERSION &&
-	    cmd != EXT4_IOC_SETVERSION && cmd != EXT4_IOC32_SETVERSION)
+	    cmd != EXT4_IOC_SETVERSION && cmd != EXT4_IOC32_SETVERSION &&
+	    cmd != F2FS_IOC_SET_PIN_FILE)
 		return 0;
 	return vserver_unified(file_inode(file)) ? -EPERM : 0;
 }

@@ -71,6 +71,7 @@ static inline struct vserver_inode *vserver_inode(const struct inode *inode)
 	return inode->i_security + vserver_blob_sizes.lbs_inode;
 }
 
+int vserver_is_unified(struct inode *inode);
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags);
 void vserver_task_free(struct task_struct *p);
 int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,

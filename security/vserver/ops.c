@@ -189,13 +189,17 @@ EXPORT_SYMBOL_GPL(vserver_ctx_cpu);
 
 int __vserver_break_link(struct path *path, loff_t keep)
 {
-	const struct inode *inode = d_backing_inode(path->dentry);
-	const struct vserver_ops *ops = vserver_ops_get();
+	struct inode *inode = d_backing_inode(path->dentry);
+	const struct vserver_ops *ops;
 	dev_t dev = inode->i_sb->s_dev;
 	struct audit_context *audit;
 	u64 ino = inode->i_ino;
 	int error;
 
+	error = vserver_is_unified(inode);
+	if (error <= 0)
+		return error;
+	ops = vserver_ops_get();
 	if (!ops)
 		return -EPERM;
 	audit = vserver_audit_pause();
