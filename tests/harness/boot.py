@@ -92,7 +92,7 @@ class Boot:
         names = {name for suite in self.group for name in suite.env if name in os.environ}
         plan += [f"export {name}={shlex.quote(os.environ[name])}" for name in sorted(names)]
         for suite in self.group:
-            serials = " ".join(f"{label}={guest.add_disk(path)}"
+            serials = " ".join(f"{label}={guest.add_disk(path) if path else ''}"
                                for label, path in self.disks[suite.name])
             limit = str(suite.timeout * self.patience)
             plan.append(f"{shlex.join(['suite', suite.name, limit, serials])} {suite.command}")

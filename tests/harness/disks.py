@@ -1,17 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes and checks disk images, sparse and without root."""
+"""Makes and checks disk images, sparse and without root.
+
+A kind is a file system, or one that is made in a certain way: then what stands
+before the dash is the file system.
+"""
 
 import os
 import subprocess
 
+EXT4 = ["mkfs.ext4", "-q", "-F"]
+
 # kind: (smallest sensible size in MiB, command)
 KINDS = {
-    "ext4": (256, ["mkfs.ext4", "-q", "-F", "-O", "quota,project", "-I", "256"]),
+    "ext4": (256, [*EXT4, "-I", "256", "-O", "quota,project,verity"]),
+    "ext4-128": (64, [*EXT4, "-I", "128"]),         # no room for attributes in inodes
+    "ext4-inline": (64, [*EXT4, "-I", "256", "-O", "inline_data"]),
+    "ext4-crypt": (64, [*EXT4, "-I", "256", "-O", "encrypt,casefold"]),
     "xfs": (320, ["mkfs.xfs", "-q", "-f"]),
+    "xfs-plain": (320, ["mkfs.xfs", "-q", "-f", "-m", "reflink=0"]),
     "btrfs": (256, ["mkfs.btrfs", "-q", "-f"]),
-    "f2fs": (256, ["mkfs.f2fs", "-q", "-f", "-O", "extra_attr,project_quota,inode_checksum"]),
+    "f2fs": (256, ["mkfs.f2fs", "-q", "-f", "-O", "extra_attr,project_quota,inode_checksum,verity"]),
     "raw": (64, None),
+    "tmpfs": (0, None),
 }
+# These need no disk: the guest has them in its memory.
+MEMORY = ("tmpfs",)
 CHECK = {
     "ext4": ["e2fsck", "-f", "-n"],
     "xfs": ["xfs_repair", "-n"],
@@ -21,27 +34,36 @@ CHECK = {
 # How a kind takes the tree that it is to hold.
 TREE = {"ext4": "-d", "btrfs": "--rootdir"}
 
-
 ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
+def fs(kind):
+    """The file system of a kind."""
+    return kind.partition("-")[0]
+
+
 def make(path, kind, mib=None, tree=None, options=()):
-    """An image of a file system; with `tree`, holding the files of that directory."""
+    """An image of a file system; with `tree`, holding the files of that directory.
+
+    Nothing for one in memory.
+    """
     smallest, command = KINDS[kind]
+    if kind in MEMORY:
+        return None
     with open(path, "wb") as f:
         f.truncate((mib or smallest) << 20)
     if command:
         if tree:
-            command = command + [TREE[kind], tree]
+            command = command + [TREE[fs(kind)], tree]
         subprocess.run([*command, *options, path], check=True, env=ENV, stdout=subprocess.DEVNULL)
     return path
 
 
 def complaint(path, kind):
     """What the file system's own checker has against an image, or nothing."""
-    if kind not in CHECK:
+    if path is None or fs(kind) not in CHECK:
         return ""
-    done = subprocess.run([*CHECK[kind], path], check=False, env=ENV, text=True,
+    done = subprocess.run([*CHECK[fs(kind)], path], check=False, env=ENV, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT)
     return (done.stdout or f"status {done.returncode}") if done.returncode else ""

@@ -5,6 +5,8 @@ A suite is a script tests/guest.d/NAME.sh with a line `# suite: WORD...`, or a
 line `NAME WORD...` of `guest-tests --list`. The words:
 
     ext4 xfs btrfs f2fs raw     a fresh disk of that kind; ext4:1024 is 1024 MiB
+    ext4-128 xfs-plain ...      the same made in another way: all are in disks.py
+    tmpfs                       in memory, no disk
     timeout=SECONDS             of the suite (120)
     memory=MIB cpus=N           of the machine (1024, 2)
     boots=N                     run N times, in a new boot on the same disks, with $BOOT

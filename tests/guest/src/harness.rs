@@ -3,14 +3,33 @@
 //!
 //! Each test has a process of its own, so that what it enters, leaves behind or dies of is not the
 //! next one's. A process that outlives its test is killed by the guest runner's end.
+//!
+//! A test may have variants, each with a line of its own: `NAME (VARIANT)`. What they find, and not
+//! only whether it is right, stands behind a `#` and in a table at the end.
 
-use crate::process;
+use crate::process::{self, Status, pipe, spawn};
+use anyhow::{Result, ensure};
+use rustix::io;
+use std::io::Read as _;
 use std::process::ExitCode;
 
-/// A test: says why it failed, if it did.
+/// What a test does. It says why it failed, or what it found, which may be nothing to speak of.
+pub trait Body {
+    fn run(&self, variant: &str) -> Result<String>;
+}
+
+impl<F: Fn() -> Result<()>> Body for F {
+    fn run(&self, _: &str) -> Result<String> {
+        self().map(|()| String::new())
+    }
+}
+
+/// A test, or one for each of its variants if it has any.
+#[derive(Clone, Copy)]
 pub struct Test {
     pub name: &'static str,
-    pub run: fn() -> anyhow::Result<()>,
+    pub variants: &'static [&'static str],
+    pub body: &'static dyn Body,
 }
 
 /// Tests that are run together.
@@ -25,38 +44,93 @@ pub struct Suite {
 #[macro_export]
 macro_rules! tests {
     ($($name:ident),* $(,)?) => {
-        &[$($crate::harness::Test { name: stringify!($name), run: $name }),*]
+        &[$($crate::harness::Test { name: stringify!($name), variants: &[], body: &$name }),*]
     };
 }
 
 /// How long a test may take under emulation and on a debug kernel, in seconds.
 const LIMIT: u32 = 100;
 
+/// What a test has to say fits in a pipe.
+const LONGEST: usize = 8192;
+
+/// A test in one variant.
+struct Case {
+    test: Test,
+    variant: &'static str,
+}
+
+impl Case {
+    fn name(&self) -> String {
+        match self.variant {
+            "" => self.test.name.to_owned(),
+            variant => format!("{} ({variant})", self.test.name),
+        }
+    }
+
+    /// Runs it in a process of its own; gives what it found, or nothing if it failed.
+    fn run(&self) -> Option<String> {
+        match self.found() {
+            Ok(found) => Some(found),
+            Err(e) => {
+                for line in format!("{}: {e:#}", self.name()).lines() {
+                    println!("# {line}");
+                }
+                None
+            }
+        }
+    }
+
+    fn found(&self) -> Result<String> {
+        let (mut read, write) = pipe()?;
+        let child = spawn(|| {
+            process::alarm(LIMIT);
+            let (code, text) = match self.test.body.run(self.variant) {
+                Ok(found) => (0, found),
+                Err(e) => (1, format!("{e:#}")),
+            };
+            let text = text.as_bytes();
+            let text = text.get(..LONGEST).unwrap_or(text);
+            i32::from(io::write(&write, text).is_err()) | code
+        })?;
+        drop(write);
+        // Not to the pipe's end: what the test left running may hold it open.
+        let status = child.wait()?;
+        let mut text = vec![0; usize::try_from(io::ioctl_fionread(&read)?)?];
+        read.read_exact(&mut text)?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        ensure!(status == Status::Exited(0), "{status:?} {text}");
+        Ok(text)
+    }
+}
+
 impl Suite {
     /// Runs all tests, or only the one called so.
     pub fn run(&self, only: Option<&str>) -> ExitCode {
-        let tests: Vec<_> = self
+        let cases: Vec<_> = self
             .tests
             .iter()
-            .filter(|test| only.is_none_or(|name| name == test.name))
+            .flat_map(|&test| {
+                let none = test.variants.is_empty().then_some("");
+                let variants = test.variants.iter().copied().chain(none);
+                variants.map(move |variant| Case { test, variant })
+            })
+            .filter(|case| only.is_none_or(|name| name == case.test.name || name == case.name()))
             .collect();
-        println!("1..{}", tests.len());
-        let mut failed = 0;
-        for (i, test) in tests.iter().enumerate() {
-            let passed = match process::spawn(|| run_alone(test)) {
-                Ok(child) => child
-                    .wait()
-                    .is_ok_and(|status| status == process::Status::Exited(0)),
-                Err(e) => {
-                    println!("# no process: {e}");
-                    false
-                }
+        println!("1..{}", cases.len());
+        let mut results = Vec::new();
+        for (i, case) in cases.iter().enumerate() {
+            let found = case.run();
+            let verdict = if found.is_some() { "ok" } else { "not ok" };
+            let remark = match found.as_deref() {
+                None | Some("") => String::new(),
+                Some(found) => format!(" # {found}"),
             };
-            failed += u32::from(!passed);
-            let verdict = if passed { "ok" } else { "not ok" };
-            println!("{verdict} {} - {}", i + 1, test.name);
+            println!("{verdict} {} - {}{remark}", i + 1, case.name());
+            results.push((case, found));
         }
-        if failed == 0 && !tests.is_empty() {
+        print_table(&results);
+        if !results.is_empty() && results.iter().all(|(_, found)| found.is_some()) {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
@@ -64,16 +138,34 @@ impl Suite {
     }
 }
 
-/// In the test's own process.
-fn run_alone(test: &Test) -> i32 {
-    process::alarm(LIMIT);
-    match (test.run)() {
-        Ok(()) => 0,
-        Err(e) => {
-            for line in format!("{}: {e:#}", test.name).lines() {
-                println!("# {line}");
-            }
-            1
+/// What the tests with variants found, a line each, as comments.
+fn print_table(results: &[(&Case, Option<String>)]) {
+    let mut last = "";
+    let width = results.iter().map(|(case, _)| case.test.name.len()).max();
+    let width = width.unwrap_or_default();
+    for (case, _) in results.iter().filter(|(case, _)| !case.variant.is_empty()) {
+        let name = case.test.name;
+        if name == last {
+            continue;
         }
+        let variants = case.test.variants;
+        if last.is_empty() {
+            println!("#");
+            println!("# {:width$}  {}", "", columns(variants.iter().copied()));
+        }
+        let found = variants.iter().map(|variant| {
+            let of_variant = |(other, _): &&(&Case, Option<String>)| {
+                other.test.name == name && other.variant == *variant
+            };
+            let result = results.iter().find(of_variant);
+            result.map_or("", |(_, found)| found.as_deref().unwrap_or("FAILED"))
+        });
+        println!("# {name:width$}  {}", columns(found));
+        last = name;
     }
+}
+
+fn columns<'a>(cells: impl Iterator<Item = &'a str>) -> String {
+    let padded: String = cells.map(|cell| format!("{cell:20}")).collect();
+    padded.trim_end().to_owned()
 }

@@ -14,6 +14,7 @@ mod failsafe;
 mod harness;
 mod input;
 mod namespace;
+mod matrix;
 mod process;
 mod races;
 mod raw;
@@ -49,6 +50,15 @@ const SUITES: &[Suite] = &[
     races::TMPFS,
     races::MODULE,
     failsafe::SUITE,
+    cow::FAILSAFE,
+    matrix::EXT4,
+    matrix::EXT4_128,
+    matrix::EXT4_INLINE,
+    matrix::XFS,
+    matrix::XFS_PLAIN,
+    matrix::BTRFS,
+    matrix::F2FS,
+    matrix::TMPFS,
     sched::SUITE,
     secure::SUITE,
     watch::SUITE,

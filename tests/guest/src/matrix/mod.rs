@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The matrix: every operation that can modify a file, and those that look as if they could, on
+//! every file system, by the host's root, inside a context and in an ordinary user's user
+//! namespace.
+//!
+//! Each cell does the operation twice: on plain files, and on unified ones that look the same.
+//! Result, names, content and metadata have to be equal then, whatever they are, and the unified
+//! inode, which another guest has a name of, has to be what it was. Beside that the table says
+//! where there must be a copy and where not, and the few operations that are refused.
+
+mod cell;
+mod errors;
+mod look;
+mod operations;
+mod place;
+mod site;
+mod sys;
+mod uring;
+
+use crate::harness::{Suite, Test};
+use operations::TABLES;
+
+pub const EXT4: Suite = suite("matrix", "ext4 timeout=300");
+pub const EXT4_128: Suite = suite("matrix-ext4-128", "ext4-128 timeout=300");
+pub const EXT4_INLINE: Suite = suite("matrix-ext4-inline", "ext4-inline timeout=300");
+pub const XFS: Suite = suite("matrix-xfs", "xfs timeout=300");
+pub const XFS_PLAIN: Suite = suite("matrix-xfs-plain", "xfs-plain timeout=300");
+pub const BTRFS: Suite = suite("matrix-btrfs", "btrfs timeout=300");
+pub const F2FS: Suite = suite("matrix-f2fs", "f2fs timeout=300");
+pub const TMPFS: Suite = suite("matrix-tmpfs", "tmpfs timeout=300");
+
+const fn suite(name: &'static str, wants: &'static str) -> Suite {
+    Suite {
+        name,
+        wants,
+        tests: &TESTS,
+    }
+}
+
+const fn count() -> usize {
+    let (mut sum, mut table) = (0, 0);
+    while table < TABLES.len() {
+        sum += TABLES[table].len();
+        table += 1;
+    }
+    sum
+}
+
+/// A test for each operation, with a variant for each place.
+const TESTS: [Test; count()] = {
+    let first = Test {
+        name: "",
+        variants: place::PLACES,
+        body: &TABLES[0][0],
+    };
+    let mut tests = [first; count()];
+    let (mut at, mut table) = (0, 0);
+    while table < TABLES.len() {
+        let mut line = 0;
+        while line < TABLES[table].len() {
+            let operation = &TABLES[table][line];
+            tests[at].name = operation.name;
+            tests[at].body = operation;
+            (at, line) = (at + 1, line + 1);
+        }
+        table += 1;
+    }
+    tests
+};

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Content that gets into a file: by writes, from other files, through mappings.
+
+use super::prelude::*;
+use crate::matrix::sys::Mapping;
+use crate::matrix::uring;
+use rustix::fs as rfs;
+use rustix::io::{pwrite, write};
+
+pub const TABLE: &[Operation] = &[
+    op("write", CopyFirst, |s| done(write(s.writer()?, b"new"))),
+    op("write at the end", CopyFirst, |s| {
+        let file = s.open(libc::O_WRONLY | libc::O_APPEND)?;
+        done(write(file, b"new"))
+    }),
+    op("write far behind the end", CopyFirst, |s| {
+        done(pwrite(s.writer()?, b"new", 100_000))
+    }),
+    op("write by a reader", Same, |s| {
+        done(write(s.reader()?, b"new"))
+    }),
+    op("write to O_PATH", Same, |s| {
+        done(write(s.handle()?, b"new"))
+    }),
+    op("direct write", CopyFirst, |s| {
+        let file = s.open(libc::O_RDWR | libc::O_DIRECT)?;
+        let blocks = Blocks([b'd'; 4096]);
+        pwrite(&file, &blocks.0, 4096).map(|len| len as u64)
+    }),
+    op("io_uring write", CopyFirst, |s| {
+        let file = s.writer()?;
+        uring::run(uring::Entry {
+            opcode: uring::WRITE,
+            fd: file.as_raw_fd(),
+            address: b"new".as_ptr() as u64,
+            len: 3,
+            ..uring::Entry::default()
+        })
+    }),
+    op("FICLONE", CopyFirst, |s| {
+        done(rfs::ioctl_ficlone(s.writer()?, reader(&s.x())?))
+    }),
+    op("FICLONE by a reader", Same, |s| {
+        done(rfs::ioctl_ficlone(s.reader()?, reader(&s.x())?))
+    }),
+    op("FICLONERANGE", CopyFirst, |s| {
+        let from = reader(&s.x())?;
+        let mut range = [sys::fd(&from) as u64, 0, 4096, 4096];
+        sys::ioctl(s.writer()?, sys::FICLONERANGE, &mut range)
+    }),
+    op("FIDEDUPERANGE", CopyFirst, |s| dedupe(s, &s.writer()?)),
+    // The file system lets whoever may write the file do this by a reader.
+    op("FIDEDUPERANGE by a reader", Refused(Errno::PERM), |s| {
+        dedupe(s, &s.reader()?)
+    }),
+    op("copy_file_range", CopyFirst, |s| {
+        let len = rfs::copy_file_range(reader(&s.x())?, None, s.writer()?, None, 5000)?;
+        Ok(len as u64)
+    }),
+    op("copy_file_range to a reader", Same, |s| {
+        done(rfs::copy_file_range(
+            reader(&s.x())?,
+            None,
+            s.reader()?,
+            None,
+            9,
+        ))
+    }),
+    op("sendfile", CopyFirst, |s| {
+        Ok(rfs::sendfile(s.writer()?, reader(&s.x())?, None, 5000)? as u64)
+    }),
+    op("sendfile to a reader", Same, |s| {
+        done(rfs::sendfile(s.reader()?, reader(&s.x())?, None, 9))
+    }),
+    op("splice", CopyFirst, |s| splice(&s.writer()?)),
+    op("splice to a reader", Same, |s| splice(&s.reader()?)),
+    op("mmap MAP_SHARED and store", CopyFirst, |s| {
+        let map = Mapping::new(s.writer()?, READ_WRITE, libc::MAP_SHARED)?;
+        map.store(b"new");
+        map.sync()
+    }),
+    op("mmap, mprotect and store", CopyFirst, |s| {
+        let map = Mapping::new(s.writer()?, libc::PROT_READ, libc::MAP_SHARED)?;
+        map.protect(READ_WRITE)?;
+        map.store(b"new");
+        map.sync()
+    }),
+    op("mmap to write by a reader", Same, |s| {
+        done(Mapping::new(s.reader()?, READ_WRITE, libc::MAP_SHARED))
+    }),
+    op("mprotect of a reader's mapping", Same, |s| {
+        let map = Mapping::new(s.reader()?, libc::PROT_READ, libc::MAP_SHARED)?;
+        map.protect(READ_WRITE)
+    }),
+    op("madvise of a reader's mapping", Same, |s| {
+        let map = Mapping::new(s.reader()?, libc::PROT_READ, libc::MAP_SHARED)?;
+        map.advise(libc::MADV_REMOVE)
+    }),
+    op("/proc/self/mem, shared mapping", Same, |s| {
+        poke(s, libc::MAP_SHARED)
+    }),
+    op("/proc/self/mem, private mapping", Same, |s| {
+        poke(s, libc::MAP_PRIVATE)
+    }),
+    op("mmap MAP_PRIVATE and store", Same, |s| {
+        let map = Mapping::new(s.reader()?, READ_WRITE, libc::MAP_PRIVATE)?;
+        map.store(b"new");
+        DONE
+    }),
+];
+
+const READ_WRITE: i32 = libc::PROT_READ | libc::PROT_WRITE;
+
+/// What direct I/O takes.
+#[repr(align(4096))]
+struct Blocks([u8; 4096]);
+
+fn reader(path: &std::path::Path) -> Result<OwnedFd, Errno> {
+    site::open(path, libc::O_RDONLY)
+}
+
+/// Lets the file share its first block with an equal one.
+fn dedupe(s: &Site, to: &OwnedFd) -> Outcome {
+    let equal = s.path("equal");
+    let content = std::fs::read(s.a()).map_err(|e| sys::errno(&e))?;
+    std::fs::write(&equal, content).map_err(|e| sys::errno(&e))?;
+    // struct file_dedupe_range: offset, length, one destination; then its descriptor and offset,
+    // and for the answer the number of bytes and a status
+    let mut range = [0, 4096, 1, sys::fd(to) as u64, 0, 0, 0];
+    sys::ioctl(reader(&equal)?, sys::FIDEDUPERANGE, &mut range)?;
+    match range[6] as i32 {
+        error @ ..0 => Err(Errno::from_raw_os_error(-error)),
+        _ => Ok(range[5]),
+    }
+}
+
+fn splice(to: &OwnedFd) -> Outcome {
+    let (read, end) = rustix::pipe::pipe()?;
+    write(&end, b"new")?;
+    let flags = rustix::pipe::SpliceFlags::empty();
+    Ok(rustix::pipe::splice(read, None, to, None, 3, flags)? as u64)
+}
+
+/// Writes to a mapping of its own that it may only read.
+fn poke(s: &Site, flags: i32) -> Outcome {
+    let map = Mapping::new(s.reader()?, libc::PROT_READ, flags)?;
+    let memory = site::open("/proc/self/mem".as_ref(), libc::O_RDWR)?;
+    Ok(pwrite(memory, b"new", map.address() as u64)? as u64)
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the file system keeps of an inode beside: flags, project, generation, verity, encryption.
+//! On a unified file these are those of all its names, and are fixed.
+
+use super::prelude::*;
+use crate::matrix::sys::{FileAttr, FsXattr};
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+
+pub const TABLE: &[Operation] = &[
+    op("FS_IOC_SETFLAGS nodump", Refused(Errno::PERM), |s| {
+        change_flags(s, |flags| flags | IFlags::NODUMP)
+    }),
+    op("FS_IOC_SETFLAGS append", Refused(Errno::PERM), |s| {
+        change_flags(s, |flags| flags | IFlags::APPEND)?;
+        change_flags(s, |flags| flags - IFlags::APPEND)
+    }),
+    op("FS_IOC_SETFLAGS not immutable", Refused(Errno::PERM), |s| {
+        change_flags(s, |flags| flags - IFlags::IMMUTABLE)
+    }),
+    op("FS_IOC_SETFLAGS to the same", Refused(Errno::PERM), |s| {
+        change_flags(s, |flags| flags)
+    }),
+    op("FS_IOC_SETFLAGS by a writer", CopyFirst, |s| {
+        let file = s.writer()?;
+        let flags = ioctl_getflags(&file)?;
+        done(ioctl_setflags(&file, flags | IFlags::NODUMP))
+    }),
+    op("FS_IOC_FSSETXATTR nodump", Refused(Errno::PERM), |s| {
+        change_fsxattr(s, |attr| attr.xflags |= XFLAG_NODUMP)
+    }),
+    op(
+        "FS_IOC_FSSETXATTR not immutable",
+        Refused(Errno::PERM),
+        |s| change_fsxattr(s, |attr| attr.xflags &= !XFLAG_IMMUTABLE),
+    ),
+    op("FS_IOC_FSSETXATTR project", Refused(Errno::PERM), |s| {
+        change_fsxattr(s, |attr| attr.projid = 42)
+    }),
+    op("FS_IOC_FSSETXATTR extent size", Refused(Errno::PERM), |s| {
+        change_fsxattr(s, |attr| {
+            attr.xflags |= XFLAG_COWEXTSIZE;
+            attr.cowextsize = 65536;
+        })
+    }),
+    op("file_setattr", Refused(Errno::PERM), |s| {
+        file_setattr(s.directory()?, c"a", 0)
+    }),
+    op(
+        "file_setattr EMPTY_PATH of O_PATH",
+        Refused(Errno::PERM),
+        |s| file_setattr(s.handle()?, c"", libc::AT_EMPTY_PATH),
+    ),
+    op("FS_IOC_SETVERSION", Refused(Errno::PERM), |s| {
+        sys::ioctl(s.reader()?, sys::FS_IOC_SETVERSION, &mut 7i64)
+    }),
+    op("enable fs-verity", Refused(Errno::PERM), |s| {
+        enable_verity(&s.reader()?)
+    }),
+    op("enable fs-verity of an own copy", CopyFirst, |s| {
+        drop(s.writer()?);
+        enable_verity(&s.reader()?)
+    }),
+    op("set an encryption policy", Same, |s| {
+        let mut policy = [0u8; 12];
+        sys::ioctl(s.reader()?, sys::FS_IOC_SET_ENCRYPTION_POLICY, &mut policy)
+    }),
+    // It looks neither at the descriptor's mode nor at the flag immutable.
+    on("f2fs: pin", Refused(Errno::PERM), Vec::new, |s| {
+        sys::ioctl(s.reader()?, sys::F2FS_IOC_SET_PIN_FILE, &mut 1u32)
+    }),
+];
+
+const XFLAG_IMMUTABLE: u32 = 0x8;
+const XFLAG_NODUMP: u32 = 0x80;
+const XFLAG_COWEXTSIZE: u32 = 0x1_0000;
+
+fn change_flags(s: &Site, change: impl Fn(IFlags) -> IFlags) -> Outcome {
+    let file = s.reader()?;
+    let flags = ioctl_getflags(&file)?;
+    done(ioctl_setflags(&file, change(flags)))
+}
+
+fn change_fsxattr(s: &Site, change: impl Fn(&mut FsXattr)) -> Outcome {
+    let file = s.reader()?;
+    let mut attr = FsXattr::default();
+    sys::ioctl(&file, sys::FS_IOC_FSGETXATTR, &mut attr)?;
+    change(&mut attr);
+    sys::ioctl(&file, sys::FS_IOC_FSSETXATTR, &mut attr)
+}
+
+fn file_setattr(dir: OwnedFd, path: &std::ffi::CStr, flags: i32) -> Outcome {
+    let mut attr = FileAttr {
+        xflags: XFLAG_NODUMP.into(),
+        extsize: 0,
+        nextents: 0,
+        projid: 0,
+        cowextsize: 0,
+    };
+    let address = &raw mut attr as usize;
+    let args = [address, size_of::<FileAttr>(), flags as usize, 0];
+    sys::call_at(sys::FILE_SETATTR, dir, path, args)
+}
+
+fn enable_verity(file: &OwnedFd) -> Outcome {
+    let block = rustix::fs::fstat(file)?.st_blksize as u32;
+    // struct fsverity_enable_arg: version, SHA-256, block size
+    let mut arg = [0u32; 32];
+    arg[..3].copy_from_slice(&[1, 1, block]);
+    sys::ioctl(file, sys::FS_IOC_ENABLE_VERITY, &mut arg)
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Every way to open a file for writing.
+
+use super::prelude::*;
+use crate::matrix::uring;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
+
+pub const TABLE: &[Operation] = &[
+    op("open O_WRONLY", Copy, |s| opened(s, libc::O_WRONLY)),
+    op("open O_RDWR", Copy, |s| opened(s, libc::O_RDWR)),
+    // For ioctl() alone, but it takes the right to write.
+    op("open O_ACCMODE", Copy, |s| opened(s, libc::O_ACCMODE)),
+    op("open O_APPEND", Copy, |s| {
+        opened(s, libc::O_WRONLY | libc::O_APPEND)
+    }),
+    op("open O_WRONLY|O_TRUNC", Copy, |s| {
+        opened(s, libc::O_WRONLY | libc::O_TRUNC)
+    }),
+    op("open O_RDONLY|O_TRUNC", Copy, |s| {
+        opened(s, libc::O_RDONLY | libc::O_TRUNC)
+    }),
+    op("open O_CREAT", Copy, |s| {
+        opened(s, libc::O_WRONLY | libc::O_CREAT)
+    }),
+    op("open O_CREAT|O_TRUNC", Copy, |s| {
+        opened(s, libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC)
+    }),
+    op("open O_CREAT|O_EXCL", Same, |s| {
+        opened(s, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL)
+    }),
+    op("open O_CREAT to read", Same, |s| {
+        opened(s, libc::O_RDONLY | libc::O_CREAT)
+    }),
+    op("open O_NOFOLLOW", Copy, |s| {
+        opened(s, libc::O_RDWR | libc::O_NOFOLLOW)
+    }),
+    op("open O_DIRECTORY", Same, |s| {
+        opened(s, libc::O_RDWR | libc::O_DIRECTORY)
+    }),
+    op("open O_SYNC", Copy, |s| {
+        opened(s, libc::O_WRONLY | libc::O_SYNC)
+    }),
+    op("open O_DIRECT", Copy, |s| {
+        opened(s, libc::O_RDWR | libc::O_DIRECT)
+    }),
+    op("creat", Copy, |s| {
+        sys::owned(sys::call_path(libc::SYS_creat, &s.a(), [0o644, 0, 0])?)?;
+        DONE
+    }),
+    op("O_TMPFILE, linkat over it", Same, |s| {
+        let file = site::open(&s.dir, libc::O_TMPFILE | libc::O_WRONLY)?;
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let follow = rustix::fs::AtFlags::SYMLINK_FOLLOW;
+        done(rustix::fs::linkat(CWD, link, CWD, s.a(), follow))
+    }),
+    op("open by a symlink", Copy, |s| {
+        rustix::fs::symlink("a", s.path("l"))?;
+        done(site::open(&s.path("l"), libc::O_WRONLY))
+    }),
+    op("openat", Copy, |s| {
+        let mode = Mode::from_raw_mode(0);
+        done(openat(s.directory()?, "a", OFlags::RDWR, mode))
+    }),
+    op("openat O_EMPTYPATH of O_PATH", Copy, |s| {
+        let flags = libc::O_WRONLY | O_EMPTYPATH;
+        let args = [flags as usize, 0, 0, 0];
+        sys::owned(sys::call_at(libc::SYS_openat, s.handle()?, c"", args)?)?;
+        DONE
+    }),
+    op("openat O_EMPTYPATH of a reader", Copy, |s| {
+        let flags = libc::O_WRONLY | libc::O_TRUNC | O_EMPTYPATH;
+        let args = [flags as usize, 0, 0, 0];
+        sys::owned(sys::call_at(libc::SYS_openat, s.reader()?, c"", args)?)?;
+        DONE
+    }),
+    op("openat2", Copy, |s| resolved(s, ResolveFlags::empty())),
+    op("openat2 BENEATH", Copy, |s| {
+        resolved(s, ResolveFlags::BENEATH)
+    }),
+    op("openat2 IN_ROOT", Copy, |s| {
+        resolved(s, ResolveFlags::IN_ROOT)
+    }),
+    op("openat2 NO_XDEV", Copy, |s| {
+        resolved(s, ResolveFlags::NO_XDEV)
+    }),
+    op("openat2 NO_SYMLINKS", Copy, |s| {
+        resolved(s, ResolveFlags::NO_SYMLINKS)
+    }),
+    op("openat2 NO_MAGICLINKS", Copy, |s| {
+        resolved(s, ResolveFlags::NO_MAGICLINKS)
+    }),
+    // Who asks for no waiting gets none, and no copy.
+    op("openat2 CACHED", Refused(Errno::AGAIN), |s| {
+        resolved(s, ResolveFlags::CACHED)
+    }),
+    op("openat2 CACHED, then without", Copy, |s| {
+        match resolved(s, ResolveFlags::CACHED) {
+            Err(Errno::AGAIN) => resolved(s, ResolveFlags::empty()),
+            other => other,
+        }
+    }),
+    op("io_uring openat", Copy, |s| {
+        let path = sys::c_path(&s.a())?;
+        let file = uring::run(uring::Entry {
+            opcode: uring::OPENAT,
+            fd: libc::AT_FDCWD,
+            address: path.as_ptr() as u64,
+            op_flags: libc::O_WRONLY as u32,
+            ..uring::Entry::default()
+        })?;
+        sys::owned(file)?;
+        DONE
+    }),
+    op("io_uring openat O_TRUNC", Copy, |s| {
+        let path = sys::c_path(&s.a())?;
+        let file = uring::run(uring::Entry {
+            opcode: uring::OPENAT,
+            fd: libc::AT_FDCWD,
+            address: path.as_ptr() as u64,
+            op_flags: (libc::O_RDWR | libc::O_TRUNC) as u32,
+            ..uring::Entry::default()
+        })?;
+        sys::owned(file)?;
+        DONE
+    }),
+    op("io_uring openat2", Copy, |s| {
+        // struct open_how: flags, mode, resolve
+        let how = [libc::O_RDWR as u64, 0, ResolveFlags::BENEATH.bits()];
+        let dir = s.directory()?;
+        let file = uring::run(uring::Entry {
+            opcode: uring::OPENAT2,
+            fd: dir.as_raw_fd(),
+            address: c"a".as_ptr() as u64,
+            offset: how.as_ptr() as u64,
+            len: size_of_val(&how) as u32,
+            ..uring::Entry::default()
+        })?;
+        sys::owned(file)?;
+        DONE
+    }),
+    op("/proc/self/fd of O_PATH", Copy, |s| {
+        reopen(&s.handle()?, libc::O_WRONLY)
+    }),
+    op("/proc/self/fd of a reader", Copy, |s| {
+        reopen(&s.reader()?, libc::O_WRONLY | libc::O_APPEND)
+    }),
+    op("/proc/self/fd O_TRUNC", Copy, |s| {
+        reopen(&s.reader()?, libc::O_RDONLY | libc::O_TRUNC)
+    }),
+    op("/proc/self/map_files", MayCopy, |s| {
+        let map = sys::Mapping::new(s.reader()?, libc::PROT_READ, libc::MAP_SHARED)?;
+        let (start, end) = (map.address(), map.address() + 4096);
+        let link = format!("/proc/self/map_files/{start:x}-{end:x}");
+        done(site::open(link.as_ref(), libc::O_WRONLY))
+    }),
+    // A handle doesn't say whose name it is.
+    op("open_by_handle_at O_WRONLY", Refused(Errno::PERM), |s| {
+        done(by_handle(s, libc::O_WRONLY))
+    }),
+    op("open_by_handle_at O_TRUNC", Refused(Errno::PERM), |s| {
+        done(by_handle(s, libc::O_RDONLY | libc::O_TRUNC))
+    }),
+    op("open_by_handle_at O_RDONLY", Same, |s| {
+        done(by_handle(s, libc::O_RDONLY))
+    }),
+    op("fchmod by handle", Refused(Errno::PERM), |s| {
+        let file = by_handle(s, libc::O_RDONLY)?;
+        done(rustix::fs::fchmod(file, Mode::from_raw_mode(0o600)))
+    }),
+    op("fchown by handle", Refused(Errno::PERM), |s| {
+        let file = by_handle(s, libc::O_RDONLY)?;
+        done(rustix::fs::fchown(file, Some(rustix::fs::Uid::ROOT), None))
+    }),
+    op("futimens by handle", Refused(Errno::PERM), |s| {
+        let file = by_handle(s, libc::O_RDONLY)?;
+        done(rustix::fs::futimens(file, &THEN))
+    }),
+    op("fsetxattr by handle", Refused(Errno::PERM), |s| {
+        let file = by_handle(s, libc::O_RDONLY)?;
+        let flags = rustix::fs::XattrFlags::empty();
+        done(rustix::fs::fsetxattr(file, "user.new", b"new", flags))
+    }),
+    op("fremovexattr by handle", Refused(Errno::PERM), |s| {
+        let file = by_handle(s, libc::O_RDONLY)?;
+        done(rustix::fs::fremovexattr(file, "user.old"))
+    }),
+    op(
+        "reopen by /proc what a handle gave",
+        Refused(Errno::PERM),
+        |s| reopen(&by_handle(s, libc::O_RDONLY)?, libc::O_WRONLY),
+    ),
+];
+
+/// Allows an empty path; not in libc yet.
+const O_EMPTYPATH: i32 = 1 << 26;
+
+fn opened(s: &Site, flags: i32) -> Outcome {
+    done(s.open(flags))
+}
+
+fn resolved(s: &Site, resolve: ResolveFlags) -> Outcome {
+    let (dir, mode) = (s.directory()?, Mode::empty());
+    done(openat2(dir, "a", OFlags::WRONLY, mode, resolve))
+}
+
+fn reopen(file: &OwnedFd, flags: i32) -> Outcome {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    done(site::open(link.as_ref(), flags))
+}
+
+fn by_handle(s: &Site, flags: i32) -> Result<OwnedFd, Errno> {
+    sys::Handle::of(&s.a())?.open(s.directory()?, flags)
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+//! truncate(2), ftruncate(2), fallocate(2).
+
+use super::prelude::*;
+use crate::matrix::uring;
+
+pub const TABLE: &[Operation] = &[
+    op("truncate to nothing", Copy, |s| truncate(s, 0)),
+    op("truncate to less", Copy, |s| truncate(s, 40)),
+    op("truncate to a block and a bit", Copy, |s| truncate(s, 4100)),
+    op("truncate to the same", Copy, |s| truncate(s, s.size()?)),
+    op("truncate to more", Copy, |s| truncate(s, 20_000)),
+    op("truncate to too much", MayCopy, |s| {
+        truncate(s, i64::MAX as u64)
+    }),
+    op("ftruncate", CopyFirst, |s| {
+        done(rustix::fs::ftruncate(s.writer()?, 40))
+    }),
+    op("ftruncate by a reader", Same, |s| {
+        done(rustix::fs::ftruncate(s.reader()?, 0))
+    }),
+    op("io_uring ftruncate", CopyFirst, |s| {
+        let file = s.writer()?;
+        uring::run(uring::Entry {
+            opcode: uring::FTRUNCATE,
+            fd: file.as_raw_fd(),
+            offset: 40,
+            ..uring::Entry::default()
+        })
+    }),
+    op("fallocate", CopyFirst, |s| allocate(s, 0, 8192, 8192)),
+    op("fallocate KEEP_SIZE", CopyFirst, |s| {
+        allocate(s, KEEP_SIZE, 8192, 8192)
+    }),
+    op("fallocate PUNCH_HOLE", CopyFirst, |s| {
+        allocate(s, PUNCH_HOLE | KEEP_SIZE, 100, 5000)
+    }),
+    op("fallocate ZERO_RANGE", CopyFirst, |s| {
+        allocate(s, ZERO_RANGE, 100, 12_000)
+    }),
+    op("fallocate ZERO_RANGE|KEEP_SIZE", CopyFirst, |s| {
+        allocate(s, ZERO_RANGE | KEEP_SIZE, 4096, 4096)
+    }),
+    op("fallocate COLLAPSE_RANGE", CopyFirst, |s| {
+        allocate(s, COLLAPSE_RANGE, 4096, 4096)
+    }),
+    op("fallocate INSERT_RANGE", CopyFirst, |s| {
+        allocate(s, INSERT_RANGE, 4096, 4096)
+    }),
+    op("fallocate UNSHARE_RANGE", CopyFirst, |s| {
+        allocate(s, UNSHARE_RANGE, 0, 8192)
+    }),
+    op("fallocate WRITE_ZEROES", CopyFirst, |s| {
+        allocate(s, WRITE_ZEROES, 4096, 4096)
+    }),
+    op("fallocate by a reader", Same, |s| {
+        done(rustix::fs::fallocate(s.reader()?, mode(0), 0, 20_000))
+    }),
+    op("io_uring fallocate", CopyFirst, |s| {
+        let file = s.writer()?;
+        uring::run(uring::Entry {
+            opcode: uring::FALLOCATE,
+            fd: file.as_raw_fd(),
+            address: 20_000,
+            ..uring::Entry::default()
+        })
+    }),
+];
+
+const KEEP_SIZE: u32 = 0x01;
+const PUNCH_HOLE: u32 = 0x02;
+const COLLAPSE_RANGE: u32 = 0x08;
+const ZERO_RANGE: u32 = 0x10;
+const INSERT_RANGE: u32 = 0x20;
+const UNSHARE_RANGE: u32 = 0x40;
+const WRITE_ZEROES: u32 = 0x80;
+
+fn truncate(s: &Site, len: u64) -> Outcome {
+    sys::call_path(libc::SYS_truncate, &s.a(), [len as usize, 0, 0])
+}
+
+fn mode(bits: u32) -> rustix::fs::FallocateFlags {
+    rustix::fs::FallocateFlags::from_bits_retain(bits)
+}
+
+fn allocate(s: &Site, bits: u32, start: u64, len: u64) -> Outcome {
+    done(rustix::fs::fallocate(s.writer()?, mode(bits), start, len))
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Where an operation is done: the columns of the matrix.
+
+use crate::unified::{USER, become_user};
+use anyhow::{Context as _, Result, bail};
+use rustix::thread::UnshareFlags;
+use std::fs;
+use vserver_abi as abi;
+
+pub const HOST: &str = "host";
+pub const CONTEXT: &str = "context";
+pub const USERNS: &str = "userns";
+
+/// Their names.
+pub const PLACES: &[&str] = &[HOST, CONTEXT, USERNS];
+
+/// A context for each cell, which ends with it.
+const XID: u32 = 700;
+
+/// Takes the process there. Mounts are nobody else's from then on.
+pub fn enter(place: &str) -> Result<()> {
+    match place {
+        HOST => own_mounts(UnshareFlags::NEWNS),
+        CONTEXT => {
+            own_mounts(UnshareFlags::NEWNS)?;
+            abi::ctx_create(XID, 0)?;
+            Ok(())
+        }
+        USERNS => enter_user_namespace(),
+        other => bail!("no place is called {other}"),
+    }
+}
+
+fn own_mounts(namespaces: UnshareFlags) -> Result<()> {
+    use rustix::mount::MountPropagationFlags as Flags;
+    abi::process::unshare(namespaces)?;
+    Ok(rustix::mount::mount_change(
+        "/",
+        Flags::PRIVATE | Flags::REC,
+    )?)
+}
+
+/// An ordinary user who is root there, as in a container that nobody with rights has set up.
+fn enter_user_namespace() -> Result<()> {
+    become_user()?;
+    // A process that has changed its user can't write its own maps else.
+    // SAFETY: this touches no memory.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
+    own_mounts(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+    for (file, line) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("0 {USER} 1")),
+        ("gid_map", format!("0 {USER} 1")),
+    ] {
+        fs::write(format!("/proc/self/{file}"), line).context(file)?;
+    }
+    Ok(())
+}
