@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from harness import suites, tap
+from harness import matrix, suites, tap
 from harness.boot import Boot
 from harness.built import DEBUG, SCRIPTS, TESTS, Built
 from harness.machine import accelerator
@@ -96,6 +96,9 @@ def main():
         directory = run_directory(built)
         results.add(test_guests(chosen, built, directory))
         print(f"   logs: {directory}")
+        table = os.path.join(directory, "matrix.txt")
+        if matrix.write(table, directory):
+            print(f"   matrix: {table}")
 
     for failure in results.failures:
         print(f"FAILED {failure}")

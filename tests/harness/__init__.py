@@ -10,5 +10,6 @@
     watch    following the results, with time limits
     klog     what must not be in a kernel log; KUnit's results in it
     tap      test results
+    matrix   results of tests with variants, as a table
     suites   the list of suites and what each one wants
 """

@@ -71,10 +71,10 @@ type Names = BTreeMap<String, Look>;
 
 impl Body for Operation {
     fn run(&self, place: &str) -> Result<String> {
+        let start = now()? - 2;
         let sites = Sites::new(&(self.content)())?;
         let before = sites.unified.look()?;
         let shared = Look::at(&sites.other)?;
-        let start = now()? - 2;
         let (plain, unified) = self.operate(place, &sites)?;
         let now = start..now()? + 2;
 

@@ -3,6 +3,7 @@
 
 use crate::unified::{USER, become_user};
 use anyhow::{Context as _, Result, bail};
+use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
 use std::fs;
 use vserver_abi as abi;
@@ -17,27 +18,25 @@ pub const PLACES: &[&str] = &[HOST, CONTEXT, USERNS];
 /// A context for each cell, which ends with it.
 const XID: u32 = 700;
 
-/// Takes the process there. Mounts are nobody else's from then on.
+/// Takes the process there.
 pub fn enter(place: &str) -> Result<()> {
     match place {
-        HOST => own_mounts(UnshareFlags::NEWNS),
-        CONTEXT => {
-            own_mounts(UnshareFlags::NEWNS)?;
-            abi::ctx_create(XID, 0)?;
-            Ok(())
-        }
+        HOST => Ok(()),
+        CONTEXT => Ok(abi::ctx_create(XID, 0).map(drop)?),
         USERNS => enter_user_namespace(),
         other => bail!("no place is called {other}"),
     }
 }
 
-fn own_mounts(namespaces: UnshareFlags) -> Result<()> {
+/// From then on the process's mounts are nobody else's.
+pub fn own_mounts() -> Result<(), Errno> {
+    unshare_mounts(UnshareFlags::NEWNS)
+}
+
+fn unshare_mounts(namespaces: UnshareFlags) -> Result<(), Errno> {
     use rustix::mount::MountPropagationFlags as Flags;
     abi::process::unshare(namespaces)?;
-    Ok(rustix::mount::mount_change(
-        "/",
-        Flags::PRIVATE | Flags::REC,
-    )?)
+    rustix::mount::mount_change("/", Flags::PRIVATE | Flags::REC)
 }
 
 /// An ordinary user who is root there, as in a container that nobody with rights has set up.
@@ -46,7 +45,7 @@ fn enter_user_namespace() -> Result<()> {
     // A process that has changed its user can't write its own maps else.
     // SAFETY: this touches no memory.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
-    own_mounts(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+    unshare_mounts(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
     for (file, line) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("0 {USER} 1")),

@@ -11,6 +11,7 @@ use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 /// A directory with the names `a`, which the operation is about, `b`, which is the same file or an
@@ -63,13 +64,18 @@ impl Site {
         Ok(fs::metadata(self.a()).map_err(|e| errno(&e))?.len())
     }
 
-    /// Everything in the directory.
+    /// Everything in the directory. Names of one inode need not be looked at twice.
     pub fn look(&self) -> Result<BTreeMap<String, Look>> {
+        let mut seen: BTreeMap<u64, Look> = BTreeMap::new();
         fs::read_dir(&self.dir)?
             .map(|entry| {
-                let path = entry?.path();
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                Ok((name.into_owned(), Look::at(&path)?))
+                let entry = entry?;
+                let look = match seen.get(&entry.ino()) {
+                    Some(look) => look.clone(),
+                    None => Look::at(&entry.path())?,
+                };
+                seen.insert(entry.ino(), look.clone());
+                Ok((entry.file_name().to_string_lossy().into_owned(), look))
             })
             .collect()
     }
@@ -144,14 +150,13 @@ fn give(path: &Path) -> Result<()> {
     Ok(rfs::chown(path, Some(user), Some(group))?)
 }
 
-fn make_directory(dir: PathBuf, content: &[u8]) -> Result<Site> {
-    fs::create_dir(&dir)?;
+fn make_site(dir: PathBuf, content: &[u8]) -> Result<Site> {
+    empty_directory(&dir)?;
     give(&dir)?;
     let site = Site { dir };
     make(&site.a(), content)?;
     fs::write(site.x(), "other content\n".repeat(usual().len() / 14))?;
     give(&site.x())?;
-    rfs::utimensat(CWD, site.x(), &TIMES, AtFlags::empty())?;
     Ok(site)
 }
 
@@ -162,8 +167,9 @@ fn make_directory(dir: PathBuf, content: &[u8]) -> Result<Site> {
 /// matrix/unified/a  b  x     a and b are one inode, which has
 /// matrix/other/c             one more name, another guest's
 /// ```
+///
+/// The directories are those of all cells, the files are new.
 pub struct Sites {
-    top: PathBuf,
     pub plain: Site,
     pub unified: Site,
     pub other: PathBuf,
@@ -172,18 +178,16 @@ pub struct Sites {
 impl Sites {
     pub fn new(content: &[u8]) -> Result<Self> {
         let top = root().join("matrix");
-        let _ = remove(&top);
-        fs::create_dir(&top)?;
-        let plain = make_directory(top.join("plain"), content)?;
+        let others = top.join("other");
+        empty_directory(&others)?;
+        let plain = make_site(top.join("plain"), content)?;
         make(&plain.b(), content)?;
-        let unified = make_directory(top.join("unified"), content)?;
+        let unified = make_site(top.join("unified"), content)?;
         fs::hard_link(unified.a(), unified.b())?;
-        let other = top.join("other/c");
-        fs::create_dir(top.join("other"))?;
+        let other = others.join("c");
         fs::hard_link(unified.a(), &other)?;
         set_flags(&other, UNIFIED, UNIFIED).context("set_iattr")?;
         Ok(Self {
-            top,
             plain,
             unified,
             other,
@@ -191,25 +195,15 @@ impl Sites {
     }
 }
 
-impl Drop for Sites {
-    fn drop(&mut self) {
-        let _ = remove(&self.top);
-    }
-}
-
-/// A tree, with files in it that may be immutable.
-fn remove(dir: &Path) -> Result<()> {
+/// A directory, without the files of who was here before, which may be immutable.
+fn empty_directory(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir)?;
     for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            remove(&path)?;
-            continue;
-        }
+        let path = entry?.path();
         if fs::remove_file(&path).is_err() {
             let _ = set_flags(&path, 0, UNIFIED);
             fs::remove_file(&path)?;
         }
     }
-    Ok(fs::remove_dir(dir)?)
+    Ok(())
 }

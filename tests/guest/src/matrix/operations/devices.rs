@@ -2,6 +2,7 @@
 //! What the kernel itself does with a file: swap, loop devices, quota, accounting, mounts, programs.
 
 use super::prelude::*;
+use crate::matrix::place;
 use rustix::fs::{Mode, chmod};
 use rustix::mount::{MountFlags, mount_bind, mount_remount};
 use std::ffi::CString;
@@ -41,30 +42,28 @@ pub const TABLE: &[Operation] = &[
         sys::call(libc::SYS_quotactl, args)?;
         sys::call(libc::SYS_quotactl, [off, device, 0, 0, 0, 0])
     }),
+    // What it writes is never the same.
     op("acct", Copy, |s| {
+        let size = s.size()? as usize;
         sys::call_path(libc::SYS_acct, &s.a(), [0; 3])?;
-        sys::call(libc::SYS_acct, [0; 6])
+        sys::call(libc::SYS_acct, [0; 6])?;
+        sys::call_path(libc::SYS_truncate, &s.a(), [size, 0, 0])
     }),
     op("chmod on a read-only mount", Same, |s| {
-        mount_bind(&s.dir, &s.dir)?;
-        let flags = MountFlags::BIND | MountFlags::RDONLY;
-        mount_remount(&s.dir, flags, c"")?;
+        mount_read_only(s)?;
         done(chmod(s.a(), Mode::from_raw_mode(0o600)))
     }),
     op("open on a read-only mount", Same, |s| {
-        mount_bind(&s.dir, &s.dir)?;
-        let flags = MountFlags::BIND | MountFlags::RDONLY;
-        mount_remount(&s.dir, flags, c"")?;
+        mount_read_only(s)?;
         done(s.writer())
     }),
     op("open, mount writable again", Copy, |s| {
-        mount_bind(&s.dir, &s.dir)?;
-        let read_only = MountFlags::BIND | MountFlags::RDONLY;
-        mount_remount(&s.dir, read_only, c"")?;
+        mount_read_only(s)?;
         mount_remount(&s.dir, MountFlags::BIND, c"")?;
         done(s.writer())
     }),
     op("a single file that is mounted", Refused(Errno::BUSY), |s| {
+        place::own_mounts()?;
         mount_bind(s.a(), s.x())?;
         done(site::open(&s.x(), libc::O_WRONLY))
     }),
@@ -147,6 +146,14 @@ fn loop_of_reader(s: &Site, flags: u32) -> Outcome {
         return Ok(0);
     }
     Ok(block.iter().map(|&byte| u64::from(byte)).sum())
+}
+
+/// The site's directory, for this process alone.
+pub fn mount_read_only(s: &Site) -> Outcome {
+    place::own_mounts()?;
+    mount_bind(&s.dir, &s.dir)?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY;
+    done(mount_remount(&s.dir, flags, c""))
 }
 
 fn execute(s: &Site) -> Outcome {

@@ -38,10 +38,7 @@ pub const TABLE: &[Operation] = &[
         sys::call_at(libc::SYS_faccessat2, s.handle()?, c"", args)
     }),
     op("access W_OK on a read-only mount", Same, |s| {
-        use rustix::mount::{MountFlags, mount_bind, mount_remount};
-        mount_bind(&s.dir, &s.dir)?;
-        let flags = MountFlags::BIND | MountFlags::RDONLY;
-        mount_remount(&s.dir, flags, c"")?;
+        super::devices::mount_read_only(s)?;
         done(rfs::access(s.a(), Access::WRITE_OK))
     }),
     op("getxattr", Same, |s| {
