@@ -11,6 +11,7 @@ mod cow;
 mod events;
 mod faults;
 mod failsafe;
+mod directories;
 mod harness;
 mod input;
 mod namespace;
@@ -23,6 +24,8 @@ mod sched;
 mod tracefs;
 mod secure;
 mod twin;
+mod stacked;
+mod subvolumes;
 mod unified;
 mod watch;
 
@@ -50,7 +53,12 @@ const SUITES: &[Suite] = &[
     races::TMPFS,
     races::MODULE,
     failsafe::SUITE,
+    cow::TMPFS,
+    cow::EXT4_128,
+    cow::EXT4_INLINE,
+    cow::XFS_PLAIN,
     cow::FAILSAFE,
+    directories::SUITE,
     matrix::EXT4,
     matrix::EXT4_128,
     matrix::EXT4_INLINE,
@@ -62,6 +70,8 @@ const SUITES: &[Suite] = &[
     sched::SUITE,
     secure::SUITE,
     watch::SUITE,
+    stacked::SUITE,
+    subvolumes::SUITE,
 ];
 
 fn main() -> ExitCode {

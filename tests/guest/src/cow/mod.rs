@@ -44,6 +44,10 @@ pub const EXT4: Suite = suite("cow", "ext4 timeout=300");
 pub const XFS: Suite = suite("cow-xfs", "xfs timeout=300");
 pub const BTRFS: Suite = suite("cow-btrfs", "btrfs timeout=300");
 pub const F2FS: Suite = suite("cow-f2fs", "f2fs timeout=300");
+pub const TMPFS: Suite = suite("cow-tmpfs", "tmpfs timeout=300");
+pub const EXT4_128: Suite = suite("cow-ext4-128", "ext4-128 timeout=300");
+pub const EXT4_INLINE: Suite = suite("cow-ext4-inline", "ext4-inline timeout=300");
+pub const XFS_PLAIN: Suite = suite("cow-xfs-plain", "xfs-plain timeout=300");
 
 const fn suite(name: &'static str, wants: &'static str) -> Suite {
     Suite {
