@@ -130,6 +130,14 @@ pub fn alarm(seconds: u32) {
     unsafe { libc::alarm(seconds) };
 }
 
+/// Keeps this process and its children on a processor: an emulated machine is quicker so, if they
+/// wait for each other anyway.
+pub fn stay_on_one_cpu() -> Result<()> {
+    let mut cpus = rustix::thread::CpuSet::new();
+    cpus.set(0);
+    rustix::thread::sched_setaffinity(None, &cpus).context("sched_setaffinity")
+}
+
 /// Sleeps until somebody kills the process.
 pub fn sleep_forever() -> ! {
     loop {

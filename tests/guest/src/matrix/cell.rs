@@ -8,7 +8,7 @@ use super::place::{self, CONTEXT};
 use super::site::{self, Site, Sites};
 use super::sys::Outcome;
 use crate::harness::Body;
-use crate::process::{Status, pipe, spawn};
+use crate::process::{self, Status, pipe, spawn};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -71,6 +71,7 @@ type Names = BTreeMap<String, Look>;
 
 impl Body for Operation {
     fn run(&self, place: &str) -> Result<String> {
+        process::stay_on_one_cpu()?;
         let start = now()? - 2;
         let sites = Sites::new(&(self.content)())?;
         let before = sites.unified.look()?;
