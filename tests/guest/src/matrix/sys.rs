@@ -25,7 +25,6 @@ pub const FS_IOC_ENABLE_VERITY: u64 = 0x4080_6685;
 pub const FS_IOC_SET_ENCRYPTION_POLICY: u64 = 0x800c_6613;
 pub const FICLONERANGE: u64 = 0x4020_940d;
 pub const FIDEDUPERANGE: u64 = 0xc018_9436;
-pub const F2FS_IOC_SET_PIN_FILE: u64 = 0x4004_f50d;
 
 pub fn last_error() -> Errno {
     let error = std::io::Error::last_os_error();

@@ -64,10 +64,6 @@ pub const TABLE: &[Operation] = &[
         let mut policy = [0u8; 12];
         sys::ioctl(s.reader()?, sys::FS_IOC_SET_ENCRYPTION_POLICY, &mut policy)
     }),
-    // It looks neither at the descriptor's mode nor at the flag immutable.
-    on("f2fs: pin", Refused(Errno::PERM), Vec::new, |s| {
-        sys::ioctl(s.reader()?, sys::F2FS_IOC_SET_PIN_FILE, &mut 1u32)
-    }),
 ];
 
 const XFLAG_IMMUTABLE: u32 = 0x8;

@@ -6,6 +6,7 @@ mod attributes;
 mod data;
 mod devices;
 mod flags;
+mod ioctls;
 mod names;
 mod open;
 mod reading;
@@ -20,6 +21,7 @@ pub const TABLES: &[&[Operation]] = &[
     attributes::TABLE,
     xattr::TABLE,
     flags::TABLE,
+    ioctls::TABLE,
     data::TABLE,
     devices::TABLE,
     names::TABLE,
