@@ -59,13 +59,15 @@ pub(super) fn chown() -> Result<()> {
 }
 
 pub(super) fn utimes() -> Result<()> {
+    // Inodes of 128 bytes have no room for less than a second.
+    let tv_nsec = if root().ends_with("ext4-128") { 0 } else { 5 };
     let time = Timespec {
         tv_sec: 77,
-        tv_nsec: 5,
+        tv_nsec,
     };
     let pair = Pair::new("utimes")?;
     set_times(&pair.a, time)?;
-    ensure!(pair.broken()?.mtime == (77, 5));
+    ensure!(pair.broken()?.mtime == (77, tv_nsec));
 
     let pair = Pair::new("utimes")?;
     let times = Timestamps {
@@ -73,7 +75,7 @@ pub(super) fn utimes() -> Result<()> {
         last_modification: time,
     };
     rfs::futimens(pair.reader()?, &times)?;
-    ensure!(pair.broken()?.mtime == (77, 5));
+    ensure!(pair.broken()?.mtime == (77, tv_nsec));
 
     let pair = Pair::new("utimes")?;
     let now = Timespec {
