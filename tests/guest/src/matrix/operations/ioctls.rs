@@ -29,9 +29,11 @@ pub const TABLE: &[Operation] = &[
         sys::ioctl(s.reader()?, F2FS_IOC_SET_PIN_FILE, &mut 1u32)
     }),
     // Root may: it is the same content elsewhere.
-    op("btrfs: defragment by a reader", Untouched(Errno::PERM), |s| {
-        sys::ioctl_number(s.reader()?, BTRFS_IOC_DEFRAG, 0)
-    }),
+    op(
+        "btrfs: defragment by a reader",
+        Untouched(Errno::PERM),
+        |s| sys::ioctl_number(s.reader()?, BTRFS_IOC_DEFRAG, 0),
+    ),
 ];
 
 const F2FS_IOC_SET_PIN_FILE: u64 = 0x4004_f50d;
