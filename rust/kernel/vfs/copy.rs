@@ -259,16 +259,25 @@ impl TempFile {
                 .seek(start, bindings::SEEK_HOLE)?
                 .unwrap_or(size)
                 .min(size);
+            if start > 0 || pos < size {
+                // There are holes. A file that grows would have blocks beyond its end.
+                self.extend(size)?;
+            }
             self.copy_range(from, start, pos, caller)?;
             if pos <= start {
                 return Err(EIO);
             }
         }
+        self.extend(size)?;
+        Ok(false)
+    }
+
+    fn extend(&mut self, size: i64) -> Result {
         if self.inode().size() < size {
             // SAFETY: The path of an open file is valid.
             to_result(unsafe { bindings::vfs_truncate(&self.path().0, size) })?;
         }
-        Ok(false)
+        Ok(())
     }
 
     fn copy_range(&mut self, from: &mut OpenFile, start: i64, end: i64, caller: &Caller) -> Result {

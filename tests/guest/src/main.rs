@@ -8,24 +8,24 @@ mod by_fd;
 mod calls;
 mod context;
 mod cow;
-mod events;
-mod faults;
-mod failsafe;
 mod directories;
+mod events;
+mod failsafe;
+mod faults;
 mod harness;
 mod input;
-mod namespace;
 mod matrix;
+mod namespace;
 mod process;
 mod races;
 mod raw;
 mod sample;
 mod sched;
-mod tracefs;
 mod secure;
-mod twin;
 mod stacked;
 mod subvolumes;
+mod tracefs;
+mod twin;
 mod unified;
 mod watch;
 
@@ -57,7 +57,6 @@ const SUITES: &[Suite] = &[
     cow::EXT4_128,
     cow::EXT4_INLINE,
     cow::XFS_PLAIN,
-    cow::FAILSAFE,
     directories::SUITE,
     matrix::EXT4,
     matrix::EXT4_128,

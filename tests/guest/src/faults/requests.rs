@@ -14,16 +14,13 @@ use std::fs;
 /// What a file system says when it can't read or write, or when it has given up because of that.
 const BROKEN_DISK: &[Errno] = &[Errno::IO, Errno::ROFS];
 
-/// A file whose attribute can't be read is not taken for a unified one, and so stays immutable.
-const NOT_READ: &[Errno] = &[Errno::IO, Errno::ROFS, Errno::PERM];
-
 /// Each request that the operation makes, reading and writing, with nothing in memory before.
 fn failing_requests(case: &Case) -> Result<()> {
     let ground = Ground::scrap()?;
     let disk = ground.disk()?.name();
     let forget = || ground.mount_again();
     let point = Point::Requests(&disk);
-    let faults = at_every_point(&ground, &point, case, NOT_READ, forget)?;
+    let faults = at_every_point(&ground, &point, case, BROKEN_DISK, forget)?;
     ensure!(faults > 0, "nothing was read");
     Ok(())
 }

@@ -33,7 +33,11 @@ pub fn ununify() -> Result<()> {
         ensure!(b == seen, "{how:?}: it changed while it was unified");
         match got {
             Err(e) => {
-                ensure!(just_unified(e), "{how:?}: {e}");
+                let expected = match how {
+                    How::Append | How::Empty => raced_again(e),
+                    _ => just_unified(e),
+                };
+                ensure!(expected, "{how:?}: {e}");
                 ensure!(a == b && b == shared.before, "{how:?}: {e}");
                 race.count_result(got);
             }
@@ -56,10 +60,15 @@ pub fn ununify() -> Result<()> {
     })
 }
 
-/// Whether somebody who wants to write came between: when the kernel had found the file ordinary it
-/// was made unified, or nobody may begin to write as that is being done.
+/// Whether somebody who modifies without opening came between: when the kernel had found the file
+/// ordinary it was made unified, or nobody may begin to write as that is being done.
 pub fn just_unified(errno: Errno) -> bool {
     matches!(errno, Errno::PERM | Errno::TXTBSY)
+}
+
+/// Whether an open for writing was overtaken twice: the kernel tries it again once.
+pub fn raced_again(errno: Errno) -> bool {
+    errno == Errno::STALE
 }
 
 /// Makes it unified, as soon as nobody writes.
@@ -182,7 +191,7 @@ const LINE: &[u8] = b"line\n";
 fn write_line(path: &Path) -> Result<(), Errno> {
     let fd = loop {
         match open(path, OFlags::WRONLY | OFlags::APPEND) {
-            Err(e) if just_unified(e) => {}
+            Err(e) if raced_again(e) => {}
             opened => break opened?,
         }
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Writers in flight against whoever makes the file unified.
 
-use super::flags::just_unified;
+use super::flags::raced_again;
 use super::race::{Race, race};
 use super::shared::place;
 use crate::unified::*;
@@ -209,7 +209,7 @@ fn round(race: &mut Race, path: &PathBuf, other: &PathBuf) -> Result<()> {
     let (busy, seen) = seen?;
     match written {
         Ok(()) => {}
-        Err(e) if e.downcast_ref().copied().is_some_and(just_unified) => race.count("refused"),
+        Err(e) if e.downcast_ref().copied().is_some_and(raced_again) => race.count("refused"),
         Err(e) => return Err(e).with_context(|| format!("{kind:?}")),
     }
     ensure!(!busy, "{kind:?}: unified while it was open for writing");
