@@ -17,6 +17,7 @@ import time
 from harness import matrix, suites, tap
 from harness.boot import Boot
 from harness.built import DEBUG, SCRIPTS, TESTS, Built
+from harness.crash import Cuts
 from harness.machine import accelerator
 
 KEEP_RUNS = 20
@@ -55,7 +56,8 @@ def test_guests(chosen, built, directory):
     for number, group in enumerate(groups, 1):
         names = " ".join(s.name for s in group)
         print(f"== guest {number} of {len(groups)}: {names}", flush=True)
-        boot = Boot(group, os.path.join(directory, str(number)), built, accel, PATIENCE)
+        kind = Cuts if group[0].cuts else Boot
+        boot = kind(group, os.path.join(directory, str(number)), built, accel, PATIENCE)
         boot.run()
         results.add(boot.results)
         if group[0].module and (not kunit or boot.kunit.failures):

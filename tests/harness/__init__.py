@@ -7,6 +7,7 @@
     image    what goes into the tests' initramfs
     machine  a guest in QEMU
     boot     suites in one guest, from its disks to the verdict
+    crash    suites in a guest that loses its power again and again
     watch    following the results, with time limits
     klog     what must not be in a kernel log; KUnit's results in it
     tap      test results

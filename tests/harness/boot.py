@@ -9,6 +9,7 @@ from .built import Missing
 from .machine import Machine
 from .watch import Watch
 
+
 class Boot:
     """`built` has the kernel, module and tools; `patience` stretches time limits."""
 
@@ -19,6 +20,7 @@ class Boot:
         self.results = tap.Results()
         self.kunit = tap.Results()
         self.disks = {s.name: [] for s in group}
+        self.guest = None
         os.makedirs(directory)
 
     def file(self, name):
@@ -60,7 +62,7 @@ class Boot:
 
     def _boot(self, number, last):
         shape, kernel = self.shape, self.shape.kernel(number)
-        suffix = f"-{number}" if shape.boots > 1 else ""
+        suffix = self._suffix(number)
         console, output = self.file(f"console{suffix}.log"), self.file(f"results{suffix}.log")
         debian = self.built.debian_kernel() if kernel == "debian" else None
         guest = Machine(debian.image if debian else self.built.kernel, self.file("initrd"), self.accel,
@@ -70,27 +72,41 @@ class Boot:
                     module=self.built.module if kernel == "vserver" else None,
                     drivers=debian.modules if debian else (),
                     plan=self._plan(guest, number, kernel))
+        self.guest = guest
         guest.start(console, self.file(f"qemu{suffix}.log"))
         limits = {s.name: s.timeout * self.patience for s in self.group}
-        watch = Watch(output, limits, self.patience)
+        watch = self._watch(output, limits)
         try:
             watch.follow(guest)
         finally:
             guest.kill()
-        if last or shape.kernels:
-            watch.expect_end()
-            if last and watch.ended_well():
-                self._check_disks()
+        self._judge(watch, last)
         self.results.add(watch.results)
         self._judge_log(console)
 
+    def _suffix(self, number):
+        """Of the names of a boot's logs."""
+        return f"-{number}" if self.shape.boots > 1 else ""
+
+    def _environment(self, number):
+        passed = {name for suite in self.group for name in suite.env if name in os.environ}
+        return {name: os.environ[name] for name in sorted(passed)} | {"BOOT": number}
+
+    def _watch(self, output, limits):
+        return Watch(output, limits, self.patience)
+
+    def _judge(self, watch, last):
+        if last or self.shape.kernels:
+            watch.expect_end()
+            if last and watch.ended_well():
+                self._check_disks()
+
     def _plan(self, guest, number, kernel):
         """What /init is to do."""
-        plan = [f"export BOOT={number} KERNEL={kernel}"]
+        plan = [f"export {name}={shlex.quote(str(value))}"
+                for name, value in {**self._environment(number), "KERNEL": kernel}.items()]
         if kernel == "vserver":
             plan.append("load_module")
-        names = {name for suite in self.group for name in suite.env if name in os.environ}
-        plan += [f"export {name}={shlex.quote(os.environ[name])}" for name in sorted(names)]
         for suite in self.group:
             serials = " ".join(f"{label}={guest.add_disk(path) if path else ''}"
                                for label, path in self.disks[suite.name])

@@ -57,6 +57,7 @@ class Machine:
                         "-device", "virtio-rng-pci"]
         self.append = [CONSOLE, *append]
         self.disks = 0
+        self.process = None
 
     def add_disk(self, path):
         name = f"disk{self.disks}"
@@ -101,5 +102,6 @@ class Machine:
                 time.sleep(0.1)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()

@@ -14,6 +14,7 @@ line `NAME WORD...` of `guest-tests --list`. The words:
     kernels=KIND,KIND,...       a boot with each, all on the same disks, with $BOOT as above
                                 and $KERNEL: "vserver", ours with the module; "bare", ours
                                 without; "debian", an unpatched one of Debian. None may reset
+    cuts=N                      cut the power N times in the middle (see crash.py)
     module=no                   vserver.ko is not loaded
     debug=yes                   only with the debug kernel
     alone=yes                   not in one boot with other suites
@@ -43,6 +44,7 @@ class Suite:
     cpus: int = 2
     boots: int = 1
     kernels: list = field(default_factory=list)     # of KERNELS, one a boot; or empty
+    cuts: int = 0
     module: bool = True
     debug: bool = False
     alone: bool = False
@@ -55,7 +57,7 @@ class Suite:
         kind, _, mib = word.partition(":")
         if kind in disks.KINDS:
             self.disks.append((kind, int(mib) if mib else None))
-        elif key in ("timeout", "memory", "cpus", "boots") and value.isdigit():
+        elif key in ("timeout", "memory", "cpus", "boots", "cuts") and value.isdigit():
             setattr(self, key, int(value))
         elif key in ("module", "debug", "alone") and value in ("yes", "no"):
             setattr(self, key, value == "yes")
@@ -76,7 +78,7 @@ class Suite:
     @property
     def shape(self):
         """Suites of one shape can share a boot."""
-        apart = self.name if self.alone or self.boots > 1 else None
+        apart = self.name if self.alone or self.boots > 1 or self.cuts else None
         return (self.memory, self.cpus, self.module, tuple(self.append), apart)
 
 

@@ -9,6 +9,7 @@ mod calls;
 mod context;
 mod cow;
 mod directories;
+mod crash;
 mod events;
 mod failsafe;
 mod faults;
@@ -39,6 +40,9 @@ const SUITES: &[Suite] = &[
     cow::XFS,
     cow::BTRFS,
     cow::F2FS,
+    cow::FAILSAFE,
+    crash::cuts::SUITE,
+    crash::replay::SUITE,
     events::EXT4,
     events::XFS,
     input::SUITE,

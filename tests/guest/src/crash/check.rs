@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is looked at after a crash.
+
+use super::files::{FILES, RELINK, Tree, look};
+use super::ways::{State, WAYS, Way};
+use crate::unified::Look;
+use anyhow::{Result, bail, ensure};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// How the name of a break's temporary file begins.
+const TEMPORARY: &[u8] = b".vserver-cow-";
+
+/// What was known of a name when the machine lost its power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nobody had begun to break it.
+    Untouched,
+    /// Anything may have been going on.
+    Nothing,
+    /// It was broken, and that was made durable.
+    Durable,
+}
+
+/// How many names were found in which state.
+#[derive(Default)]
+pub struct Count {
+    pub original: u32,
+    pub private: u32,
+    pub done: u32,
+    /// Temporary names that a break left behind.
+    pub debris: u32,
+    /// Neither the old nor the new file.
+    pub bad: u32,
+}
+
+impl Count {
+    pub fn add(&mut self, other: &Count) {
+        self.original += other.original;
+        self.private += other.private;
+        self.done += other.done;
+        self.debris += other.debris;
+        self.bad += other.bad;
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            original,
+            private,
+            done,
+            debris,
+            bad,
+        } = self;
+        write!(
+            f,
+            "{original} original, {private} private, {done} done, {debris} debris, {bad} bad"
+        )
+    }
+}
+
+/// Counts the names that hold the original or a whole private file, and the temporary names that
+/// hold whole copies; tells what is bad about the others.
+pub fn names(tree: &Tree, known: impl Fn(Way, u64) -> Known) -> Result<Count> {
+    let originals = tree.originals()?;
+    let mut count = Count::default();
+    for way in WAYS {
+        for (n, original) in originals.iter().enumerate() {
+            let path = way.path(tree, n as u64);
+            if let Err(e) = name(*way, &path, original, known(*way, n as u64), &mut count) {
+                println!("# {}: {e:#}", path.display());
+                count.bad += 1;
+            }
+        }
+        for path in debris(&way.dir(tree))? {
+            count.debris += 1;
+            if let Err(e) = whole_copy(*way, &originals, &path) {
+                println!("# {}: {e:#}", path.display());
+                count.bad += 1;
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn name(way: Way, path: &Path, original: &Look, known: Known, count: &mut Count) -> Result<()> {
+    if fs::symlink_metadata(path)?.ino() == original.ino {
+        ensure!(known != Known::Durable, "is the original again");
+        count.original += 1;
+        return Ok(());
+    }
+    ensure!(known != Known::Untouched, "nobody broke the link");
+    ensure!(fs::metadata(path)?.nlink() == 1, "the copy has more names");
+    match way.judge(original, &look(path)?)? {
+        State::Done => count.done += 1,
+        State::Private if known == Known::Durable => bail!("what was durable has gone"),
+        State::Private => count.private += 1,
+    }
+    Ok(())
+}
+
+/// The temporary names in a directory; a name that nobody made is an error.
+pub fn debris(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(TEMPORARY) {
+            found.push(dir.join(&name));
+        } else if !bytes.starts_with(RELINK.as_bytes()) {
+            let number = name.to_str().and_then(|name| name.parse().ok());
+            ensure!(
+                number.is_some_and(|n: u64| n < FILES),
+                "a file {} in {}",
+                name.to_string_lossy(),
+                dir.display()
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// A break in a directory, the first there since the file system was mounted, leaves no temporary
+/// name there: its own is not seen, and those that a crash has left go.
+pub fn sweeps(tree: &Tree, way: Way) -> Result<()> {
+    let n = FILES - 1;
+    let path = way.path(tree, n);
+    if !tree.is_original(&path, n)? {
+        tree.relink(&path, n)?;
+    }
+    fs::OpenOptions::new().write(true).open(&path)?;
+    ensure!(!tree.is_original(&path, n)?, "the link is not broken");
+    tree.relink(&path, n)?;
+    let left = debris(&way.dir(tree))?;
+    ensure!(left.is_empty(), "still there: {left:?}");
+    Ok(())
+}
+
+/// A temporary name leads to a copy of some original, which nobody has changed yet.
+fn whole_copy(way: Way, originals: &[Look], path: &Path) -> Result<()> {
+    let is = look(path)?;
+    let mut why = anyhow::anyhow!("no originals");
+    for original in originals {
+        match way.judge(original, &is) {
+            Ok(_) => return Ok(()),
+            // The one whose attributes it has says best what is wrong.
+            Err(e) if is.owner.0 % 100 == original.owner.0 % 100 => why = e,
+            Err(_) => (),
+        }
+    }
+    Err(why)
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The power fails in a storm of breaks, again and again: on every file system at once.
+//!
+//! The runner (tests/harness/crash.py) boots the same disks many times. Each boot checks what the
+//! last cut has left, then raises the next storm and says `@@cut`; the runner kills QEMU a random
+//! moment later. The environment: `BOOT` counts from 1, `CUT` is there if this boot will be cut,
+//! `SEED` is what the storm's random numbers come from.
+
+use super::check::{self, Known};
+use super::files::{RELINK, Tree};
+use super::storm;
+use super::ways::WAYS;
+use crate::harness::Suite;
+use crate::tests;
+use anyhow::{Context as _, Result, ensure};
+use rustix::mount::{MountFlags, mount_remount};
+use std::fs::{self, File};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+pub const SUITE: Suite = Suite {
+    name: "crash",
+    wants: "ext4 xfs xfs-plain btrfs f2fs memory=768 timeout=90 cuts=50",
+    tests: tests![ext4, xfs, xfs_plain, btrfs, f2fs, debris, storm],
+};
+
+const KINDS: &[&str] = &["ext4", "xfs", "xfs-plain", "btrfs", "f2fs"];
+
+fn tree(kind: &str) -> Tree {
+    Tree::new(Path::new("/mnt").join(kind))
+}
+
+fn number(name: &str) -> Result<u64> {
+    let value = std::env::var(name).with_context(|| name.to_owned())?;
+    Ok(value.parse()?)
+}
+
+fn is_first_boot() -> Result<bool> {
+    Ok(number("BOOT")? == 1)
+}
+
+fn ext4() -> Result<()> {
+    check("ext4")
+}
+
+fn xfs() -> Result<()> {
+    check("xfs")
+}
+
+fn xfs_plain() -> Result<()> {
+    check("xfs-plain")
+}
+
+fn btrfs() -> Result<()> {
+    check("btrfs")
+}
+
+fn f2fs() -> Result<()> {
+    check("f2fs")
+}
+
+/// There if a check has failed: then the disks stay as they are.
+const FAILED: &str = "/tmp/crash-failed";
+
+fn ensure_nothing_failed() -> Result<()> {
+    ensure!(!Path::new(FAILED).exists(), "not after a failure");
+    Ok(())
+}
+
+fn noted(result: Result<()>) -> Result<()> {
+    if result.is_err() {
+        File::create(FAILED)?;
+    }
+    result
+}
+
+fn check(kind: &str) -> Result<()> {
+    noted(old_or_new(kind))
+}
+
+/// Every name holds the old or the new file.
+fn old_or_new(kind: &str) -> Result<()> {
+    let tree = tree(kind);
+    if is_first_boot()? {
+        make(kind, &tree)?;
+    }
+    let count = check::names(&tree, |_, _| Known::Nothing)?;
+    println!("# {kind}: {count}");
+    ensure!(count.bad == 0, "{} names are bad", count.bad);
+    Ok(())
+}
+
+/// Makes the files. On btrfs every other one has no checksums and so can't be cloned to a file
+/// that has: the break copies it.
+pub fn make(kind: &str, tree: &Tree) -> Result<()> {
+    let sums = |option: &std::ffi::CStr| {
+        mount_remount(&tree.root, MountFlags::empty(), option).context("remount")
+    };
+    if kind != "btrfs" {
+        return tree.make(|_| Ok(()));
+    }
+    tree.make(|n| sums(if n % 2 == 0 { c"datasum" } else { c"nodatasum" }))?;
+    sums(c"datasum")
+}
+
+fn debris() -> Result<()> {
+    noted(debris_goes())
+}
+
+/// What a crash has left under temporary names goes at the next break in the directory.
+///
+/// The moments in which a cut leaves something are rare. So there is also debris that is planted
+/// when the directory has been swept already, and survives until the next boot.
+fn debris_goes() -> Result<()> {
+    ensure_nothing_failed()?;
+    for kind in KINDS {
+        let tree = tree(kind);
+        for way in WAYS {
+            let dir = way.dir(&tree);
+            let found = check::debris(&dir)?;
+            let planted = found.iter().filter(|path| is_planted(path)).count();
+            let expected = usize::from(!is_first_boot()?);
+            ensure!(planted == expected, "{kind}: planted debris: {found:?}");
+            if planted < found.len() {
+                println!("# {kind}: a break's own debris: {found:?}");
+            }
+            remove_relinks(&dir)?;
+
+            check::sweeps(&tree, *way).context(*kind)?;
+            plant(&tree, &dir)?;
+        }
+        tree.sync()?;
+    }
+    Ok(())
+}
+
+fn remove_relinks(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(RELINK.as_bytes())
+        {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The random part of the names that are planted.
+const PLANTED: &str = "-0badcafe";
+
+fn is_planted(path: &Path) -> bool {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .ends_with(PLANTED.as_bytes())
+}
+
+/// Leaves a file behind that is what a break leaves if it is cut off before the rename: its name
+/// carries its own inode number and generation.
+fn plant(tree: &Tree, dir: &Path) -> Result<()> {
+    let temp = dir.join(format!("{RELINK}planted"));
+    super::files::make(&temp, 0)?;
+    let file = File::open(&temp)?;
+    let name: PathBuf = dir.join(format!(
+        ".vserver-cow-{:016x}-{:08x}{PLANTED}",
+        file.metadata()?.ino(),
+        generation(&file)?
+    ));
+    fs::rename(&temp, &name).with_context(|| tree.root.display().to_string())
+}
+
+fn generation(file: &File) -> Result<u32> {
+    /// _IOR('v', 1, long), which is written as an int.
+    const FS_IOC_GETVERSION: libc::Ioctl = 0x8008_7601_u32 as libc::Ioctl;
+    let mut generation: libc::c_long = 0;
+    // SAFETY: the call writes at most a long.
+    let ret = unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_GETVERSION, &mut generation) };
+    crate::unified::syscall(ret.into()).context("generation")?;
+    Ok(generation as u32)
+}
+
+/// Raises the storm and waits for the end of the world, if it comes in this boot.
+fn storm() -> Result<()> {
+    if std::env::var_os("CUT").is_none() {
+        return Ok(());
+    }
+    ensure_nothing_failed()?;
+    let (seed, boot) = (number("SEED")?, number("BOOT")?);
+    let mut children = Vec::new();
+    for (i, kind) in KINDS.iter().enumerate() {
+        let seed = seed ^ (boot * 100 + i as u64);
+        children.extend(storm::start(&tree(kind), seed)?);
+    }
+    println!("@@cut");
+    for child in children {
+        child.wait()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A storm of breaks whose every write is logged, and what is on the disk if the power fails at
+//! any flush.
+//!
+//! The log is replayed on an image in memory. At each stop a copy of the image is mounted, which
+//! recovers the journal, and looked at. Marks in the log say what had been begun and what had been
+//! made durable by then. Every other stop is made with a random part of the writes behind it that
+//! no flush had followed yet: those may be on the disk too, in any order.
+//!
+//! `STOPS` says how many stops there are on each file system, 0 that there is one at every flush;
+//! `SEED` which parts are taken.
+
+use super::check::{self, Count, Known};
+use super::cuts;
+use super::dm::LogWrites;
+use super::files::{FILES, Tree};
+use super::image::Image;
+use super::log::{self, Entry};
+use super::storm::{Random, make_durable};
+use super::ways::{WAYS, Way, fsync};
+use crate::harness::Suite;
+use crate::process::{self, Status, spawn};
+use crate::tests;
+use crate::unified::Look;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub const SUITE: Suite = Suite {
+    name: "replay",
+    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=400 env=STOPS env=SEED",
+    tests: tests![ext4, ext4_fast, xfs, xfs_plain, btrfs, f2fs],
+};
+
+/// How many stops there are on a file system, if the environment does not say.
+const STOPS: usize = 30;
+/// How many processes break links, each in files of its own.
+const WORKERS: u64 = 3;
+const LOOP: &str = "/dev/loop0";
+
+fn ext4() -> Result<()> {
+    replay("ext4")
+}
+
+/// With a journal that knows single files, as that of btrfs does.
+fn ext4_fast() -> Result<()> {
+    replay("ext4-fast")
+}
+
+fn xfs() -> Result<()> {
+    replay("xfs")
+}
+
+fn xfs_plain() -> Result<()> {
+    replay("xfs-plain")
+}
+
+fn btrfs() -> Result<()> {
+    replay("btrfs")
+}
+
+fn f2fs() -> Result<()> {
+    replay("f2fs")
+}
+
+fn number(name: &str) -> Result<Option<u64>> {
+    std::env::var(name)
+        .ok()
+        .map(|value| value.parse().context(name.to_owned()))
+        .transpose()
+}
+
+fn disk(kind: &str) -> Result<PathBuf> {
+    let name = format!("DISK_{}", kind.to_uppercase().replace('-', "_"));
+    Ok(std::env::var_os(&name).context(name)?.into())
+}
+
+fn replay(kind: &str) -> Result<()> {
+    // The suite's own limit is enough.
+    process::alarm(0);
+    let (disk, raw) = (disk(kind)?, disk("raw")?);
+    let tree = Tree::new(Path::new("/mnt").join(kind));
+    cuts::make(kind, &tree)?;
+    let originals = tree.originals()?;
+    unmount(&tree.root, UnmountFlags::empty())?;
+
+    let image = Image::of(&disk, Path::new("/tmp/image"))?;
+    let logged = LogWrites::new(&disk, &raw)?;
+    mount_at(kind, &logged.path, &tree.root)?;
+    let done = storm(&tree, &originals, &logged);
+    unmount(&tree.root, UnmountFlags::empty())?;
+    done?;
+    logged.remove()?;
+
+    let entries = log::read(&raw)?;
+    let copy = Copy::new(kind, &disk)?;
+    let mut random = Random::new(number("SEED")?.unwrap_or(1));
+    let history = History {
+        entries,
+        log: File::open(&raw)?,
+    };
+    history.replay(&image, &copy, &mut random)
+}
+
+/// Breaks every link once. Before each stands a mark in the log; and another after it, if it was
+/// made durable.
+fn storm(tree: &Tree, originals: &[Look], log: &LogWrites) -> Result<()> {
+    let mut workers = Vec::new();
+    for worker in 0..WORKERS {
+        workers.push(spawn(|| match work(tree, originals, log, worker) {
+            Ok(()) => 0,
+            Err(e) => {
+                println!("# {e:#}");
+                1
+            }
+        })?);
+    }
+    let mut random = Random::new(WORKERS);
+    let _durable = spawn(|| {
+        loop {
+            if make_durable(tree, &mut random).is_err() {
+                return 1;
+            }
+        }
+    })?;
+    for worker in workers {
+        ensure!(worker.wait()? == Status::Exited(0), "a worker failed");
+    }
+    Ok(())
+}
+
+fn work(tree: &Tree, originals: &[Look], log: &LogWrites, worker: u64) -> Result<()> {
+    let mut random = Random::new(worker);
+    for n in (worker..FILES).step_by(WORKERS as usize) {
+        for way in WAYS {
+            let what = format!("{}/{n}", way.name());
+            log.mark(&format!("begin:{what}"))?;
+            let path = way.path(tree, n);
+            way.apply(&path, &originals[n as usize])
+                .with_context(|| what.clone())?;
+            if random.below(2) == 0 {
+                fsync(&path)?;
+                log.mark(&format!("done:{what}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was written, in the order in which it became durable.
+struct History {
+    entries: Vec<Entry>,
+    log: File,
+}
+
+/// What the marks up to some place in the log say.
+#[derive(Default)]
+struct Marks {
+    begun: BTreeSet<String>,
+    done: BTreeSet<String>,
+}
+
+impl Marks {
+    fn note(&mut self, entry: &Entry) {
+        let Entry::Mark(text) = entry else { return };
+        if let Some(what) = text.strip_prefix("begin:") {
+            self.begun.insert(what.into());
+        } else if let Some(what) = text.strip_prefix("done:") {
+            self.done.insert(what.into());
+        }
+    }
+
+    fn known(&self, way: Way, n: u64) -> Known {
+        let what = format!("{}/{n}", way.name());
+        if self.done.contains(&what) {
+            Known::Durable
+        } else if self.begun.contains(&what) {
+            Known::Nothing
+        } else {
+            Known::Untouched
+        }
+    }
+}
+
+impl History {
+    fn replay(&self, image: &Image, copy: &Copy, random: &mut Random) -> Result<()> {
+        let flushes = self.flushes();
+        ensure!(flushes.len() > 1, "no flushes in the log");
+        let stops = match number("STOPS")?.map_or(STOPS, |n| n as usize) {
+            0 => flushes.len(),
+            n => n.min(flushes.len()),
+        };
+        let mut chosen = (0..stops).map(|i| i * (flushes.len() - 1) / (stops - 1).max(1));
+
+        let mut marks = Marks::default();
+        let mut sum = Count::default();
+        let mut next = chosen.next();
+        let mut at = 0;
+        for (i, &flush) in flushes.iter().enumerate() {
+            let behind = flushes.get(i + 1).copied().unwrap_or(self.entries.len());
+            for entry in &self.entries[at..=flush] {
+                image.replay(entry, &self.log)?;
+                marks.note(entry);
+            }
+            at = flush + 1;
+            if next != Some(i) {
+                continue;
+            }
+            next = chosen.next();
+
+            copy.image.become_copy_of(image)?;
+            // Until the next flush had ended, the disk was in this state; and the machine so far.
+            for entry in &self.entries[at..behind] {
+                marks.note(entry);
+                if i % 2 == 1 && random.below(2) == 0 {
+                    copy.image.replay(entry, &self.log)?;
+                }
+            }
+            let count = copy
+                .check(|way, n| marks.known(way, n))
+                .with_context(|| format!("at flush {i} of {}", flushes.len()))?;
+            if count.bad > 0 {
+                println!("# that was at flush {i} of {}", flushes.len());
+            }
+            sum.add(&count);
+        }
+        println!(
+            "# {}: {stops} of {} flushes: {sum}",
+            copy.kind,
+            flushes.len()
+        );
+        ensure!(sum.bad == 0, "{} names are bad", sum.bad);
+        ensure!(sum.original > 0 && sum.done > 0, "the storm had no middle");
+        Ok(())
+    }
+
+    /// The entries at which something has been made durable that was not before.
+    fn flushes(&self) -> Vec<usize> {
+        let mut news = false;
+        let mut found = Vec::new();
+        for (i, entry) in self.entries.iter().enumerate() {
+            news |= match entry {
+                Entry::Write { len, .. } => *len > 0,
+                Entry::Discard { .. } => true,
+                Entry::Mark(_) => false,
+            };
+            if news && entry.is_durable() {
+                found.push(i);
+                news = false;
+            }
+        }
+        found
+    }
+}
+
+/// The copy of the image that is mounted, and its loop device.
+struct Copy {
+    kind: String,
+    image: Image,
+    tree: Tree,
+}
+
+impl Copy {
+    fn new(kind: &str, disk: &Path) -> Result<Self> {
+        let path = Path::new("/tmp/copy");
+        let copy = Self {
+            kind: kind.into(),
+            image: Image::new(path, super::dm::size(disk)?)?,
+            tree: Tree::new("/mnt/replay"),
+        };
+        fs::create_dir_all(&copy.tree.root)?;
+        let status = Command::new("losetup").arg(LOOP).arg(path).status()?;
+        ensure!(status.success(), "losetup: {status}");
+        Ok(copy)
+    }
+
+    /// Mounts it, and looks at every name. If a break has left debris, the next one takes it away.
+    fn check(&self, known: impl Fn(Way, u64) -> Known) -> Result<Count> {
+        mount_at(&self.kind, Path::new(LOOP), &self.tree.root)?;
+        let found = check::names(&self.tree, known).and_then(|count| {
+            if count.debris > 0 {
+                for way in WAYS {
+                    check::sweeps(&self.tree, *way)?;
+                }
+            }
+            Ok(count)
+        });
+        unmount(&self.tree.root, UnmountFlags::empty())?;
+        found
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", LOOP]).status();
+    }
+}
+
+fn mount_at(kind: &str, device: &Path, root: &Path) -> Result<()> {
+    let fs_type = kind.split('-').next().unwrap_or(kind);
+    match mount(device, root, fs_type, MountFlags::empty(), None) {
+        Ok(()) => Ok(()),
+        Err(e) => bail!("{} can't be mounted: {e}", device.display()),
+    }
+}
