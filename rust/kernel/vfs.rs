@@ -349,6 +349,15 @@ impl Inode {
         self.read(|i| unsafe { &raw const (*i).i_generation })
     }
 
+    /// Whether names can become durable before what they name has: whoever makes a directory
+    /// durable on btrfs writes its new names to a log, and of the files behind them nothing but
+    /// that they exist.
+    pub fn names_come_first(&self) -> bool {
+        const BTRFS_SUPER_MAGIC: usize = 0x9123_683e;
+        // SAFETY: The superblock and its type's number stay as long as the inode.
+        unsafe { (*(*self.as_ptr()).i_sb).s_magic == BTRFS_SUPER_MAGIC }
+    }
+
     /// Whether this is a regular file.
     pub fn is_regular(&self) -> bool {
         u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFREG

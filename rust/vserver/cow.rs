@@ -172,7 +172,7 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<(Path, How)>> {
     cred.run(|| {
         copy.copy_metadata(old, &write)?;
         copy.mark_copy_of(inode);
-        let new = take_name(old, dir, &copy, &write)?;
+        let new = take_name(old, dir, &copy, &cred, &write)?;
         // A directory that hands down its project id takes no file of another one, but the
         // original may have come by it otherwise.
         if other_project {
@@ -186,10 +186,16 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<(Path, How)>> {
 
 /// Gives the copy the name. `None` if somebody's lease was in the way, and is not any more: the
 /// copy may have had a name and lost it, and such a file can't be linked again.
-fn take_name(old: &Path, dir: &Path, copy: &Unnamed, write: &WriteAccess) -> Result<Option<Path>> {
+fn take_name(
+    old: &Path,
+    dir: &Path,
+    copy: &Unnamed,
+    cred: &OwnerCred,
+    write: &WriteAccess,
+) -> Result<Option<Path>> {
     let mut delegation = Delegation::new();
 
-    match link_and_rename(old, dir, copy, write, &mut delegation) {
+    match link_and_rename(old, dir, copy, cred, write, &mut delegation) {
         Ok(path) => Ok(Some(path)),
         Err(e) => {
             if delegation.wait()? {
@@ -208,6 +214,7 @@ fn link_and_rename(
     old: &Path,
     dir: &Path,
     copy: &Unnamed,
+    cred: &OwnerCred,
     write: &WriteAccess,
     delegation: &mut Delegation,
 ) -> Result<Path> {
@@ -224,7 +231,14 @@ fn link_and_rename(
     let _denied = dir.deny_mount(old)?;
     let temp = temp_name(&dir, copy)?;
     dir.link(copy, &temp, delegation)?;
-    if let Err(e) = dir.rename_over(&temp, old, delegation) {
+    let renamed = if copy.inode().names_come_first() {
+        // Not before it has a name: without one the file system logs nothing.
+        copy.sync(cred)
+    } else {
+        Ok(())
+    }
+    .and_then(|()| dir.rename_over(&temp, old, delegation));
+    if let Err(e) = renamed {
         // If a lease is in the way of this too, the next attempt sweeps the name away. There is
         // one as soon as a lease has been waited for, and whichever comes first will do.
         let mut other = Delegation::new();

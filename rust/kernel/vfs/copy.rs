@@ -329,6 +329,17 @@ impl Unnamed {
         self.path().inode()
     }
 
+    /// Makes the file durable, with its content, under the name that it was given.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fsync(2)`.
+    pub fn sync(&self, cred: &OwnerCred) -> Result {
+        let file = OpenFile::read(self.path(), cred)?;
+        // SAFETY: The file is open.
+        to_result(unsafe { bindings::vfs_fsync(file.as_ptr(), 0) })
+    }
+
     /// Gives the file the inode flags of `from` rather than those that the directory hands down,
     /// and its project id if `project`. Before there is content: some flags say how it is stored.
     ///
