@@ -268,6 +268,11 @@ impl TempFile {
                 return Err(EIO);
             }
         }
+        // At the end of the largest file that there can be, the page cache's search for data
+        // overflows and finds none.
+        if size > i64::MAX - CHUNK {
+            self.copy_range(from, pos.max(size - CHUNK), size, caller)?;
+        }
         self.extend(size)?;
         Ok(false)
     }

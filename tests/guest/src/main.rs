@@ -8,8 +8,8 @@ mod by_fd;
 mod calls;
 mod context;
 mod cow;
-mod directories;
 mod crash;
+mod directories;
 mod events;
 mod failsafe;
 mod faults;
@@ -40,28 +40,22 @@ const SUITES: &[Suite] = &[
     cow::XFS,
     cow::BTRFS,
     cow::F2FS,
-    cow::FAILSAFE,
+    cow::TMPFS,
+    cow::EXT4_128,
+    cow::EXT4_INLINE,
+    cow::XFS_PLAIN,
     crash::cuts::SUITE,
     crash::replay::SUITE,
+    directories::SUITE,
     events::EXT4,
     events::XFS,
-    input::SUITE,
+    failsafe::SUITE,
     faults::EXT4,
     faults::XFS,
     faults::BTRFS,
     faults::F2FS,
     faults::TMPFS,
-    races::EXT4,
-    races::XFS,
-    races::BTRFS,
-    races::TMPFS,
-    races::MODULE,
-    failsafe::SUITE,
-    cow::TMPFS,
-    cow::EXT4_128,
-    cow::EXT4_INLINE,
-    cow::XFS_PLAIN,
-    directories::SUITE,
+    input::SUITE,
     matrix::EXT4,
     matrix::EXT4_128,
     matrix::EXT4_INLINE,
@@ -70,11 +64,16 @@ const SUITES: &[Suite] = &[
     matrix::BTRFS,
     matrix::F2FS,
     matrix::TMPFS,
+    races::EXT4,
+    races::XFS,
+    races::BTRFS,
+    races::TMPFS,
+    races::MODULE,
     sched::SUITE,
     secure::SUITE,
-    watch::SUITE,
     stacked::SUITE,
     subvolumes::SUITE,
+    watch::SUITE,
 ];
 
 fn main() -> ExitCode {

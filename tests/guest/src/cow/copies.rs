@@ -130,6 +130,8 @@ impl Hints {
         };
         Ok(match rfs::statfs(root())?.f_type as u32 {
             EXT4 | F2FS => vec![nodump, project],
+            // Without reflink there is no copying on write to give hints for.
+            XFS if root().ends_with("xfs-plain") => vec![nodump, project, extents],
             XFS => vec![nodump, project, extents, cow_extents],
             BTRFS => vec![nodump, nocow, compressed],
             _ => vec![nodump],
