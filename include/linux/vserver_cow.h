@@ -101,7 +101,22 @@ static __always_inline bool vserver_maybe_unified(struct inode *inode)
  */
 static __always_inline bool vserver_immutable(struct inode *inode)
 {
-	return IS_IMMUTABLE(inode) && !vserver_unified(inode);
+	/* Looked at again: it may have been made an ordinary file meanwhile. */
+	return IS_IMMUTABLE(inode) && !vserver_unified(inode) &&
+	       IS_IMMUTABLE(inode);
+}
+
+/**
+ * vserver_immutable_to - does immutability forbid to write to this inode?
+ * @inode:	any inode
+ * @mask:	as for inode_permission(); with MAY_COW, who asks breaks the link
+ *		of a unified file first
+ */
+static __always_inline bool vserver_immutable_to(struct inode *inode, int mask)
+{
+	return IS_IMMUTABLE(inode) &&
+	       !((mask & MAY_COW) && vserver_maybe_unified(inode)) &&
+	       IS_IMMUTABLE(inode);
 }
 
 /**
@@ -275,6 +290,11 @@ static inline bool vserver_maybe_unified(struct inode *inode)
 }
 
 static inline bool vserver_immutable(struct inode *inode)
+{
+	return IS_IMMUTABLE(inode);
+}
+
+static inline bool vserver_immutable_to(struct inode *inode, int mask)
 {
 	return IS_IMMUTABLE(inode);
 }

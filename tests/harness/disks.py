@@ -15,7 +15,7 @@ KINDS = {
     "ext4": (256, [*EXT4, "-I", "256", "-O", "quota,project,verity"]),
     "ext4-fast": (256, [*EXT4, "-I", "256", "-O", "quota,project,verity,fast_commit"]),
     "ext4-128": (64, [*EXT4, "-I", "128"]),         # no room for attributes in inodes
-    "ext4-inline": (64, [*EXT4, "-I", "256", "-O", "inline_data"]),
+    "ext4-inline": (64, [*EXT4, "-I", "256", "-O", "quota,project,inline_data"]),
     "ext4-crypt": (64, [*EXT4, "-I", "256", "-O", "encrypt,casefold"]),
     "xfs": (320, ["mkfs.xfs", "-q", "-f"]),
     "xfs-plain": (320, ["mkfs.xfs", "-q", "-f", "-m", "reflink=0"]),

@@ -129,6 +129,8 @@ impl Hints {
             ..none
         };
         Ok(match rfs::statfs(root())?.f_type as u32 {
+            // There is no room for a project id in an inode of 128 bytes.
+            EXT4 if root().ends_with("ext4-128") => vec![nodump],
             EXT4 | F2FS => vec![nodump, project],
             // Without reflink there is no copying on write to give hints for.
             XFS if root().ends_with("xfs-plain") => vec![nodump, project, extents],
