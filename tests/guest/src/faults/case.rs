@@ -81,6 +81,18 @@ pub fn old_or_new(pair: &Pair) -> Result<bool> {
     Ok(old)
 }
 
+/// The file system gave up, which is as good as a crash, and was mounted again: what that has left
+/// behind goes with the next break in the directory.
+pub fn sweep(pair: &Pair) -> Result<()> {
+    let [x, y] = ["x", "y"].map(|name| pair.dir.join(name));
+    fs::write(&x, "x")?;
+    fs::hard_link(&x, &y)?;
+    set_flags(&x, UNIFIED, UNIFIED)?;
+    open(&x, OFlags::WRONLY)?;
+    fs::remove_file(&x)?;
+    Ok(fs::remove_file(&y)?)
+}
+
 /// The name goes back to the inode of the other.
 pub fn link_again(pair: &Pair) -> Result<()> {
     fs::remove_file(&pair.a)?;
@@ -235,7 +247,13 @@ pub fn at_every_point(
     for nth in 1.. {
         before_each()?;
         let (got, struck) = fault.strike(nth, || (case.act)(&pair))?;
-        let checked = ground.heal().and_then(|healed| match got {
+        let healed = ground.heal().and_then(|healed| {
+            if healed {
+                sweep(&pair)?;
+            }
+            Ok(healed)
+        });
+        let checked = healed.and_then(|healed| match got {
             // What the file system had not written when it gave up may be lost, but not half of it.
             Ok(()) if healed => (case.done)(&pair)
                 .and_then(|()| (case.again)(&pair))

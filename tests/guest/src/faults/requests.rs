@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The disk fails: at every request of an operation, at all writing, and altogether.
 
-use super::case::{self, Case, at_every_point, content, old_or_new, rich};
+use super::case::{self, Case, at_every_point, content, old_or_new, rich, sweep};
 use super::dm::Disk;
 use super::ground::Ground;
 use super::nth::Point;
@@ -94,6 +94,7 @@ pub fn dead_disk() -> Result<()> {
     let _ = ground.sync();
     ground.mount_again()?;
     for pair in [pair, other] {
+        sweep(&pair)?;
         if old_or_new(&pair).with_context(|| pair.dir.display().to_string())? {
             open(&pair.a, OFlags::RDWR)?;
             pair.broken_alike()?;
