@@ -2,7 +2,7 @@
 # The front door; the work is done by scripts/ and tests/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-export DEBUG KDIR KERNEL_TARBALL UPDATE WAIT ONLY BENCH MODULE
+export DEBUG KDIR KERNEL_TARBALL UPDATE WAIT ONLY BENCH JSON MODULE
 
 .DEFAULT_GOAL := help
 
@@ -27,7 +27,7 @@ paths:      ## where the built things lie, as KEY=VALUE
 ##@ Test
 test:       ## every test there is (ONLY=suite,... for some)
 	@scripts/test.sh
-bench:      ## run the benchmark BENCH=name
+bench:      ## run the benchmark BENCH=name (JSON=file: all values go there)
 	@scripts/bench.sh
 check:      ## checkpatch, rustfmt, clippy, shellcheck
 	@scripts/check.sh

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the benchmark tests/bench/$BENCH.
+# Builds what it needs, then runs the benchmark tests/bench/$BENCH.py.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-have=$(cd "$REPO/tests"; compgen -G 'bench/*' || true)
-[ -n "$have" ] || die "there are no benchmarks yet"
-[ -x "$REPO/tests/bench/${BENCH:-}" ] || die "give BENCH=, one of:" "${have//bench\//}"
+cd "$REPO/tests"
+have=$(sed -n 's/^"""BENCH=\([a-z]*\):.*/\1/p' bench/*.py | paste -sd' ')
+[[ " $have " == *" ${BENCH:-none given} "* ]] || die "give BENCH=, one of: $have"
 lock
 "$REPO/scripts/deps.sh" build guest || exit
 "$REPO/scripts/module.sh" || exit
 "$REPO/scripts/tools.sh" || exit
-exec "$REPO/tests/bench/$BENCH"
+exec python3 -m "bench.$BENCH"

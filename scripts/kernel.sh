@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the kernel: the normal one, or with DEBUG=1 the debug one.
+# Builds the kernel: the normal one, with DEBUG=1 the debug one, or with STOCK=1
+# the one that benchmarks compare with: without our patches, else the same.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$REPO/scripts/toolchain.sh"
@@ -8,14 +9,22 @@ lock
 set_paths
 need_space
 "$REPO/scripts/deps.sh" build || exit
-"$REPO/scripts/tree.sh" || exit
+prepare=tree.sh
+[ "$FLAVOUR" != stock ] || prepare=source.sh
+"$REPO/scripts/$prepare" || exit
 set_paths
 set_kmake
 
-fragments=("$REPO/tests/kernel/guest.config")
-[ "$FLAVOUR" = normal ] || fragments+=("$REPO/tests/kernel/debug.config")
+fragment() {
+	case $FLAVOUR in
+	normal) cat "$REPO/tests/kernel/guest.config" ;;
+	debug) cat "$REPO"/tests/kernel/{guest,debug}.config ;;
+	stock) grep -v SECURITY_VSERVER "$REPO/tests/kernel/guest.config" ;;
+	esac
+}
+source_stamp() { if [ "$FLAVOUR" = stock ]; then echo "$KEY"; else cat "$TREE.stamp"; fi; }
 
-want=$(cat "$TREE.stamp" "${fragments[@]}" - <<<"$TOOLCHAIN" | digest)
+want=$({ source_stamp; fragment; echo "$TOOLCHAIN"; } | digest)
 if [ -f "$BUILD/stamp" ] && [ "$(cat "$BUILD/stamp")" = "$want" ] && [ -z "${KDIR:-}" ]; then
 	note "$FLAVOUR kernel is up to date"
 	exit 0
@@ -24,7 +33,7 @@ rm -f "$BUILD/stamp"
 mkdir -p "$BUILD"
 
 say "building the $FLAVOUR kernel $KEY in $BUILD"
-cat "${fragments[@]}" >"$BUILD/fragment"
+fragment >"$BUILD/fragment"
 KCONFIG_ALLCONFIG=$BUILD/fragment logged config "${KMAKE[@]}" -s alldefconfig
 
 # Every line of the fragments must have made it; the last one on a symbol counts.

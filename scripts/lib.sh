@@ -9,6 +9,7 @@ REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${VSERVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vserver}
 FLAVOUR=normal
 [ "${DEBUG:-0}" = 1 ] && FLAVOUR=debug
+[ "${STOCK:-0}" = 1 ] && FLAVOUR=stock
 SERIES=7.2
 export PYTHONDONTWRITEBYTECODE=1
 KERNEL_DIRS=(arch block crypto drivers fs include init io_uring ipc kernel lib mm net rust security)
@@ -36,7 +37,7 @@ need_space() {
 	[ -d "$TOOLS_OUT" ] || need=$((need + 1000))
 	if [ ! -f "$BUILD/vmlinux" ]; then
 		case $FLAVOUR in
-		normal) need=$((need + 1000)) ;;
+		normal | stock) need=$((need + 1000)) ;;
 		debug) need=$((need + 2000)) ;;
 		esac
 	fi
@@ -103,6 +104,9 @@ source_key() {
 set_paths() {
 	KEY=$(source_key) || exit
 	TREE=$CACHE/tree/${KEY:-debian-$SERIES}
+	PRISTINE=$CACHE/source/$KEY
+	[ -z "${KDIR:-}" ] || PRISTINE=$(realpath "$KDIR")
+	[ "$FLAVOUR" != stock ] || TREE=$PRISTINE
 	BUILD=$CACHE/build/${KEY:-debian-$SERIES}-$FLAVOUR
 	MODULE_OUT=$CACHE/module/$FLAVOUR
 	TOOLS_OUT=$CACHE/tools/x86_64-unknown-linux-gnu/release

@@ -14,6 +14,7 @@ KERNEL_BUILD=$normal
 KERNEL_BUILD_DEBUG=$debug
 KERNEL_IMAGE=$normal/arch/x86/boot/bzImage
 KERNEL_IMAGE_DEBUG=$debug/arch/x86/boot/bzImage
+KERNEL_IMAGE_STOCK=$CACHE/build/${KEY:-debian-$SERIES}-stock/arch/x86/boot/bzImage
 VMLINUX=$normal/vmlinux
 VMLINUX_DEBUG=$debug/vmlinux
 MODULE=$CACHE/module/normal/vserver.ko

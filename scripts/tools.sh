@@ -23,7 +23,7 @@ say "building the tools"
 quiet=()
 [ -t 2 ] || quiet=(--quiet)
 "$CARGO" build --release --locked "${quiet[@]}" || die "the tools could not be built"
-for program in "$TOOLS_OUT"/{vserver,guest-tests}; do
+for program in "$TOOLS_OUT"/{vserver,guest-tests,guest-bench}; do
 	[ ! -x "$program" ] || note "$(basename "$program") $(size "$program")"
 done
 note "built in $(elapsed)"

@@ -10,8 +10,6 @@ lock
 set_paths
 cd "$REPO"
 
-PRISTINE=$CACHE/source/$KEY
-[ -z "${KDIR:-}" ] || PRISTINE=$(realpath "$KDIR")
 STAGE=$TREE.stage
 FILES=$TREE.files
 STAMP=$TREE.stamp

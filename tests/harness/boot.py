@@ -13,6 +13,8 @@ from .watch import Watch
 class Boot:
     """`built` has the kernel, module and tools; `patience` stretches time limits."""
 
+    programs = image.PROGRAMS
+
     def __init__(self, group, directory, built, accel, patience=1):
         self.group, self.directory = group, directory
         self.built, self.accel, self.patience = built, accel, patience
@@ -68,7 +70,7 @@ class Boot:
         guest = Machine(debian.image if debian else self.built.kernel, self.file("initrd"), self.accel,
                         memory=shape.memory, cpus=shape.cpus, append=shape.append)
         guest.add_port(output)
-        image.write(self.file("initrd"), tools=self.built.tools,
+        image.write(self.file("initrd"), tools=self.built.tools, programs=self.programs,
                     module=self.built.module if kernel == "vserver" else None,
                     drivers=debian.modules if debian else (),
                     plan=self._plan(guest, number, kernel))

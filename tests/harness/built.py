@@ -32,6 +32,7 @@ class Built:
         suffix = "_DEBUG" if DEBUG else ""
         self.cache, self.runs, self.tools = paths["CACHE"], paths["RUNS"], paths["TOOLS"]
         self.kernel = paths["KERNEL_IMAGE" + suffix]
+        self.stock_kernel = paths["KERNEL_IMAGE_STOCK"]
         self.module = paths["MODULE" + suffix]
 
     def debian_kernel(self):
@@ -43,3 +44,12 @@ class Built:
         directory = done.stdout.strip()
         return Kernel(os.path.join(directory, "vmlinuz"),
                       sorted(glob.glob(os.path.join(directory, "*.ko"))))
+
+    @classmethod
+    def stock(cls):
+        """The same, but the kernel as it comes, without our patches; built if it is not there."""
+        subprocess.run([os.path.join(SCRIPTS, "kernel.sh")], check=True,
+                       env=dict(os.environ, STOCK="1"))
+        built = cls()
+        built.kernel = built.stock_kernel
+        return built

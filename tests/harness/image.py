@@ -7,9 +7,10 @@ import shutil
 from .cpio import Archive
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROGRAMS = ("vserver", "guest-tests")
 
 
-def write(path, *, tools, module=None, drivers=(), plan=None):
+def write(path, *, tools, programs=PROGRAMS, module=None, drivers=(), plan=None):
     """An initramfs. /init loads the modules `drivers`, in this order, before anything else;
     `plan` is the shell script that it runs, else it gives a shell."""
     with open(path, "wb") as out:
@@ -21,7 +22,7 @@ def write(path, *, tools, module=None, drivers=(), plan=None):
         archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
         archive.copy("bin/busybox", shutil.which("busybox"))
         archive.symlink("bin/sh", "busybox")
-        for name in ("vserver", "guest-tests"):
+        for name in programs:
             program = os.path.join(tools, name)
             if os.path.exists(program):
                 archive.copy(f"bin/{name}", program)

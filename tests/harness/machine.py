@@ -11,6 +11,8 @@ CONSOLE = "console=ttyS0 panic=-1 no_timer_check"
 LOUD = "earlyprintk=serial,ttyS0 ignore_loglevel"
 TCG = ["-accel", "tcg,thread=single", "-cpu", "max"]
 KVM = ["-accel", "kvm", "-cpu", "host"]
+# A nanosecond of the guest's clock is an instruction executed; one CPU only.
+COUNTING = [*TCG, "-icount", "shift=0"]
 
 
 def accelerator(kernel, cache):

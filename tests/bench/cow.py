@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+"""BENCH=cow: what unified files cost.
+
+The first modification of a unified file against overlayfs and FICLONE, and the
+system calls on ordinary files against the kernel without our patches. What is
+measured how stands in Documentation/benchmarks.rst. ONLY=break,time,plain does
+a part of it.
+"""
+
+import os
+import sys
+
+from harness.built import Built
+from harness.machine import COUNTING, accelerator
+from harness.suites import Suite
+
+from .run import measure
+from .table import Row, show, summary
+
+SIZES = {4 << 10: "4 KiB", 64 << 10: "64 KiB", 1 << 20: "1 MiB", 100 << 20: "100 MiB",
+         1 << 30: "1 GiB"}
+KINDS = ("ext4", "xfs", "btrfs")
+DISKS = [("ext4", 1024), ("xfs", 4096), ("btrfs", 4096)]
+GOALS = {4 << 10: 0.7, 100 << 20: 1.0}
+CLONE_GOAL = 1.3
+PLAIN_GOAL = 1.001
+
+
+def breaking(built, accel, unit):
+    """Breaking links, in instructions or nanoseconds."""
+    counting = unit == "instructions"
+    suite = Suite(f"cow-{unit}", f"env BENCH_UNIT={unit} guest-bench cow {' '.join(KINDS)}",
+                  disks=DISKS, timeout=1200, memory=2048, cpus=1)
+    found = measure(suite, built, COUNTING if counting else accel)
+
+    def value(fs, what, size, who):
+        return found.get(frozenset((f"fs={fs}", f"what={what}", f"size={size}", f"who={who}")))
+
+    rows = []
+
+    def add(figure, fs, what, size, peer, name, goal=None):
+        theirs = value(fs, what, size, peer)
+        if theirs:
+            rows.append(Row(f"{fs}: {figure}", unit, value(fs, what, size, "ours"), name, theirs, goal))
+
+    for fs in KINDS:
+        for size, text in SIZES.items():
+            for what, figure in (("write", "first write"), ("chmod", "chmod")):
+                goal = GOALS.get(size) if what == "write" else None
+                add(f"{figure}, {text}", fs, what, size, "overlayfs", "overlayfs", goal)
+                add(f"{figure}, {text}", fs, what, size, "volatile", "overlayfs volatile")
+                add(f"{figure}, {text}", fs, what, size, "ficlone", "FICLONE and rename")
+        add("break of 1 GiB", fs, "clone", 1 << 30, "ficlone-alone", "FICLONE", CLONE_GOAL)
+        add("break of 1 GiB", fs, "clone", 1 << 30, "ficlone", "FICLONE and rename")
+        add("open, read, close", fs, "read", 4 << 10, "plain", "ordinary file")
+        add("open, read, close", fs, "read", 4 << 10, "overlayfs", "overlayfs")
+    return rows
+
+
+def plain(built):
+    """Instructions of system calls on ordinary files, each a hundred times what it is."""
+    def run(name, kernel, places, module):
+        command = " && ".join(f"guest-bench plain {place}" for place in places)
+        suite = Suite(f"plain-{name}", f"sh -c '{command}'", disks=[("ext4", 512)], timeout=1200,
+                      cpus=1, module=module)
+        return measure(suite, kernel, COUNTING)
+
+    stock = run("stock", Built.stock(), ["host"], False)
+    ours = {"without the module": (run("without", built, ["host"], False), "host")}
+    loaded = run("with", built, ["host", "context"], True)
+    ours["with the module"] = loaded, "host"
+    ours["in a context"] = loaded, "context"
+
+    rows = []
+    for labels in stock:
+        words = dict(label.split("=", 1) for label in labels)
+        for how, (found, place) in ours.items():
+            mine = found[frozenset({*(labels - {"place=host"}), f"place={place}"})]
+            goal = PLAIN_GOAL if how == "with the module" else None
+            rows.append(Row(f"{words['fs']}: {words['what']}, {how}", "instructions/100", mine,
+                            "stock kernel", stock[labels], goal, digits=4))
+    return rows
+
+
+def main():
+    built = Built()
+    parts = [p for p in os.environ.get("ONLY", "").split(",") if p] or ["break", "time", "plain"]
+    if unknown := set(parts) - {"break", "time", "plain"}:
+        sys.exit(f"error: ONLY={' '.join(unknown)}: there are break, time, plain")
+    tables = []
+    if "break" in parts:
+        tables.append(("Unified files, in instructions", breaking(built, None, "instructions")))
+    if "time" in parts:
+        accel = accelerator(built.kernel, built.cache)
+        tables.append(("Unified files, in nanoseconds", breaking(built, accel, "ns")))
+    if "plain" in parts:
+        tables.append(("Ordinary files, in hundredths of an instruction a call", plain(built)))
+    for title, rows in tables:
+        show(title, rows)
+    summary([row for _, rows in tables for row in rows])
+
+
+if __name__ == "__main__":
+    main()

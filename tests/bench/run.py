@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boots a guest that measures, and collects the figures it prints."""
+
+import os
+import re
+import statistics
+import sys
+import tempfile
+
+from harness.boot import Boot
+
+FIGURE = re.compile(r"# figure (.*): ([\d ]+)$")
+# The guest's clock counts instructions, of which an emulated machine does not do 10^9 a second.
+PATIENCE = 4
+
+
+class Value:
+    """What was measured several times."""
+
+    def __init__(self, values):
+        self.values = sorted(values)
+        self.median = statistics.median(values)
+
+    @property
+    def spread(self):
+        """How far the middle half of the values is apart, as a part of the median."""
+        if len(self.values) < 4 or not self.median:
+            return 0.0
+        low, _, high = statistics.quantiles(self.values, n=4)
+        return (high - low) / self.median
+
+
+def figures(path):
+    """{labels: Value} of a guest's output; the labels are a frozenset of NAME=WORD."""
+    found = {}
+    with open(path, errors="replace") as f:
+        for line in f:
+            if match := FIGURE.match(line.strip()):
+                found[frozenset(match[1].split())] = Value([int(v) for v in match[2].split()])
+    return found
+
+
+def measure(suite, built, accel):
+    """Runs a suite of the guest's program; ends the program if it could not measure all."""
+    os.makedirs(built.runs, exist_ok=True)
+    directory = tempfile.mkdtemp(prefix=f"bench-{suite.name}-", dir=built.runs)
+    print(f"== {suite.name}: logs in {directory}", flush=True)
+    boot = Boot([suite], os.path.join(directory, "boot"), built, accel, PATIENCE)
+    boot.programs = ("guest-bench",)
+    boot.run()
+    if boot.results.failures or not boot.results.passed:
+        for failure in boot.results.failures:
+            print(f"FAILED {failure}")
+        sys.exit(1)
+    return figures(os.path.join(directory, "boot", "results.log"))
