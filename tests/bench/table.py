@@ -43,7 +43,7 @@ class Row:
 
 def number(value):
     """Short, with three digits that count or more."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**4)):
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**5)):
         if value >= size:
             size = 1000 if unit == "k" else size
             return f"{value / size:.1f} {unit}" if value < 100 * size else f"{value / size:.0f} {unit}"

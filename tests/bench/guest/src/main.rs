@@ -21,9 +21,11 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     match args.as_slice() {
         ["cow", kinds @ ..] => kinds.iter().for_each(|kind| cow::run(&mut report, kind)),
-        ["plain", place] => plain::run(&mut report, place),
+        ["plain", places @ ..] => places
+            .iter()
+            .for_each(|place| plain::run(&mut report, place)),
         _ => {
-            eprintln!("usage: guest-bench cow KIND... | plain host|context");
+            eprintln!("usage: guest-bench cow KIND... | plain PLACE...");
             return ExitCode::FAILURE;
         }
     }
