@@ -17,7 +17,7 @@ class Row:
     peer: str
     theirs: object
     goal: float = None
-    digits: int = 2
+    digits: int = 3
 
     @property
     def ratio(self):
@@ -27,7 +27,7 @@ class Row:
     def verdict(self):
         if self.goal is None:
             return ""
-        return "met" if round(self.ratio, self.digits) <= self.goal else "missed"
+        return "met" if self.ratio <= self.goal else "missed"
 
     def cells(self):
         goal = "" if self.goal is None else f"{self.goal:.{self.digits}f}"
