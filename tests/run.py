@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from harness import matrix, suites, tap
 from harness.boot import Boot
@@ -21,6 +22,7 @@ from harness.crash import Cuts
 from harness.machine import accelerator
 
 KEEP_RUNS = 20
+GUESTS = 2                      # at the same time
 PATIENCE = 4 if DEBUG else 1    # an emulated debug kernel is slow
 
 
@@ -49,16 +51,27 @@ def all_suites(built):
 
 
 def test_guests(chosen, built, directory):
-    """The suites, several to a boot. With none, a boot for KUnit alone."""
+    """The suites, several to a boot and some boots at a time. With none, a boot for KUnit alone."""
     results, kunit = tap.Results(), None
     accel = accelerator(built.kernel, built.cache)
     groups = list(suites.grouped(chosen)) or [[suites.Suite("boot", "echo 1..0")]]
-    for number, group in enumerate(groups, 1):
-        names = " ".join(s.name for s in group)
+    boots = [(Cuts if group[0].cuts else Boot)(group, os.path.join(directory, str(number)), built,
+                                               accel, PATIENCE)
+             for number, group in enumerate(groups, 1)]
+
+    def run(numbered):
+        number, boot = numbered
+        names = " ".join(s.name for s in groups[number - 1])
         print(f"== guest {number} of {len(groups)}: {names}", flush=True)
-        kind = Cuts if group[0].cuts else Boot
-        boot = kind(group, os.path.join(directory, str(number)), built, accel, PATIENCE)
         boot.run()
+
+    numbered = list(enumerate(boots, 1))
+    run_at_once(run, [n for n in numbered if isinstance(n[1], Boot)])
+    for n in numbered:
+        if isinstance(n[1], Cuts):      # they have several machines of their own
+            run(n)
+
+    for group, boot in zip(groups, boots):
         results.add(boot.results)
         if group[0].module and (not kunit or boot.kunit.failures):
             kunit = boot.kunit
@@ -67,6 +80,21 @@ def test_guests(chosen, built, directory):
             if not kunit.passed:
                 results.failures.append("kunit: no results in the kernel log")
     return results
+
+
+def run_at_once(run, numbered):
+    """GUESTS at a time: an emulated machine keeps one processor busy."""
+    with ThreadPoolExecutor(GUESTS) as pool:
+        jobs = [pool.submit(run, n) for n in numbered]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            for _, boot in numbered:
+                boot.abort()
+            raise
 
 
 def run_directory(built):

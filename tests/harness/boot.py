@@ -22,7 +22,7 @@ class Boot:
         self.results = tap.Results()
         self.kunit = tap.Results()
         self.disks = {s.name: [] for s in group}
-        self.guest = None
+        self.guest, self.aborted = None, False
         os.makedirs(directory)
 
     def file(self, name):
@@ -33,6 +33,8 @@ class Boot:
         self._make_disks()
         boots = self.shape.boots
         for number in range(1, boots + 1):
+            if self.aborted:
+                return
             try:
                 self._boot(number, last=number == boots)
             except Missing as e:
@@ -40,6 +42,12 @@ class Boot:
                 break
         if not self.results.failures:
             self._tidy()
+
+    def abort(self):
+        """Ends it, from another thread."""
+        self.aborted = True
+        if self.guest:
+            self.guest.kill()
 
     def _make_disks(self):
         for suite in self.group:

@@ -63,7 +63,7 @@ class CutBoot(Boot):
         self.left, self.seed = cuts, seed
         self.random = random.Random(seed)
         self.cuts, self.quiet = 0, False
-        self.aborted, self.finished = False, False
+        self.finished = False
 
     def run(self):
         self._make_disks()
@@ -78,11 +78,6 @@ class CutBoot(Boot):
         if not self.results.failures:
             self._tidy()
         self.finished = True
-
-    def abort(self):
-        self.aborted = True
-        if self.guest:
-            self.guest.kill()
 
     def _suffix(self, number):
         return f"-{number}"

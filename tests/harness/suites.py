@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 
 from . import disks
 
-MAX_DISKS = 20                  # in one machine
+MAX_DISKS = 12                  # in one machine, so that there are several of equal length
 KERNELS = ("vserver", "bare", "debian")
 
 
