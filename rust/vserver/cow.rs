@@ -209,7 +209,7 @@ fn take_name(
 
 /// Links the copy beside the name and renames it over, under one lock of the directory. Whoever
 /// locks the directory too never sees the other name, and nobody can look for it; a crash between
-/// the two leaves it behind, to be swept away.
+/// the two leaves it behind, to be swept away. On btrfs they wait for a flush of the disk.
 fn link_and_rename(
     old: &Path,
     dir: &Path,

@@ -277,8 +277,9 @@ EXPORT_SYMBOL_GPL(vserver_reachable);
  * @dentry:	the name, whose directory is locked
  *
  * A rename detaches what other namespaces have mounted on the name. Whoever
- * mounts does not take the directory's lock, but looks at the flag under the
- * dentry's. Pair with vserver_allow_mount().
+ * mounts does not take the directory's lock, but d_set_mounted() looks at the
+ * flag under the dentry's, and says that the name has gone. Pair with
+ * vserver_allow_mount().
  *
  * Return: false if something is mounted there, in any namespace.
  */
@@ -365,6 +366,10 @@ static bool vserver_may_cut(const struct path *path)
 
 int __vserver_cow_open(struct path *path, int open_flag)
 {
+	/* As generic_file_open() says when it is too late. */
+	if (!(open_flag & O_LARGEFILE) &&
+	    i_size_read(d_backing_inode(path->dentry)) > MAX_NON_LFS)
+		return -EOVERFLOW;
 	return __vserver_break_link(path, (open_flag & O_TRUNC) &&
 					  vserver_may_cut(path) ?
 					  0 : VSERVER_KEEP_ALL);

@@ -219,17 +219,26 @@ int vserver_quota_on(struct dentry *dentry)
 }
 
 /*
- * By a descriptor that is open for reading, ext4 without metadata checksums lets
- * the owner change the generation of an immutable inode, and f2fs lets anybody
- * pin one.
+ * What file systems do to an immutable inode by a descriptor that is open for
+ * reading: ext4 lets the owner change the generation (without metadata
+ * checksums) and the block map, f2fs lets anybody pin a file and give up or
+ * claim back the blocks that compression saves.
  */
 int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	if (cmd != FS_IOC_SETVERSION && cmd != FS_IOC32_SETVERSION &&
-	    cmd != EXT4_IOC_SETVERSION && cmd != EXT4_IOC32_SETVERSION &&
-	    cmd != F2FS_IOC_SET_PIN_FILE)
+	switch (cmd) {
+	case FS_IOC_SETVERSION:
+	case FS_IOC32_SETVERSION:
+	case EXT4_IOC_SETVERSION:
+	case EXT4_IOC32_SETVERSION:
+	case EXT4_IOC_MIGRATE:
+	case F2FS_IOC_SET_PIN_FILE:
+	case F2FS_IOC_RELEASE_COMPRESS_BLOCKS:
+	case F2FS_IOC_RESERVE_COMPRESS_BLOCKS:
+		return vserver_unified(file_inode(file)) ? -EPERM : 0;
+	default:
 		return 0;
-	return vserver_unified(file_inode(file)) ? -EPERM : 0;
+	}
 }
 
 /*

@@ -154,9 +154,17 @@ fn in_kernel_thread<R: Send, F: FnOnce() -> R + Send>(f: F) -> Option<R> {
 /// A file that was made without a name.
 ///
 /// Dropped before it was given one, it and its content are gone.
+///
+/// # Invariants
+///
+/// The path is that of a regular file that had no name when it was made.
 pub struct Unnamed(Path);
 
 /// The same, open for writing.
+///
+/// # Invariants
+///
+/// `unnamed` is the path of `file`.
 pub struct TempFile {
     file: OpenFile,
     unnamed: Unnamed,
@@ -201,6 +209,7 @@ impl TempFile {
         // SAFETY: The path of an open file holds references and doesn't change; the dentry of an
         // unnamed file is positive. `file` is open until after the clone.
         let path: &Path = unsafe { &*(&raw const (*file.as_ptr()).__bindgen_anon_1.f_path).cast() };
+        // INVARIANT: A new file without a name; its own path.
         let unnamed = Unnamed(path.clone());
         Ok(Self { file, unnamed })
     }

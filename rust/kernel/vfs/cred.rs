@@ -14,6 +14,10 @@ use core::ptr::NonNull;
 /// quota is charged to the file's owner, and without `CAP_SYS_RESOURCE`: neither limits nor
 /// reserved blocks are overridden. Security modules see what they see of kernel threads, and
 /// watchers of files nothing at all.
+///
+/// # Invariants
+///
+/// Nobody changes the credentials any more.
 pub struct OwnerCred(ARef<Credential>);
 
 impl OwnerCred {
@@ -34,6 +38,7 @@ impl OwnerCred {
             bindings::vserver_cred_silence(cred.as_ptr());
         }
         // SAFETY: The reference that was just made goes to the `ARef`.
+        // INVARIANT: Set up above, and from here on shared.
         Ok(Self(unsafe { ARef::from_raw(cred.cast()) }))
     }
 

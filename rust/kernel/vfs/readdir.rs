@@ -63,7 +63,7 @@ pub fn for_each_name<F: FnMut(&[u8]) -> bool>(dir: &Path, cred: &OwnerCred, f: F
     // A file system may end a turn early; one in which there is nothing is the last.
     while reader.called && !reader.done {
         reader.called = false;
-        // SAFETY: The file is open; the context is the first field of a `Reader<F>`, as its actor
+        // SAFETY: The file is open and nobody else uses its position; the context is the first field of a `Reader<F>`, as its actor
         // asks, and lives until the call returns.
         to_result(unsafe { bindings::iterate_dir(file.as_ptr(), (&raw mut reader).cast()) })?;
     }

@@ -17,6 +17,8 @@ fn no_memory_errors() -> &'static [Errno] {
     match super::kind().as_str() {
         "ext4" => &[Errno::NOMEM, Errno::DQUOT],
         "tmpfs" => &[Errno::NOMEM, Errno::NOSPC],
+        // Its log says so of whatever it could not write.
+        "btrfs" => &[Errno::NOMEM, Errno::IO, Errno::ROFS],
         _ => &[Errno::NOMEM],
     }
 }
