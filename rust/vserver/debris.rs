@@ -32,9 +32,9 @@ pub(crate) fn temp_name(copy: &Inode) -> Result<CString> {
     let (ino, generation) = (copy.ino(), copy.generation());
     let random = random_u32();
 
-    Ok(CString::try_from_fmt(fmt!(
+    CString::try_from_fmt(fmt!(
         ".vserver-cow-{ino:016x}-{generation:08x}-{random:08x}"
-    ))?)
+    ))
 }
 
 /// The inode number and generation in a temporary name.
