@@ -45,14 +45,15 @@ def breaking(built, accel, unit):
             rows.append(Row(f"{fs}: {figure}", unit, value(fs, what, size, "ours"), name, theirs, goal))
 
     for fs in KINDS:
+        renamed = "FICLONE, fsync, rename" if fs == "btrfs" else "FICLONE and rename"
         for size, text in SIZES.items():
             for what, figure in (("write", "first write"), ("chmod", "chmod")):
                 goal = GOALS.get(size) if what == "write" else None
                 add(f"{figure}, {text}", fs, what, size, "overlayfs", "overlayfs", goal)
                 add(f"{figure}, {text}", fs, what, size, "volatile", "overlayfs volatile")
-                add(f"{figure}, {text}", fs, what, size, "ficlone", "FICLONE and rename")
+                add(f"{figure}, {text}", fs, what, size, "ficlone", renamed)
         add("break of 1 GiB", fs, "clone", 1 << 30, "ficlone-alone", "FICLONE", CLONE_GOAL)
-        add("break of 1 GiB", fs, "clone", 1 << 30, "ficlone", "FICLONE and rename")
+        add("break of 1 GiB", fs, "clone", 1 << 30, "ficlone", renamed)
         add("open, read, close", fs, "read", 4 << 10, "plain", "ordinary file")
         add("open, read, close", fs, "read", 4 << 10, "overlayfs", "overlayfs")
     return rows

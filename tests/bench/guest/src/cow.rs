@@ -208,6 +208,10 @@ impl Place {
         rfs::fchown(&to, Some(uid), Some(gid))?;
         rfs::fchmod(&to, Mode::from_raw_mode(meta.mode()))?;
         rfs::futimens(&to, &times(&meta))?;
+        if self.kind == "btrfs" {
+            // Or a crash may leave the name with an empty file; a break does so too.
+            rfs::fsync(&to)?;
+        }
         Ok(rfs::rename(&temp, name)?)
     }
 
