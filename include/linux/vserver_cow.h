@@ -3,6 +3,7 @@
 #ifndef _LINUX_VSERVER_COW_H
 #define _LINUX_VSERVER_COW_H
 
+#include <linux/cleanup.h>
 #include <linux/fs.h>
 #include <linux/jump_label.h>
 #include <linux/path.h>
@@ -22,6 +23,9 @@
 #define VSERVER_COW_CLONE	1	/* the copy shares the blocks */
 #define VSERVER_COW_COPY	2	/* the copy has blocks of its own */
 #define VSERVER_COW_CLEAR	3	/* the last name keeps the inode */
+
+/* For the path of vserver_cow_borrow(), which hardly ever holds anything. */
+DEFINE_FREE(vserver_cow, struct path, if (unlikely(_T.dentry)) path_put(&_T))
 
 #ifdef CONFIG_SECURITY_VSERVER
 
@@ -141,7 +145,7 @@ static __always_inline int vserver_break_link(struct path *path)
  * vserver_cow_borrow - get ready to break the link behind a borrowed path
  * @path:	a path without a reference of its own
  * @cow:	receives the reference if the file is unified; @path then points
- *		here. Declare it as an empty path with __free(path_put).
+ *		here. Declare it as an empty path with __free(vserver_cow).
  *
  * Return: true if the file is unified and @cow is to be broken.
  */
