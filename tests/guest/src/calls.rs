@@ -2,7 +2,7 @@
 //! System calls on files that no crate wraps.
 
 use crate::unified::syscall;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CString;
@@ -21,6 +21,50 @@ pub fn truncate(path: &Path, len: i64) -> Result<(), Errno> {
     let path = c_path(path);
     // SAFETY: the path is a C string.
     syscall(unsafe { libc::truncate(path.as_ptr(), len) }.into()).map(drop)
+}
+
+/// `open(2)` as a program of 32 bits calls it: O_LARGEFILE is only there if it is asked for.
+pub fn open_as_32_bit(path: &Path, flags: i32) -> Result<Result<OwnedFd, Errno>> {
+    const OPEN: i32 = 5;
+    let path = c_path(path);
+    let bytes = path.as_bytes_with_nul();
+    // SAFETY: a new mapping, at an address that the kernel chooses.
+    let low = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes.len(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT,
+            -1,
+            0,
+        )
+    };
+    ensure!(low != libc::MAP_FAILED, "mmap");
+    let ret: i32;
+    // SAFETY: the mapping is as long as the path, which the call reads. The compiler has a use of
+    // its own for rbx; some kernels do not keep r8 to r11.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), low.cast(), bytes.len());
+        std::arch::asm!(
+            "xchg {path}, rbx",
+            "int 0x80",
+            "xchg {path}, rbx",
+            path = inout(reg) low => _,
+            inlateout("eax") OPEN => ret,
+            in("ecx") flags,
+            in("edx") 0,
+            lateout("r8") _,
+            lateout("r9") _,
+            lateout("r10") _,
+            lateout("r11") _,
+        );
+        libc::munmap(low, bytes.len());
+    }
+    if ret < 0 {
+        return Ok(Err(Errno::from_raw_os_error(-ret)));
+    }
+    // SAFETY: the descriptor is new and ours alone.
+    Ok(Ok(unsafe { OwnedFd::from_raw_fd(ret) }))
 }
 
 /// The descriptor that a system call has returned.

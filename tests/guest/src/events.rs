@@ -41,6 +41,7 @@ const TESTS: &[Test] = tests![
     paths_are_one_word,
     paths_are_cut,
     audit_as_of_a_plain_file,
+    audit_of_a_descriptor,
     audit_of_a_failure,
     audit_watch_goes_along,
 ];
@@ -431,6 +432,58 @@ fn audit_as_of_a_plain_file() -> Result<()> {
             let ino = fs::metadata(&pair.a)?.ino().to_string();
             ensure!(ino != pair.before.ino.to_string(), "{what}: not broken");
             is_inode(file_record(&got, &pair.a)?, &ino).context(*what)?;
+        }
+    }
+    drop(audit);
+    Ok(fs::remove_dir(top)?)
+}
+
+/// Ways to modify a file by a descriptor that is open for reading.
+const CHANGES_BY_DESCRIPTOR: &[(&str, Change)] = &[
+    ("fchmod", |path| {
+        let file = open(path, OFlags::RDONLY)?;
+        Ok(rfs::fchmod(file, Mode::from_raw_mode(0o600))?)
+    }),
+    ("fchown", |path| {
+        let file = open(path, OFlags::RDONLY)?;
+        let (uid, gid) = (Uid::from_raw(USER), Gid::from_raw(USER));
+        Ok(rfs::fchown(file, Some(uid), Some(gid))?)
+    }),
+    ("fsetxattr", |path| {
+        let file = open(path, OFlags::RDONLY)?;
+        Ok(rfs::fsetxattr(file, "user.x", b"x", XattrFlags::empty())?)
+    }),
+    ("fremovexattr", |path| {
+        let file = open(path, OFlags::RDONLY)?;
+        Ok(rfs::fremovexattr(file, "user.old")?)
+    }),
+];
+
+/// A descriptor knows no name, so its inode is all that the record has to tell of the file: it is
+/// the one that was modified, in each record, and not the one that the descriptor was opened on.
+fn audit_of_a_descriptor() -> Result<()> {
+    let make = |path: &Path| -> Result<()> {
+        fs::write(path, CONTENT)?;
+        Ok(rfs::setxattr(path, "user.old", b"x", XattrFlags::empty())?)
+    };
+    let (top, mut audit) = audited()?;
+    for (what, change) in CHANGES_BY_DESCRIPTOR {
+        let pair = Pair::with("audit/pair", make).context(*what)?;
+        let plain = pair.dir.join("plain");
+        make(&plain)?;
+
+        let want = audit.record(|| change(&plain)).context(*what)?;
+        let got = audit.record(|| change(&pair.a)).context(*what)?;
+        ensure!(
+            but_for_the_file(&got) == but_for_the_file(&want),
+            "{what}: {got:#?} instead of {want:#?}"
+        );
+        fs::remove_file(plain)?;
+        let ino = pair.broken().context(*what)?.ino.to_string();
+        let records: Vec<_> = got.iter().flat_map(|event| &event.paths).collect();
+        ensure!(!records.is_empty(), "{what}: nothing is recorded");
+        for record in records {
+            is_inode(record, &ino).context(*what)?;
         }
     }
     drop(audit);

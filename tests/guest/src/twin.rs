@@ -125,7 +125,8 @@ pub struct Who {
 }
 
 impl Who {
-    fn does(self, op: Op, path: &Path) -> Result<Result<(), Errno>> {
+    /// Has him do it, in a process of its own.
+    pub fn does(self, op: Op, path: &Path) -> Result<Result<(), Errno>> {
         const NOT_HIM: i32 = 255;
         let path = match self.sees {
             Some(place) => Path::new(place).join(path.strip_prefix(root())?),

@@ -111,6 +111,49 @@ pub(super) fn generation_is_fixed() -> Result<()> {
     Ok(())
 }
 
+/// Where its blocks are, and how many are set aside, may not change by a descriptor that is open
+/// for reading.
+pub(super) fn layout_is_fixed() -> Result<()> {
+    const EXT4_IOC_MIGRATE: u64 = 0x6609;
+    const F2FS_IOC_RELEASE_COMPRESS_BLOCKS: u64 = 0x8008_f512;
+    const F2FS_IOC_RESERVE_COMPRESS_BLOCKS: u64 = 0x8008_f513;
+    // FS_EXTENT_FL
+    let extents = IFlags::from_bits_retain(0x8_0000);
+    let ext4 = root().to_string_lossy().contains("ext4");
+    let pair = Pair::with("layout", |a| {
+        // Too much to be in the inode.
+        fs::write(a, [b'x'; 8192])?;
+        if ext4 {
+            let fd = open(a, OFlags::RDONLY)?;
+            let flags = rfs::ioctl_getflags(&fd)?;
+            rfs::ioctl_setflags(&fd, flags - extents).context("without extents")?;
+        }
+        Ok(())
+    })?;
+    let fd = pair.reader()?;
+    let ioctl = |request: u64| {
+        let mut blocks = 0u64;
+        // SAFETY: `blocks` is as large as the call may fill.
+        syscall(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, &raw mut blocks) }.into())
+    };
+    let flags = rfs::ioctl_getflags(&fd)?;
+    for request in [
+        EXT4_IOC_MIGRATE,
+        F2FS_IOC_RELEASE_COMPRESS_BLOCKS,
+        F2FS_IOC_RESERVE_COMPRESS_BLOCKS,
+    ] {
+        pair.refused(&format!("{request:#x}"), ioctl(request), Errno::PERM)?;
+    }
+    ensure!(rfs::ioctl_getflags(&fd)? == flags, "other flags");
+    if ext4 {
+        ensure!(!flags.contains(extents), "{flags:?}");
+        set_flags(&pair.a, 0, UNIFIED)?;
+        ioctl(EXT4_IOC_MIGRATE).context("of an ordinary file")?;
+        ensure!(rfs::ioctl_getflags(&fd)?.contains(extents));
+    }
+    Ok(())
+}
+
 /// Also for root, on any file.
 pub(super) fn attribute_is_ours() -> Result<()> {
     let pair = Pair::new("attribute")?;

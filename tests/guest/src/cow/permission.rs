@@ -5,8 +5,9 @@ use super::limits::{Full, shares_blocks};
 use crate::calls::truncate;
 use crate::process::isolated;
 use crate::sample::{ACL_ACCESS, CAPABILITY, rich, some_acl};
+use crate::twin::{Op, Twin, Who};
 use crate::unified::*;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::fd::OwnedFd;
 use rustix::fs::{self as rfs, AtFlags, CWD, Mode, OFlags, Timespec, Uid};
 use rustix::fs::{XattrFlags, setxattr};
@@ -62,6 +63,38 @@ pub(super) fn without_permission() -> Result<()> {
     })?;
     // The user can't read attributes: they are looked at here.
     pair.intact()
+}
+
+/// O_NOATIME is the owner's and nobody else's, also of a file that all may write. The errno says so,
+/// to who reads too: there is no link to break then, and nothing to try again.
+pub(super) fn no_atime_is_the_owners() -> Result<()> {
+    const WAYS: [(&str, Op); 3] = [
+        ("read", |a| {
+            open(a, OFlags::RDONLY | OFlags::NOATIME).map(drop)
+        }),
+        ("write", |a| {
+            open(a, OFlags::RDWR | OFlags::NOATIME).map(drop)
+        }),
+        ("empty", |a| {
+            let flags = OFlags::RDONLY | OFlags::TRUNC | OFlags::NOATIME;
+            open(a, flags).map(drop)
+        }),
+    ];
+    let twin = Twin::with("noatime", |a| {
+        fs::write(a, CONTENT)?;
+        Ok(rfs::chmod(a, Mode::from_raw_mode(0o666))?)
+    })?;
+    let user = Who {
+        become_them: become_user,
+        sees: None,
+    };
+    for (what, way) in WAYS {
+        twin.same(user, way).context(what)?;
+        let got = user.does(way, &twin.pair.a).context(what)?;
+        twin.pair.refused(what, got, Errno::PERM)?;
+    }
+    ensure!(twin.untouched()?);
+    Ok(())
 }
 
 /// 6: who has no permission does not even learn that there would be no room for a copy.

@@ -2,12 +2,13 @@
 //! Truncation copies what is kept, and nothing else.
 
 use super::limits::{Full, shares_blocks};
-use crate::calls::truncate;
+use crate::calls::{open_as_32_bit, truncate};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// 8: there is room for what is kept and not for the file. The time of a file of other content is
@@ -43,4 +44,37 @@ pub(super) fn truncation_copies_what_is_kept() -> Result<()> {
     }
     drop(full);
     Ok(())
+}
+
+/// To a program of 32 bits that knows no large files, a file of 2 GiB or more is too large to be
+/// opened, and so to be emptied.
+pub(super) fn too_large_without_o_largefile() -> Result<()> {
+    const SIZE: u64 = 3 << 30;
+    const O_LARGEFILE: i32 = 0o10_0000;
+    let dir = root().join("too_large");
+    let _ = Pair::clean(&dir);
+    fs::create_dir(&dir)?;
+    let (a, b, plain) = (dir.join("a"), dir.join("b"), dir.join("plain"));
+    for path in [&a, &plain] {
+        fs::File::create(path)?.set_len(SIZE)?;
+    }
+    fs::hard_link(&a, &b)?;
+    set_flags(&a, UNIFIED, UNIFIED)?;
+    let checked = (|| {
+        let flags = libc::O_WRONLY | libc::O_TRUNC;
+        for path in [&plain, &a] {
+            let what = path.display().to_string();
+            refused(&what, open_as_32_bit(path, flags)?, Errno::OVERFLOW)?;
+            ensure!(fs::metadata(path)?.len() == SIZE, "{what} is cut off");
+        }
+        let (one, other) = (fs::metadata(&a)?, fs::metadata(&b)?);
+        ensure!(one.ino() == other.ino(), "copied");
+        // It is that and nothing else.
+        open_as_32_bit(&a, flags | O_LARGEFILE)??;
+        let (one, other) = (fs::metadata(&a)?, fs::metadata(&b)?);
+        ensure!(one.ino() != other.ino() && one.len() == 0 && other.len() == SIZE);
+        Ok(())
+    })();
+    Pair::clean(&dir)?;
+    checked
 }

@@ -8,6 +8,7 @@
 
 mod directory;
 mod flags;
+mod held_up;
 mod kills;
 mod leases;
 mod module;
@@ -23,6 +24,7 @@ use crate::harness::{Suite, Test};
 use crate::tests;
 use directory::fixed_directory;
 use flags::{no_torn_copy, tool, ununify};
+use held_up::{open_held_by_a_lease, truncate_held_by_a_watcher};
 use kills::kill;
 use leases::{
     delegation_of_the_directory, delegation_of_the_file, delegations_come_and_go, read_lease,
@@ -89,6 +91,8 @@ const TESTS: &[Test] = tests![
     write_lease,
     read_lease,
     delegations_come_and_go,
+    open_held_by_a_lease,
+    truncate_held_by_a_watcher,
     readers,
     lookers,
     kill,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A new group of the given class and options.
-pub(super) fn group(options: u32) -> Result<OwnedFd> {
+pub fn group(options: u32) -> Result<OwnedFd> {
     let options = options | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK;
     // SAFETY: this touches no memory.
     let fd = unsafe { libc::fanotify_init(options, libc::O_RDONLY as u32) };
@@ -19,7 +19,7 @@ pub(super) fn group(options: u32) -> Result<OwnedFd> {
 }
 
 /// Lets a group watch `path`, or what it is on.
-pub(super) fn mark(group: &OwnedFd, what: u32, mask: u64, path: &Path) -> Result<()> {
+pub fn mark(group: &OwnedFd, what: u32, mask: u64, path: &Path) -> Result<()> {
     let path = c_path(path);
     // SAFETY: the path is a C string.
     let ret = unsafe {

@@ -6,7 +6,7 @@
 //! with the shared inode, of which a modification through one name is none.
 
 mod changes;
-mod fanotify;
+pub mod fanotify;
 mod inotify;
 mod permission;
 
