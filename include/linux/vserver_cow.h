@@ -25,7 +25,13 @@
 #define VSERVER_COW_CLEAR	3	/* the last name keeps the inode */
 
 /* For the path of vserver_cow_borrow(), which hardly ever holds anything. */
-DEFINE_FREE(vserver_cow, struct path, if (unlikely(_T.dentry)) path_put(&_T))
+static __always_inline void vserver_cow_put(const struct path *path)
+{
+	if (unlikely(path->dentry))
+		path_put(path);
+}
+
+DEFINE_FREE(vserver_cow, struct path, vserver_cow_put(&_T))
 
 #ifdef CONFIG_SECURITY_VSERVER
 
