@@ -29,8 +29,8 @@ struct vserver_ctx;
  *		pinned for the call.
  * @break_link:	replace the unified file at @path by a private copy and let
  *		@path name the copy. What lies beyond the first @keep bytes is
- *		not copied: the caller truncates the file. Process context, may sleep, no locks and
- *		no write access to the file system held.
+ *		not copied: the caller truncates the file. Process context, may
+ *		sleep, no locks and no write access to the file system held.
  * @charge:	@ns nanoseconds of CPU time were used by a task of @ctx. The run
  *		queue's lock is held and interrupts are off. Returns true if the
  *		task has to be held before it returns to user mode. It may be

@@ -257,8 +257,8 @@ static __always_inline int vserver_nameless(struct dentry **dentry)
 
 /**
  * vserver_raced - did an open fail because the file was made unified meanwhile?
- * @inode:	the file, which was not immutable when the open began
- * @error:	what the open failed with
+ * @inode:	the file, to whose name no link is broken any more
+ * @error:	what the open or truncation for writing failed with
  * @nowait:	the caller may not sleep
  *
  * To make a file unified keeps writers out for a moment, and then it is

@@ -36,8 +36,8 @@ const TEMP_NAMES: u32 = 4;
 /// Makes the file at `path` an ordinary one: the path then names the private copy, or the same
 /// inode if nobody shares it any more.
 ///
-/// A copy has only the first `keep` bytes, to which the caller truncates the file next. So nothing
-/// that a crash may leave under the name is neither the old file nor what was asked for.
+/// A copy has only the first `keep` bytes, to which the caller truncates the file next. So what a
+/// crash leaves under the name is the old file or what was asked for.
 ///
 /// Returns how, or `None` if somebody else was quicker.
 ///

@@ -2,8 +2,8 @@
 //! System calls on files that no crate wraps.
 
 use crate::unified::syscall;
-use anyhow::{Context as _, Result, ensure};
-use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use anyhow::{Result, ensure};
+use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::FromRawFd as _;
@@ -74,6 +74,12 @@ pub fn new_fd(ret: i64) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// `ioctl(2)`; `arg` is the structure that the request takes.
+pub fn ioctl<T>(file: impl AsFd, request: u64, arg: &mut T) -> Result<i64, Errno> {
+    // SAFETY: `arg` is valid for the call and as large as the request says.
+    syscall(unsafe { libc::ioctl(file.as_fd().as_raw_fd(), request as _, &raw mut *arg) }.into())
+}
+
 /// A file handle, see `name_to_handle_at(2)`.
 #[repr(C)]
 pub struct Handle {
@@ -84,7 +90,7 @@ pub struct Handle {
 
 impl Handle {
     /// That of the file at `path`.
-    pub fn of(path: &Path) -> Result<Self> {
+    pub fn of(path: &Path) -> Result<Self, Errno> {
         let path = c_path(path);
         let mut handle = Self {
             bytes: 128,
@@ -103,17 +109,17 @@ impl Handle {
                 0,
             )
         };
-        syscall(ret).context("name_to_handle_at")?;
+        syscall(ret)?;
         Ok(handle)
     }
 
     /// Opens the file in the file system of `mount`.
-    pub fn open(&self, mount: BorrowedFd<'_>, flags: i32) -> Result<OwnedFd, Errno> {
+    pub fn open(&self, mount: impl AsFd, flags: i32) -> Result<OwnedFd, Errno> {
         // SAFETY: the handle is valid for the call and has the size that it says.
         new_fd(unsafe {
             libc::syscall(
                 libc::SYS_open_by_handle_at,
-                mount.as_raw_fd(),
+                mount.as_fd().as_raw_fd(),
                 std::ptr::from_ref(self),
                 flags,
             )
@@ -139,9 +145,7 @@ impl FsXattr {
 
     pub fn get(fd: impl AsFd) -> Result<Self, Errno> {
         let mut value = Self::default();
-        let fd = fd.as_fd().as_raw_fd();
-        // SAFETY: `value` has the layout of the struct, which the call fills.
-        syscall(unsafe { libc::ioctl(fd, Self::GET as _, &raw mut value) }.into())?;
+        ioctl(fd, Self::GET, &mut value)?;
         Ok(value)
     }
 
@@ -157,9 +161,6 @@ impl FsXattr {
 pub fn generation(fd: impl AsFd) -> Result<u32, Errno> {
     const GETVERSION: u64 = 0x8008_7601;
     let mut value: libc::c_long = 0;
-    // SAFETY: `value` is as large as the call may fill.
-    syscall(
-        unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), GETVERSION as _, &raw mut value) }.into(),
-    )?;
+    ioctl(fd, GETVERSION, &mut value)?;
     Ok(value as u32)
 }

@@ -2,6 +2,7 @@
 //! Unified files in directories of ext4 whose names or contents are encrypted, or where `A` and `a`
 //! are one name. A copy is made in the directory, and so is what a file made there is.
 
+use crate::calls::ioctl;
 use crate::harness::Suite;
 use crate::tests;
 use crate::unified::*;
@@ -9,7 +10,6 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, Mode, OFlags, XattrFlags, setxattr};
 use rustix::io::{Errno, write};
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd as _};
 use std::path::{Path, PathBuf};
 
 pub const SUITE: Suite = Suite {
@@ -35,12 +35,6 @@ const CASEFOLD: IFlags = IFlags::from_bits_retain(0x4000_0000);
 /// More than a block.
 fn content() -> Vec<u8> {
     b"what nobody is to read\n".repeat(400)
-}
-
-fn ioctl<T>(file: impl AsFd, request: u64, arg: &mut T) -> Result<(), Errno> {
-    // SAFETY: `arg` is valid for the call and as large as the request says.
-    let done = unsafe { libc::ioctl(file.as_fd().as_raw_fd(), request as _, arg as *mut T) };
-    syscall(done.into()).map(drop)
 }
 
 /// `struct fscrypt_key_specifier`, by identifier
@@ -132,7 +126,8 @@ impl Key {
             identifier,
         };
         let dir = open(dir, OFlags::RDONLY)?;
-        ioctl(dir, SET_POLICY, &mut policy).context("policy")
+        ioctl(dir, SET_POLICY, &mut policy).context("policy")?;
+        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! System calls that rustix has no wrapper for, and structures that they take.
 
-use rustix::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
+use crate::calls::{self, new_fd};
+pub use crate::calls::{FsXattr, Handle};
+use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -74,8 +76,7 @@ pub fn fd(file: &impl AsFd) -> usize {
 
 /// `arg` is the structure that the request takes.
 pub fn ioctl<T>(file: impl AsFd, request: u64, arg: &mut T) -> Outcome {
-    // SAFETY: `arg` is valid for the call and as large as the request says.
-    outcome(unsafe { libc::ioctl(file.as_fd().as_raw_fd(), request as _, arg as *mut T) }.into())
+    calls::ioctl(file, request, arg).map(|value| value as u64)
 }
 
 /// A request that takes a number.
@@ -86,21 +87,7 @@ pub fn ioctl_number(file: impl AsFd, request: u64, arg: usize) -> Outcome {
 
 /// A descriptor that a system call has returned.
 pub fn owned(fd: u64) -> Result<OwnedFd, Errno> {
-    let fd = i32::try_from(fd).map_err(|_| Errno::BADF)?;
-    // SAFETY: the descriptor is new and ours alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// `struct fsxattr`
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FsXattr {
-    pub xflags: u32,
-    pub extsize: u32,
-    pub nextents: u32,
-    pub projid: u32,
-    pub cowextsize: u32,
-    pub pad: [u8; 8],
+    new_fd(i64::try_from(fd).map_err(|_| Errno::BADF)?)
 }
 
 /// `struct xattr_args`
@@ -119,44 +106,6 @@ pub struct FileAttr {
     pub nextents: u32,
     pub projid: u32,
     pub cowextsize: u32,
-}
-
-/// `struct file_handle`
-#[repr(C)]
-pub struct Handle {
-    bytes: u32,
-    kind: i32,
-    handle: [u8; 128],
-}
-
-impl Handle {
-    pub fn of(path: &Path) -> Result<Self, Errno> {
-        let path = c_path(path)?;
-        let mut handle = Self {
-            bytes: 128,
-            kind: 0,
-            handle: [0; 128],
-        };
-        let mut mount = 0;
-        call(
-            libc::SYS_name_to_handle_at,
-            [
-                libc::AT_FDCWD as usize,
-                path.as_ptr() as usize,
-                &raw mut handle as usize,
-                &raw mut mount as *mut libc::c_int as usize,
-                0,
-                0,
-            ],
-        )?;
-        Ok(handle)
-    }
-
-    /// Opens it; `on` is any file of that file system.
-    pub fn open(&self, on: impl AsFd, flags: i32) -> Result<OwnedFd, Errno> {
-        let args = [fd(&on), &raw const *self as usize, flags as usize, 0, 0, 0];
-        owned(call(libc::SYS_open_by_handle_at, args)?)
-    }
 }
 
 /// A shared mapping of a file's first page.
