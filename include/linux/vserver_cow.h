@@ -41,7 +41,7 @@ bool __vserver_unified(struct inode *inode);
 bool __vserver_maybe_unified(struct inode *inode);
 int __vserver_break_link(struct path *path, loff_t keep);
 int __vserver_cow_open(struct path *path, int open_flag);
-int __vserver_cow_truncate(struct path *path, loff_t length);
+int __vserver_truncate(struct path *path, loff_t length);
 int __vserver_cow_chmod(struct path *path, umode_t mode);
 int __vserver_cow_chown(struct path *path, uid_t user, gid_t group);
 int __vserver_cow_utimes(struct path *path, bool touch);
@@ -177,14 +177,6 @@ static __always_inline int vserver_cow_open(struct path *path, int open_flag)
 	return 0;
 }
 
-static __always_inline int vserver_cow_truncate(struct path *path,
-						loff_t length)
-{
-	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
-		return __vserver_cow_truncate(path, length);
-	return 0;
-}
-
 static __always_inline int vserver_cow_chmod(struct path *path, umode_t mode)
 {
 	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
@@ -278,6 +270,26 @@ static __always_inline int vserver_raced(struct inode *inode, int error,
 }
 
 /**
+ * vserver_truncate - truncate a file, unified or not
+ * @path:	the file; if it is unified, its reference is exchanged as by
+ *		vserver_break_link()
+ * @length:	its new size
+ *
+ * Of a unified file no more is copied than is kept, which is half of the
+ * truncation.
+ *
+ * Return: 0 or a negative errno, as of vfs_truncate() and vserver_break_link().
+ */
+static __always_inline int vserver_truncate(struct path *path, loff_t length)
+{
+	struct inode *inode = d_backing_inode(path->dentry);
+
+	if (vserver_maybe_unified(inode))
+		return __vserver_truncate(path, length);
+	return vserver_raced(inode, vfs_truncate(path, length), false);
+}
+
+/**
  * vserver_silent - is what happens here no event for watchers?
  *
  * True while a link is broken: watchers would hear of a copy in the making.
@@ -325,9 +337,9 @@ static inline int vserver_cow_open(struct path *path, int open_flag)
 	return 0;
 }
 
-static inline int vserver_cow_truncate(struct path *path, loff_t length)
+static inline int vserver_truncate(struct path *path, loff_t length)
 {
-	return 0;
+	return vfs_truncate(path, length);
 }
 
 static inline int vserver_cow_chmod(struct path *path, umode_t mode)

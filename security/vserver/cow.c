@@ -375,7 +375,7 @@ int __vserver_cow_open(struct path *path, int open_flag)
 					  0 : VSERVER_KEEP_ALL);
 }
 
-int __vserver_cow_truncate(struct path *path, loff_t length)
+int __vserver_truncate(struct path *path, loff_t length)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
@@ -396,7 +396,17 @@ int __vserver_cow_truncate(struct path *path, loff_t length)
 	 */
 	cut = vserver_may_cut(path) &&
 	      (length || !setattr_should_drop_suidgid(idmap, inode));
-	return __vserver_break_link(path, cut ? length : VSERVER_KEEP_ALL);
+
+	/* What is cut off has gone: nobody may make the mount read-only now. */
+	error = mnt_get_write_access(path->mnt);
+	if (error)
+		return error;
+	error = __vserver_break_link(path, cut ? length : VSERVER_KEEP_ALL);
+	if (!error)
+		error = vserver_raced(d_backing_inode(path->dentry),
+				      vfs_truncate(path, length), false);
+	mnt_put_write_access(path->mnt);
+	return error;
 }
 
 int __vserver_cow_chmod(struct path *path, umode_t mode)

@@ -33,7 +33,7 @@ use leases::{
 use module::{module_removal, module_with_a_break, module_with_a_context};
 use mounts::{
     change_root, freeze, mount_on_the_name, pivot_the_root, remount_read_only,
-    unmount_the_file_system, unmount_the_path,
+    truncate_or_read_only, unmount_the_file_system, unmount_the_path,
 };
 use names::{
     exchange, exchange_unified, link, link_inside_a_context, link_the_last, remove_directory,
@@ -101,6 +101,7 @@ const TESTS: &[Test] = tests![
     change_root,
     pivot_the_root,
     remount_read_only,
+    truncate_or_read_only,
     freeze,
     unmount_the_path,
     unmount_the_file_system,

@@ -7,7 +7,7 @@ use super::shared::{How, Shared, place};
 use crate::process::{Status, spawn};
 use crate::unified::*;
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fd::AsRawFd as _;
+use rustix::fd::{AsRawFd as _, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount::{
@@ -151,59 +151,111 @@ impl Drop for Volume {
 
 /// Of the file system or of the mount alone. Nothing changes once it has succeeded.
 pub fn remount_read_only() -> Result<()> {
-    let shared = Shared::new("remount")?;
     let root = place()?;
-    let top = PathBuf::from("/tmp/races-remount");
-    fs::create_dir_all(&top)?;
-    mount_bind(&shared.dir, &top)?;
-    let a = seen_below(&shared, &top)?;
-    let none = MountFlags::empty();
+    race_with_read_only(How::ALL, |race, top| {
+        let places: [(&Path, _); 2] = [(&root, MountFlags::empty()), (top, MountFlags::BIND)];
+        let (place, flags) = race.pick(&places)?;
+        Ok((
+            move || mount_remount(place, flags | MountFlags::RDONLY, ""),
+            move || mount_remount(place, flags, ""),
+        ))
+    })
+}
+
+/// A copy lacks already what is cut off: such a truncation is not refused any more. To freeze the
+/// file system holds it up just before it is done.
+pub fn truncate_or_read_only() -> Result<()> {
+    let fd = open(&place()?, OFlags::RDONLY)?;
+    let freezes = freezable()?;
+    race_with_read_only(&[How::Empty, How::Truncate], |_, top| {
+        let fd = &fd;
+        Ok((
+            move || {
+                if freezes {
+                    control(fd, FIFREEZE)?;
+                }
+                let done = mount_remount(top, MountFlags::BIND | MountFlags::RDONLY, "");
+                if freezes {
+                    control(fd, FITHAW)?;
+                }
+                done
+            },
+            move || mount_remount(top, MountFlags::BIND, ""),
+        ))
+    })
+}
+
+/// `ways` says how it becomes read-only, and how that is undone.
+fn race_with_read_only<'a, To, Back>(
+    hows: &[How],
+    ways: impl Fn(&mut Race, &'a Path) -> Result<(To, Back)>,
+) -> Result<()>
+where
+    To: FnOnce() -> Result<(), Errno> + Send,
+    Back: FnOnce() -> Result<(), Errno>,
+{
+    let shared = Shared::new("remount")?;
+    let top = Path::new("/tmp/races-remount");
+    fs::create_dir_all(top)?;
+    mount_bind(&shared.dir, top)?;
+    let a = seen_below(&shared, top)?;
     let done = race(|race| {
         shared.renew()?;
-        let how = race.pick(How::ALL)?;
-        let (place, flags) = race.pick(&[(&root, none), (&top, MountFlags::BIND)])?;
-        let (got, done) = race.pair(
-            || how.run(&a),
-            || mount_remount(place, flags | MountFlags::RDONLY, ""),
-        )?;
+        let how = race.pick(hows)?;
+        let (to, back) = ways(race, top)?;
+        let (got, done) = race.pair(|| how.run(&a), to)?;
         let still = look(&shared.a)?.ino;
-        mount_remount(place, flags, "")?;
+        back()?;
         match done {
             Ok(()) => ensure!(look(&shared.a)?.ino == still, "changed while read-only"),
             Err(Errno::BUSY) => race.count("busy"),
             Err(e) => bail!("remount: {e}"),
         }
+        // The link is broken before the operation asks for write access: what it then refuses may
+        // have a copy, but one that nothing was done to.
+        if got == Err(Errno::ROFS) && still != shared.before.ino {
+            race.count("copied");
+            shared.copied(&shared.a)?;
+            return shared.settled(&["in", "in/a"]);
+        }
         judged(race, &shared, how, got, &[Errno::ROFS])
     });
-    unmount(&top, UnmountFlags::empty())?;
+    unmount(top, UnmountFlags::empty())?;
     done
 }
 
 const FIFREEZE: u64 = 0xc004_5877;
 const FITHAW: u64 = 0xc004_5878;
 
+/// Freezes or thaws a file system.
+fn control(fd: &OwnedFd, request: u64) -> Result<(), Errno> {
+    // SAFETY: neither request reads its argument.
+    syscall(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, 0) }.into()).map(drop)
+}
+
+/// Whether the file system under test can be frozen.
+fn freezable() -> Result<bool> {
+    Ok(!place()?.ends_with("tmpfs"))
+}
+
 /// 5: who freezes never waits for the copying, and nothing changes until the thaw.
 pub fn freeze() -> Result<()> {
     let shared = Shared::new("freeze")?;
     let fd = open(&place()?, OFlags::RDONLY)?;
-    let control = |request: u64| {
-        // SAFETY: neither request reads its argument.
-        syscall(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, 0) }.into()).map(drop)
-    };
-    if place()?.ends_with("tmpfs") {
-        return refused("FIFREEZE", control(FIFREEZE), Errno::OPNOTSUPP);
+    if !freezable()? {
+        return refused("FIFREEZE", control(&fd, FIFREEZE), Errno::OPNOTSUPP);
     }
     race(|race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let pause = race.moment();
         let frozen = || -> Result<bool, Errno> {
-            control(FIFREEZE)?;
+            control(&fd, FIFREEZE)?;
             let inode = || rustix::fs::stat(&shared.a).map(|stat| stat.st_ino);
             let first = inode();
             std::thread::sleep(pause);
             let last = inode();
-            control(FITHAW)?;
+            control(&fd, FITHAW)?;
             Ok(first? == last?)
         };
         let (got, still) = race.pair(|| how.run(&shared.a), frozen)?;

@@ -105,6 +105,18 @@ impl Shared {
         Ok(())
     }
 
+    /// `path` is a file of its own, without any modification.
+    pub fn copied(&self, path: &Path) -> Result<()> {
+        let now = look(path)?;
+        let wanted = Look {
+            ino: now.ino,
+            flags: 0,
+            ..self.before.clone()
+        };
+        ensure!(now == wanted, "{}", differ(&now, &wanted));
+        Ok(())
+    }
+
     /// `path` is a file of its own, with the modification and no other.
     pub fn modified(&self, path: &Path, how: How) -> Result<()> {
         let now = look(path)?;
