@@ -79,6 +79,11 @@ struct vserver_cpu {
  * @usage:	references: one of each task, those of the module
  * @tasks:	living tasks; counted up at fork, down in do_exit(). A task that
  *		enters counts under the lock of the module's table.
+ * @flags:	VXF_*, written under the lock of the module's table
+ * @bcaps:	the upper bound on the capabilities of those inside
+ * @ccaps:	VXC_*, powers that the bound does not take
+ * @umask:	CLONE_NEW* that those inside may unshare. These four are read
+ *		anywhere without a lock.
  * @ops:	the operations, valid while the context lives: the context holds
  *		a reference to the module
  * @cpu:	per-CPU use
@@ -92,6 +97,10 @@ struct vserver_ctx {
 	u32 xid;
 	refcount_t usage;
 	atomic_t tasks;
+	u64 flags;
+	u64 bcaps;
+	u64 ccaps;
+	u64 umask;
 	const struct vserver_ops *ops;
 	struct vserver_cpu __percpu *cpu;
 	struct work_struct end_work;

@@ -14,7 +14,10 @@ use crate::{
     ffi::{c_int, c_long, c_void},
     prelude::*,
     seq_file::SeqFile,
-    sync::aref::{ARef, AlwaysRefCounted},
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        atomic::{Atomic, Relaxed},
+    },
     task::Pid,
     types::Opaque,
     uaccess::UserPtr,
@@ -41,19 +44,63 @@ pub const KERNEL_VERSION: u32 = bindings::LINUX_VERSION_CODE;
 /// The number of the system call.
 pub const SYSCALL: u32 = bindings::__NR_vserver;
 
-/// All Linux capabilities there are, as a mask.
-pub const ALL_CAPABILITIES: u64 = (1 << (bindings::CAP_LAST_CAP + 1)) - 1;
-
-/// Capabilities that commands ask for.
+/// Capabilities that commands ask for, or that the policy names.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub enum Capability {
+    /// `CAP_CHOWN`
+    Chown = bindings::CAP_CHOWN,
+    /// `CAP_DAC_OVERRIDE`
+    DacOverride = bindings::CAP_DAC_OVERRIDE,
+    /// `CAP_FOWNER`
+    Fowner = bindings::CAP_FOWNER,
+    /// `CAP_FSETID`
+    Fsetid = bindings::CAP_FSETID,
+    /// `CAP_KILL`
+    Kill = bindings::CAP_KILL,
+    /// `CAP_SETGID`
+    Setgid = bindings::CAP_SETGID,
+    /// `CAP_SETUID`
+    Setuid = bindings::CAP_SETUID,
+    /// `CAP_SETPCAP`
+    Setpcap = bindings::CAP_SETPCAP,
     /// `CAP_LINUX_IMMUTABLE`
     LinuxImmutable = bindings::CAP_LINUX_IMMUTABLE,
+    /// `CAP_NET_BIND_SERVICE`
+    NetBindService = bindings::CAP_NET_BIND_SERVICE,
+    /// `CAP_NET_BROADCAST`
+    NetBroadcast = bindings::CAP_NET_BROADCAST,
+    /// `CAP_IPC_OWNER`
+    IpcOwner = bindings::CAP_IPC_OWNER,
+    /// `CAP_SYS_CHROOT`
+    SysChroot = bindings::CAP_SYS_CHROOT,
+    /// `CAP_SYS_PTRACE`
+    SysPtrace = bindings::CAP_SYS_PTRACE,
     /// `CAP_SYS_ADMIN`
     SysAdmin = bindings::CAP_SYS_ADMIN,
+    /// `CAP_SYS_BOOT`
+    SysBoot = bindings::CAP_SYS_BOOT,
     /// `CAP_SYS_RESOURCE`
     SysResource = bindings::CAP_SYS_RESOURCE,
+    /// `CAP_LEASE`
+    Lease = bindings::CAP_LEASE,
+    /// `CAP_AUDIT_WRITE`
+    AuditWrite = bindings::CAP_AUDIT_WRITE,
+    /// `CAP_SETFCAP`
+    Setfcap = bindings::CAP_SETFCAP,
+}
+
+impl Capability {
+    /// The mask of some.
+    pub const fn mask(caps: &[Self]) -> u64 {
+        let mut mask = 0;
+        let mut rest = caps;
+        while let [cap, next @ ..] = rest {
+            mask |= 1 << *cap as u32;
+            rest = next;
+        }
+        mask
+    }
 }
 
 /// Whether the caller has a capability in the initial user namespace. Notes its use.
@@ -114,6 +161,19 @@ fn share(ns: u64, part: u64, rest: u64) -> u64 {
             .saturating_add(r.saturating_mul(part).checked_div(whole).unwrap_or(0)),
         _ => 0,
     }
+}
+
+/// The words of bits that the hooks of the built-in part look at.
+#[derive(Clone, Copy)]
+pub enum Word {
+    /// The flags `VXF_*`.
+    Flags,
+    /// The upper bound on Linux capabilities.
+    Bcaps,
+    /// The context capabilities `VXC_*`.
+    Ccaps,
+    /// The namespaces `CLONE_NEW*` that those inside may unshare.
+    Umask,
 }
 
 /// Whom [`Context::signal`] reaches. Processes are named by their numbers in the initial pid
@@ -265,6 +325,41 @@ impl<T: Operations> Context<T> {
         unsafe { bindings::vserver_ctx_tasks(self.base.get()) }
     }
 
+    /// A field that built-in code and the module read and write without a lock.
+    fn word(&self, word: Word) -> &Atomic<u64> {
+        let base = self.base.get();
+        // SAFETY: By the type invariants `base` is initialised. C accesses these fields by
+        // READ_ONCE() and WRITE_ONCE() only.
+        unsafe {
+            Atomic::from_ptr(match word {
+                Word::Flags => &raw mut (*base).flags,
+                Word::Bcaps => &raw mut (*base).bcaps,
+                Word::Ccaps => &raw mut (*base).ccaps,
+                Word::Umask => &raw mut (*base).umask,
+            })
+        }
+    }
+
+    /// One of the words of bits that the hooks look at.
+    pub fn get(&self, word: Word) -> u64 {
+        self.word(word).load(Relaxed)
+    }
+
+    /// Sets it. Who changes one does so under one lock.
+    pub fn set(&self, word: Word, bits: u64) {
+        self.word(word).store(bits, Relaxed);
+    }
+
+    /// The flags `VXF_*`.
+    pub fn flags(&self) -> u64 {
+        self.get(Word::Flags)
+    }
+
+    /// Whether all of these flags are set.
+    pub fn has(&self, flags: u64) -> bool {
+        self.flags() & flags == flags
+    }
+
     /// How many references there are; for people to look at.
     pub fn usage(&self) -> u32 {
         // SAFETY: An initialised refcount, by the type invariants.
@@ -325,7 +420,7 @@ impl<T: Operations> Context<T> {
     ///
     /// # Errors
     ///
-    /// `EPERM`: the caller is inside a context. `EINVAL`: it has other threads.
+    /// `EPERM`: the caller is inside a context. `EINVAL`: it has other threads. `ENOMEM`.
     pub fn enter(me: ARef<Self>) -> Result {
         let xid = me.xid();
         let raw = ARef::into_raw(me);

@@ -37,8 +37,6 @@ const GONE: Pid = -1;
 /// Lock order: the table's lock, then `sched`, `name` or `files`, which do not nest.
 #[pin_data]
 pub(crate) struct Context {
-    /// The flags `VXF_*`. Written under the table's lock.
-    flags: Atomic<u64>,
     /// Its init process, in the initial pid namespace; 0 is none yet, [`GONE`] none any more.
     /// Written under the table's lock.
     init: Atomic<Pid>,
@@ -68,10 +66,9 @@ pub(crate) struct Context {
 
 impl Context {
     /// A context without processes.
-    pub(crate) fn new(flags: u64) -> impl PinInit<Self> {
+    pub(crate) fn new() -> impl PinInit<Self> {
         let bucket = Bucket::new(wait::now_ns(), Settings::DEFAULT);
         pin_init!(Self {
-            flags: Atomic::new(flags),
             init: Atomic::new(0),
             exit_code: Atomic::new(0),
             ended: Atomic::new(false),
@@ -91,27 +88,6 @@ impl Context {
     /// The token bucket.
     pub(crate) fn bucket(&self) -> &Bucket {
         self.hold.gate()
-    }
-
-    /// The flags `VXF_*`.
-    pub(crate) fn flags(&self) -> u64 {
-        self.flags.load(Relaxed)
-    }
-
-    /// Whether all of `flags` are set.
-    pub(crate) fn has(&self, flags: u64) -> bool {
-        self.flags() & flags == flags
-    }
-
-    /// Sets the flags and lets the scheduler know. The table is locked.
-    pub(crate) fn store_flags(&self, flags: u64) {
-        self.flags.store(flags, Relaxed);
-        self.bucket().set_mode(
-            wait::now_ns(),
-            flags & abi::VXF_SCHED_HARD != 0,
-            flags & abi::VXF_SCHED_PAUSE != 0,
-        );
-        self.hold.release();
     }
 
     /// Its init process, 0 if it has none.

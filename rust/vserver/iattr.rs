@@ -1,30 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Inode attributes, as the system call gives and takes them.
+//! Inode attributes: the commands that get and set them.
 
+use crate::syscall::Call;
 use kernel::{
     prelude::*,
     vfs::{Iattr, Path},
+    vserver::{
+        abi::{self, cmd},
+        capable, Capability,
+    },
 };
 
-/// Reads a file's attributes. Where it can have none, the mask says so.
+/// The commands.
 ///
 /// # Errors
 ///
-/// Those of the file system.
-pub(crate) fn get(path: &Path) -> Result<Iattr> {
-    path.iattr()
-}
-
-/// Changes those of a file's attributes that `mask` names. The caller of the system call has been
-/// found to be entitled.
-///
-/// # Errors
-///
-/// - `EPERM`: no `CAP_LINUX_IMMUTABLE`, or the file is append-only.
+/// As [`crate::syscall::dispatch`], and:
+/// - `EPERM`: no `CAP_LINUX_IMMUTABLE`, the caller is inside a context, or the file is append-only.
 /// - `EOPNOTSUPP`: this file can have no attributes; `EINVAL`: not these.
 /// - `ETXTBSY`: it is to be made immutable, and somebody has it open for writing.
 /// - `EROFS` and those of the file system.
-pub(crate) fn set(path: &Path, xid: u32, flags: u32, mask: u32) -> Result {
-    path.set_iattr(&Iattr { xid, flags, mask })
+pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
+    match call.cmd {
+        cmd::GET_IATTR => {
+            let arg = abi::read_iattr(call.data)?;
+            abi::write_iattr(call.data, &get(&Path::lookup_user(arg.name)?)?)?;
+        }
+        cmd::SET_IATTR => {
+            may_set(call)?;
+            let arg = abi::read_iattr(call.data)?;
+            set(&Path::lookup_user(arg.name)?, &arg.attr)?;
+        }
+        cmd::FGET_IATTR => return call.write(&get(&Path::from_fd(call.id)?)?),
+        cmd::FSET_IATTR => {
+            may_set(call)?;
+            let attr = call.read()?;
+            set(&Path::from_fd(call.id)?, &attr)?;
+        }
+        _ => return Err(ENOSYS),
+    }
+    Ok(0)
+}
+
+/// A file's attributes. Where it can have none, the mask says so.
+fn get(path: &Path) -> Result<abi::vcmd_ctx_fiattr_v0> {
+    let attr = path.iattr()?;
+    Ok(abi::vcmd_ctx_fiattr_v0 {
+        xid: attr.xid,
+        flags: attr.flags,
+        mask: attr.mask,
+    })
+}
+
+fn may_set(call: &Call<'_>) -> Result {
+    if call.is_inside() || !capable(Capability::LinuxImmutable) {
+        return Err(EPERM);
+    }
+    Ok(())
+}
+
+fn set(path: &Path, attr: &abi::vcmd_ctx_fiattr_v0) -> Result {
+    path.set_iattr(&Iattr {
+        xid: attr.xid,
+        flags: attr.flags,
+        mask: attr.mask,
+    })
 }

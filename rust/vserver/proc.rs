@@ -21,7 +21,7 @@ use kernel::{
     seq_print,
     str::CString,
     sync::{aref::ARef, Arc},
-    vserver::{self, abi, wait::now_ns, CpuUse, TICK_NS},
+    vserver::{self, abi, wait::now_ns, CpuUse, Word, TICK_NS},
 };
 
 /// The files in `/proc/virtual` itself.
@@ -136,13 +136,14 @@ impl Show for Status {
         visible(ctx)?;
         seq_print!(m, "UseCnt:\t{}\nTasks:\t{}\n", ctx.usage(), ctx.tasks());
         seq_print!(m, "Flags:\t{:016x}\n", ctx.flags());
-        // A context bounds no capabilities, gives none, and keeps no namespaces.
-        seq_print!(m, "BCaps:\t{:016x}\n", vserver::ALL_CAPABILITIES);
-        seq_print!(
-            m,
-            "CCaps:\t{0:016x}\nUmask:\t{0:016x}\nWmask:\t{0:016x}\n",
-            0
-        );
+        for (key, word) in [
+            ("BCaps", Word::Bcaps),
+            ("CCaps", Word::Ccaps),
+            ("Umask", Word::Umask),
+        ] {
+            seq_print!(m, "{key}:\t{:016x}\n", ctx.get(word));
+        }
+        seq_print!(m, "Wmask:\t{:016x}\n", 0);
         seq_print!(m, "Spaces:\t{:08x}\n", 0);
         Ok(())
     }

@@ -5,11 +5,33 @@
 //! Times are ticks outside and nanoseconds inside. A context has one bucket for all CPUs, so a
 //! command for one CPU means it as well.
 
-use crate::{bucket::Settings, Ctx};
+use crate::{bucket::Settings, syscall::Call, Ctx};
 use kernel::{
     prelude::*,
-    vserver::{self, abi, wait::now_ns, TICK_NS},
+    vserver::{
+        self,
+        abi::{self, cmd},
+        wait::now_ns,
+        TICK_NS,
+    },
 };
+
+/// The commands.
+///
+/// # Errors
+///
+/// As [`crate::syscall::dispatch`].
+pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
+    match call.cmd {
+        cmd::SET_SCHED => {
+            set(&*call.changeable()?, &call.read()?)?;
+            Ok(0)
+        }
+        cmd::GET_SCHED => call.write(&get(&*call.find()?, &call.read()?)?),
+        cmd::SCHED_INFO => call.write(&info(&*call.find()?, &call.read()?)?),
+        _ => Err(ENOSYS),
+    }
+}
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -81,7 +103,7 @@ fn check_ids(cpu: Option<i32>, bucket: Option<i32>) -> Result {
 /// # Errors
 ///
 /// `EINVAL`, and nothing has changed.
-pub(crate) fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result {
+fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result {
     let given = |bit: u32| arg.mask & bit != 0;
     check_ids(
         given(abi::VXSM_CPU_ID).then_some(arg.cpu_id),
@@ -118,7 +140,7 @@ pub(crate) fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result {
 /// # Errors
 ///
 /// `EINVAL`: no such CPU or bucket.
-pub(crate) fn get(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<abi::vcmd_sched_v5> {
+fn get(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<abi::vcmd_sched_v5> {
     let given = |bit: u32| arg.mask & bit != 0;
     check_ids(
         given(abi::VXSM_CPU_ID).then_some(arg.cpu_id),
@@ -151,7 +173,7 @@ pub(crate) fn get(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<abi::vcmd_sched
 /// # Errors
 ///
 /// `EINVAL`: no such CPU or bucket; clients count up to it.
-pub(crate) fn info(ctx: &Ctx, arg: &abi::vcmd_sched_info) -> Result<abi::vcmd_sched_info> {
+fn info(ctx: &Ctx, arg: &abi::vcmd_sched_info) -> Result<abi::vcmd_sched_info> {
     check_ids(Some(arg.cpu_id), Some(arg.bucket_id))?;
     let used = ctx.cpu_use(arg.cpu_id as u32);
     let msec = |ns: u64| ns / NS_PER_MS as u64;

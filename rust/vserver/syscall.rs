@@ -2,16 +2,18 @@
 
 //! The commands of `vserver(2)`: who may call them, and what they are given.
 //!
-//! Everything but the version needs `CAP_SYS_ADMIN`, what changes a context's resources
+//! Everything but what is free to all needs `CAP_SYS_ADMIN`, what changes a context's resources
 //! `CAP_SYS_RESOURCE` too, and inode attributes `CAP_LINUX_IMMUTABLE`. A process inside a context
 //! sees no other, and changes its own only while that is being set up.
+//!
+//! Here are the commands about contexts as such; those about a part of one are where that part is.
 
-use crate::{iattr, sched, Ctx, Registration};
+use crate::{caps, iattr, sched, Ctx, Registration};
 use kernel::{
     prelude::*,
     sync::aref::ARef,
+    transmute::{AsBytes, FromBytes},
     uaccess::UserPtr,
-    vfs::Path,
     vserver::{
         self,
         abi::{self, cmd},
@@ -24,6 +26,83 @@ const FEATURES: u32 = abi::VCI_HARDCPU | abi::VCI_COWBL;
 
 /// The flags of a context that is created without any.
 const DEFAULT_FLAGS: u64 = abi::VXF_STATE_SETUP | abi::VXF_STATE_INIT | abi::VXF_STATE_ADMIN;
+
+/// One call of the system call.
+pub(crate) struct Call<'a> {
+    pub(crate) reg: &'a Registration,
+    pub(crate) cmd: u32,
+    pub(crate) id: u32,
+    /// The command's structure.
+    pub(crate) data: UserPtr,
+}
+
+impl Call<'_> {
+    /// The context that the id means, if the caller may know of it.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`.
+    pub(crate) fn find(&self) -> Result<ARef<Ctx>> {
+        if self.id == abi::VX_XID_SELF {
+            return self.reg.current().ok_or(ESRCH);
+        }
+        if !sees(self.id) {
+            return Err(ESRCH);
+        }
+        self.reg.table.get(self.id)
+    }
+
+    /// The context that the id means, if the caller may change it.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`; `EPERM`: the caller lacks `CAP_SYS_RESOURCE`, is a spectator, or is inside and the
+    /// context has been set up.
+    pub(crate) fn changeable(&self) -> Result<ARef<Ctx>> {
+        if !capable(Capability::SysResource) {
+            return Err(EPERM);
+        }
+        let ctx = self.find()?;
+        match vserver::current_xid() {
+            abi::VX_XID_HOST => Ok(ctx),
+            abi::VX_XID_WATCH => Err(EPERM),
+            _ if ctx.has(abi::VXF_STATE_SETUP) => Ok(ctx),
+            _ => Err(EPERM),
+        }
+    }
+
+    /// Whether the caller is in a context that confines it.
+    pub(crate) fn is_inside(&self) -> bool {
+        is_inside()
+    }
+
+    /// Reads the command's structure.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub(crate) fn read<T: FromBytes>(&self) -> Result<T> {
+        abi::read(self.data)
+    }
+
+    /// Reads an argument that may be missing.
+    fn optional<T: FromBytes, U>(&self, field: impl FnOnce(T) -> U, default: U) -> Result<U> {
+        if self.data.as_const_ptr().is_null() {
+            return Ok(default);
+        }
+        Ok(field(self.read()?))
+    }
+
+    /// Answers with the command's structure, and success.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub(crate) fn write<T: AsBytes>(&self, value: &T) -> Result<u32> {
+        abi::write(self.data, value)?;
+        Ok(0)
+    }
+}
 
 /// Whether the caller may know of the context `xid`.
 pub(crate) fn sees(xid: u32) -> bool {
@@ -51,139 +130,74 @@ pub(crate) fn dispatch(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> 
     if !capable(Capability::SysAdmin) {
         return Err(EPERM);
     }
-    match cmd {
-        cmd::TASK_XID => return task_xid(id),
-        cmd::CTX_CREATE_V0 => return create(reg, id, DEFAULT_FLAGS),
+    let call = Call { reg, cmd, id, data };
+    match abi::category(cmd) {
+        abi::VC_FLAGS => caps::command(&call),
+        abi::VC_INODE => iattr::command(&call),
+        abi::VC_SCHED => sched::command(&call),
+        _ => command(&call),
+    }
+}
+
+/// The commands about contexts as such.
+fn command(call: &Call<'_>) -> Result<u32> {
+    match call.cmd {
+        cmd::TASK_XID => task_xid(call.id),
+        cmd::CTX_CREATE_V0 => create(call, DEFAULT_FLAGS),
         cmd::CTX_CREATE_V1 | cmd::CTX_CREATE => {
-            let arg = optional(data, |arg: abi::vcmd_ctx_create| arg.flagword)?;
-            return create(reg, id, arg.unwrap_or(DEFAULT_FLAGS));
+            let flags = call.optional(|arg: abi::vcmd_ctx_create| arg.flagword, DEFAULT_FLAGS)?;
+            create(call, flags)
         }
-        cmd::CTX_MIGRATE_V0 => migrate(reg, id, 0)?,
+        cmd::CTX_MIGRATE_V0 => migrate(call, 0),
         cmd::CTX_MIGRATE_V1 | cmd::CTX_MIGRATE => {
-            let arg = optional(data, |arg: abi::vcmd_ctx_migrate| arg.flagword)?;
-            migrate(reg, id, arg.unwrap_or(0))?;
+            let flags = call.optional(|arg: abi::vcmd_ctx_migrate| arg.flagword, 0)?;
+            migrate(call, flags)
         }
         cmd::VX_INFO => {
-            let ctx = find(reg, id)?;
-            let info = abi::vcmd_vx_info_v0 {
+            let ctx = call.find()?;
+            call.write(&abi::vcmd_vx_info_v0 {
                 xid: ctx.xid(),
                 initpid: ctx.init() as u32,
-            };
-            abi::write(data, &info)?;
+            })
         }
         cmd::CTX_STAT => {
-            let ctx = find(reg, id)?;
-            let stat = abi::vcmd_ctx_stat_v0 {
+            let ctx = call.find()?;
+            call.write(&abi::vcmd_ctx_stat_v0 {
                 usecnt: ctx.usage(),
                 tasks: ctx.tasks() as u32,
-            };
-            abi::write(data, &stat)?;
+            })
         }
-        cmd::GET_CFLAGS => {
-            let flags = abi::vcmd_ctx_flags_v0 {
-                flagword: find(reg, id)?.flags(),
-                // What can still be set: all but the one-time flags.
-                mask: !abi::VXF_ONE_TIME,
-            };
-            abi::write(data, &flags)?;
-        }
-        cmd::SET_CFLAGS => {
-            let ctx = changeable(reg, id)?;
-            let arg: abi::vcmd_ctx_flags_v0 = abi::read(data)?;
-            reg.table
-                .set_flags(&ctx, is_inside(), arg.flagword, arg.mask);
-        }
-        cmd::CTX_KILL => kill(&*changeable(reg, id)?, abi::read(data)?)?,
+        cmd::CTX_KILL => kill(&*call.changeable()?, call.read()?),
         cmd::WAIT_EXIT => {
-            let ctx = find(reg, id)?;
+            let ctx = call.find()?;
             if is_inside() {
                 // It would wait for itself.
                 return Err(EDEADLK);
             }
             ctx.wait_gone()?;
-            let exit = abi::vcmd_wait_exit_v0 {
+            call.write(&abi::vcmd_wait_exit_v0 {
                 reboot_cmd: 0,
                 exit_code: ctx.exit_code(),
-            };
-            abi::write(data, &exit)?;
-        }
-        cmd::SET_SCHED => sched::set(&*changeable(reg, id)?, &abi::read(data)?)?,
-        cmd::GET_SCHED => {
-            let ctx = find(reg, id)?;
-            abi::write(data, &sched::get(&ctx, &abi::read(data)?)?)?;
-        }
-        cmd::SCHED_INFO => {
-            let ctx = find(reg, id)?;
-            abi::write(data, &sched::info(&ctx, &abi::read(data)?)?)?;
+            })
         }
         cmd::SET_VHI_NAME => {
-            let ctx = changeable(reg, id)?;
-            let (field, mut name) = abi::read_name(data)?;
+            let ctx = call.changeable()?;
+            let (field, mut name) = abi::read_name(call.data)?;
             check_name_field(field)?;
             if let Some(end) = name.last_mut() {
                 *end = 0;
             }
             *ctx.name.lock() = name;
+            Ok(0)
         }
         cmd::GET_VHI_NAME => {
-            let ctx = find(reg, id)?;
-            check_name_field(abi::read(data)?)?;
+            let ctx = call.find()?;
+            check_name_field(call.read()?)?;
             let name = *ctx.name.lock();
-            abi::write_name(data, &name)?;
+            abi::write_name(call.data, &name)?;
+            Ok(0)
         }
-        cmd::GET_IATTR => {
-            let arg = abi::read_iattr(data)?;
-            abi::write_iattr(data, &get_iattr(&Path::lookup_user(arg.name)?)?)?;
-        }
-        cmd::SET_IATTR => {
-            may_set_iattr()?;
-            let arg = abi::read_iattr(data)?;
-            set_iattr(&Path::lookup_user(arg.name)?, &arg.attr)?;
-        }
-        cmd::FGET_IATTR => abi::write(data, &get_iattr(&Path::from_fd(id)?)?)?,
-        cmd::FSET_IATTR => {
-            may_set_iattr()?;
-            let attr = abi::read(data)?;
-            set_iattr(&Path::from_fd(id)?, &attr)?;
-        }
-        _ => return Err(ENOSYS),
-    }
-    Ok(0)
-}
-
-/// Reads an argument that may be missing.
-fn optional<T, U>(data: UserPtr, field: impl FnOnce(T) -> U) -> Result<Option<U>>
-where
-    T: kernel::transmute::FromBytes,
-{
-    if data.as_const_ptr().is_null() {
-        return Ok(None);
-    }
-    Ok(Some(field(abi::read(data)?)))
-}
-
-/// The context that `id` means, if the caller may know of it.
-fn find(reg: &Registration, id: u32) -> Result<ARef<Ctx>> {
-    if id == abi::VX_XID_SELF {
-        return reg.current().ok_or(ESRCH);
-    }
-    if !sees(id) {
-        return Err(ESRCH);
-    }
-    reg.table.get(id)
-}
-
-/// The context that `id` means, if the caller may change it.
-fn changeable(reg: &Registration, id: u32) -> Result<ARef<Ctx>> {
-    if !capable(Capability::SysResource) {
-        return Err(EPERM);
-    }
-    let ctx = find(reg, id)?;
-    match vserver::current_xid() {
-        abi::VX_XID_HOST => Ok(ctx),
-        abi::VX_XID_WATCH => Err(EPERM),
-        _ if ctx.has(abi::VXF_STATE_SETUP) => Ok(ctx),
-        _ => Err(EPERM),
+        _ => Err(ENOSYS),
     }
 }
 
@@ -199,24 +213,25 @@ fn task_xid(pid: u32) -> Result<u32> {
     Ok(xid)
 }
 
-fn create(reg: &Registration, id: u32, flags: u64) -> Result<u32> {
+fn create(call: &Call<'_>, flags: u64) -> Result<u32> {
     if is_inside() {
         return Err(EPERM);
     }
-    reg.table.create(reg, id, flags)
+    call.reg.table.create(call.reg, call.id, flags)
 }
 
-fn migrate(reg: &Registration, id: u32, flags: u64) -> Result {
+fn migrate(call: &Call<'_>, flags: u64) -> Result<u32> {
     if is_inside() {
         return Err(EPERM);
     }
-    match id {
-        abi::VX_XID_WATCH => vserver::enter_watch(),
-        _ => reg.table.enter(id, flags & abi::VXM_SET_INIT != 0),
+    match call.id {
+        abi::VX_XID_WATCH => vserver::enter_watch()?,
+        id => call.reg.table.enter(id, flags & abi::VXM_SET_INIT != 0)?,
     }
+    Ok(0)
 }
 
-fn kill(ctx: &Ctx, arg: abi::vcmd_ctx_kill_v0) -> Result {
+fn kill(ctx: &Ctx, arg: abi::vcmd_ctx_kill_v0) -> Result<u32> {
     let whom = match (arg.pid, ctx.init()) {
         (0, _) | (-1, 0) => Whom::All,
         (-1, init) => Whom::AllBut(init),
@@ -224,7 +239,8 @@ fn kill(ctx: &Ctx, arg: abi::vcmd_ctx_kill_v0) -> Result {
         (1, init) => Whom::Only(init),
         (pid, _) => Whom::Only(pid),
     };
-    Context::signal(ctx, whom, arg.sig)
+    Context::signal(ctx, whom, arg.sig)?;
+    Ok(0)
 }
 
 /// Only the context's own name is kept here.
@@ -234,24 +250,4 @@ fn check_name_field(field: u32) -> Result {
     } else {
         Err(EINVAL)
     }
-}
-
-fn get_iattr(path: &Path) -> Result<abi::vcmd_ctx_fiattr_v0> {
-    let attr = iattr::get(path)?;
-    Ok(abi::vcmd_ctx_fiattr_v0 {
-        xid: attr.xid,
-        flags: attr.flags,
-        mask: attr.mask,
-    })
-}
-
-fn may_set_iattr() -> Result {
-    if is_inside() || !capable(Capability::LinuxImmutable) {
-        return Err(EPERM);
-    }
-    Ok(())
-}
-
-fn set_iattr(path: &Path, attr: &abi::vcmd_ctx_fiattr_v0) -> Result {
-    iattr::set(path, attr.xid, attr.flags, attr.mask)
 }

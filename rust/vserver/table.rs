@@ -12,7 +12,7 @@
 //!
 //! Who creates a context of the same id meanwhile waits for the third step.
 
-use crate::{context::Context, proc, xid, Ctx, Registration};
+use crate::{caps, context::Context, proc, xid, Ctx, Registration};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -20,7 +20,7 @@ use kernel::{
     rbtree::{RBTree, RBTreeNode},
     sync::{aref::ARef, Arc, Mutex},
     task::Pid,
-    vserver::{self, abi, Exit, Whom},
+    vserver::{self, abi, wait, Exit, Whom, Word},
 };
 
 /// The table.
@@ -106,8 +106,9 @@ impl Table {
             old.wait_gone()?;
         };
 
-        let ctx = Ctx::new(reg, id, Context::new(flags))?;
-        ctx.store_flags(flags);
+        let ctx = Ctx::new(reg, id, Context::new())?;
+        ctx.set(Word::Bcaps, caps::DEFAULT_BCAPS);
+        store_flags(&ctx, flags);
         let node = RBTreeNode::new(id, ctx.clone(), GFP_KERNEL)?;
         let files = proc::ContextFiles::new(&self.root, &ctx)?;
         Ctx::enter(ctx.clone())?;
@@ -150,9 +151,15 @@ impl Table {
         if inside && old & !new & abi::VXF_STATE_INIT != 0 {
             ctx.set_init(vserver::current_tgid());
         }
-        ctx.store_flags(new);
+        store_flags(ctx, new);
         drop(inner);
         self.end_if_unused(ctx);
+    }
+
+    /// Changes the bits in `mask` of a word to those in `bits`.
+    pub(crate) fn set_word(&self, ctx: &Ctx, word: Word, bits: u64, mask: u64) {
+        let _inner = self.inner.lock();
+        ctx.set(word, (ctx.get(word) & !mask) | (bits & mask));
     }
 
     /// A task of `ctx` exits.
@@ -207,6 +214,17 @@ impl Table {
         ctx.set_gone();
         drop(removed);
     }
+}
+
+/// Sets the flags and lets the scheduler know. The table is locked.
+fn store_flags(ctx: &Ctx, flags: u64) {
+    ctx.set(Word::Flags, flags);
+    ctx.bucket().set_mode(
+        wait::now_ns(),
+        flags & abi::VXF_SCHED_HARD != 0,
+        flags & abi::VXF_SCHED_PAUSE != 0,
+    );
+    ctx.hold.release();
 }
 
 /// The signal that cannot be caught.

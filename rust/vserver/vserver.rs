@@ -7,14 +7,15 @@
 //! `kernel::proc_fs`).
 //!
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
-//! ids are valid and free. `bucket` is the token bucket's arithmetic, `sched` the scheduler's
-//! commands. `cow` breaks the link of a unified file, `cow_stats` counts and traces that, `iattr` is
-//! about inode attributes. `syscall` has the commands of vserver(2) and who may call them, `proc` is
-//! /proc/virtual.
+//! ids are valid and free, `caps` what those inside can do. `bucket` is the token bucket's
+//! arithmetic, `sched` the scheduler's commands. `cow` breaks the link of a unified file,
+//! `cow_stats` counts and traces that, `iattr` is about inode attributes. `syscall` has the commands
+//! of vserver(2) and who may call them, `proc` is /proc/virtual.
 
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 
 mod bucket;
+mod caps;
 mod context;
 mod cow;
 mod cow_stats;

@@ -43,10 +43,14 @@ struct vserver_inode {
 
 /**
  * struct vserver_cred - the credentials' blob
+ * @ctx:	the context of whom they stand for, with a reference; NULL on
+ *		the host. Credentials outlive tasks and act where there is none:
+ *		in opened files, in workers. Set before they are used.
  * @silent:	what is done with them is no event that watchers hear of; set
  *		before they are used, and not inherited
  */
 struct vserver_cred {
+	struct vserver_ctx *ctx;
 	bool silent;
 };
 
@@ -70,6 +74,13 @@ static inline struct vserver_inode *vserver_inode(const struct inode *inode)
 		return NULL;
 	return inode->i_security + vserver_blob_sizes.lbs_inode;
 }
+
+/* cred.c */
+int vserver_cred_prepare(struct cred *new, const struct cred *old, gfp_t gfp);
+void vserver_cred_transfer(struct cred *new, const struct cred *old);
+void vserver_cred_free(struct cred *cred);
+int vserver_capable(const struct cred *cred, struct user_namespace *ns, int cap,
+		    unsigned int opts);
 
 int vserver_is_unified(struct inode *inode);
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Linux-VServer, built-in part: which context a task belongs to */
 
+#include <linux/cred.h>
 #include <linux/export.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -157,19 +158,26 @@ EXPORT_SYMBOL_GPL(vserver_current_ctx);
  * the context can't end meanwhile.
  *
  * Return: 0, -EPERM if the caller is inside a context, -EINVAL if it has
- * other threads, which would stay where they are.
+ * other threads, which would stay where they are, -ENOMEM.
  */
 int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 {
 	struct vserver_task *vt = vserver_task(current);
+	struct cred *cred;
 
 	if (vt->ctx)
 		return -EPERM;
 	if (!thread_group_empty(current))
 		return -EINVAL;
 	if (ctx) {
+		cred = prepare_creds();
+		if (!cred)
+			return -ENOMEM;
+		vserver_ctx_get(ctx);
+		vserver_cred(cred)->ctx = ctx;
 		atomic_inc(&ctx->tasks);
 		vt->counted = true;
+		commit_creds(cred);
 	}
 	WRITE_ONCE(vt->xid, xid);
 	/* A charge from another CPU looks into the context without a lock. */
@@ -196,7 +204,8 @@ int vserver_task_xid(pid_t pid, u32 *xid)
 	struct task_struct *p;
 
 	guard(rcu)();
-	p = find_task_by_vpid(pid);
+	/* Not find_task_by_vpid(), which hides what other contexts have. */
+	p = find_task_by_pid_ns(pid, task_active_pid_ns(current));
 	if (!p)
 		return -ESRCH;
 	*xid = READ_ONCE(vserver_task(p)->xid);

@@ -21,14 +21,18 @@
 #define VC_VERSION	0
 #define VC_VHOST	2
 #define VC_VPROC	9
+#define VC_PROCALT	10
 #define VC_PROCMIG	11
 #define VC_PROCTRL	12
 #define VC_SCHED	14
+#define VC_MEMCTRL	20
 #define VC_INODE	38
 #define VC_VSTAT	40
 #define VC_VINFO	46
 #define VC_EVENT	48
 #define VC_FLAGS	52
+#define VC_VSPACE	54
+#define VC_RLIMIT	60
 
 /* The commands. An enum, so that any language's generator can read them. */
 enum vserver_cmd {
@@ -37,6 +41,9 @@ enum vserver_cmd {
 	VCMD_task_xid          = VCMD(VC_VINFO, 1, 0),
 	VCMD_vx_info           = VCMD(VC_VINFO, 5, 0),
 	VCMD_ctx_stat          = VCMD(VC_VSTAT, 0, 0),
+	VCMD_rlimit_stat       = VCMD(VC_VSTAT, 1, 0),
+	VCMD_virt_stat         = VCMD(VC_VSTAT, 3, 0),
+	VCMD_sock_stat         = VCMD(VC_VSTAT, 5, 0),
 	VCMD_ctx_create_v0     = VCMD(VC_VPROC, 1, 0),
 	VCMD_ctx_create_v1     = VCMD(VC_VPROC, 1, 1),
 	VCMD_ctx_create        = VCMD(VC_VPROC, 1, 2),
@@ -45,6 +52,31 @@ enum vserver_cmd {
 	VCMD_ctx_migrate       = VCMD(VC_PROCMIG, 1, 2),
 	VCMD_get_cflags        = VCMD(VC_FLAGS, 1, 0),
 	VCMD_set_cflags        = VCMD(VC_FLAGS, 2, 0),
+	VCMD_get_ccaps_v0      = VCMD(VC_FLAGS, 3, 0),
+	VCMD_set_ccaps_v0      = VCMD(VC_FLAGS, 4, 0),
+	VCMD_get_ccaps         = VCMD(VC_FLAGS, 3, 1),
+	VCMD_set_ccaps         = VCMD(VC_FLAGS, 4, 1),
+	VCMD_get_bcaps         = VCMD(VC_FLAGS, 9, 0),
+	VCMD_set_bcaps         = VCMD(VC_FLAGS, 10, 0),
+	VCMD_get_umask         = VCMD(VC_FLAGS, 13, 0),
+	VCMD_set_umask         = VCMD(VC_FLAGS, 14, 0),
+	VCMD_get_pflags        = VCMD(VC_PROCALT, 5, 0),
+	VCMD_set_pflags        = VCMD(VC_PROCALT, 6, 0),
+	VCMD_enter_space_v0    = VCMD(VC_PROCALT, 1, 0),
+	VCMD_enter_space_v1    = VCMD(VC_PROCALT, 1, 1),
+	VCMD_enter_space       = VCMD(VC_PROCALT, 1, 2),
+	VCMD_set_space_v0      = VCMD(VC_PROCALT, 3, 0),
+	VCMD_set_space_v1      = VCMD(VC_PROCALT, 3, 1),
+	VCMD_set_space         = VCMD(VC_PROCALT, 3, 2),
+	VCMD_get_space_mask    = VCMD(VC_VSPACE, 0, 1),
+	VCMD_get_space_default = VCMD(VC_VSPACE, 1, 0),
+	VCMD_get_rlimit        = VCMD(VC_RLIMIT, 1, 0),
+	VCMD_set_rlimit        = VCMD(VC_RLIMIT, 2, 0),
+	VCMD_get_rlimit_mask   = VCMD(VC_RLIMIT, 3, 0),
+	VCMD_reset_hits        = VCMD(VC_RLIMIT, 7, 0),
+	VCMD_reset_minmax      = VCMD(VC_RLIMIT, 9, 0),
+	VCMD_get_badness       = VCMD(VC_MEMCTRL, 5, 0),
+	VCMD_set_badness       = VCMD(VC_MEMCTRL, 6, 0),
 	VCMD_ctx_kill          = VCMD(VC_PROCTRL, 1, 0),
 	VCMD_wait_exit         = VCMD(VC_EVENT, 99, 0),
 	VCMD_set_sched         = VCMD(VC_SCHED, 1, 5),
@@ -138,6 +170,66 @@ struct vcmd_ctx_flags_v0 {
 /* These can be cleared, never set again. */
 #define VXF_ONE_TIME	(VXF_STATE_SETUP | VXF_STATE_INIT | VXF_STATE_ADMIN)
 
+/* Version 0 of get_ccaps and set_ccaps: the mask is for both */
+struct vcmd_ctx_caps_v0 {
+	__u64 bcaps;
+	__u64 ccaps;
+	__u64 cmask;
+};
+
+struct vcmd_ctx_caps_v1 {
+	__u64 ccaps;
+	__u64 cmask;
+};
+
+/*
+ * Context capabilities: single powers that a context is given back although
+ * its upper bound lacks the Linux capability that they need otherwise.
+ */
+#define VXC_SET_UTSNAME		(1ull << 0)
+#define VXC_SET_RLIMIT		(1ull << 1)
+#define VXC_FS_SECURITY		(1ull << 2)
+#define VXC_FS_TRUSTED		(1ull << 3)
+#define VXC_TIOCSTI		(1ull << 4)
+#define VXC_SYSLOG		(1ull << 12)
+#define VXC_OOM_ADJUST		(1ull << 13)
+#define VXC_AUDIT_CONTROL	(1ull << 14)
+#define VXC_SECURE_MOUNT	(1ull << 16)
+#define VXC_SECURE_REMOUNT	(1ull << 17)
+#define VXC_BINARY_MOUNT	(1ull << 18)
+#define VXC_QUOTA_CTL		(1ull << 20)
+#define VXC_ADMIN_MAPPER	(1ull << 21)
+#define VXC_ADMIN_CLOOP		(1ull << 22)
+#define VXC_KTHREAD		(1ull << 24)
+#define VXC_NAMESPACE		(1ull << 25)
+
+/* Upper bound on Linux capabilities */
+struct vcmd_bcaps {
+	__u64 bcaps;
+	__u64 bmask;
+};
+
+/* Which CLONE_NEW* flags those inside may unshare */
+struct vcmd_umask {
+	__u64 umask;
+	__u64 mask;
+};
+
+struct vcmd_pflags {
+	__u32 flagword;
+	__u32 mask;
+};
+
+/* Namespaces: a mask of CLONE_NEW* flags, and CLONE_FS */
+struct vcmd_space_mask_v1 {
+	__u64 mask;
+};
+
+struct vcmd_space_mask_v2 {
+	__u64 mask;
+	__u32 index;	/* 0 or 1: a context keeps two sets */
+};
+
 struct vcmd_ctx_kill_v0 {
 	__s32 pid;	/* 0 all, -1 all but init, 1 the context's init */
 	__s32 sig;
@@ -146,6 +238,66 @@ struct vcmd_ctx_kill_v0 {
 struct vcmd_wait_exit_v0 {
 	__s32 reboot_cmd;
 	__s32 exit_code;
+};
+
+/* Limits; ~0 is infinity, ~1 keeps what is set */
+
+#define CRLIM_INFINITY		(~0ull)
+#define CRLIM_KEEP		(~1ull)
+
+struct vcmd_ctx_rlimit_v0 {
+	__u32 id;
+	__u64 minimum;
+	__u64 softlimit;
+	__u64 maximum;
+};
+
+/* Which limits can be set: bit by id */
+struct vcmd_ctx_rlimit_mask_v0 {
+	__u32 minimum;
+	__u32 softlimit;
+	__u32 maximum;
+};
+
+struct vcmd_rlimit_stat_v0 {
+	__u32 id;
+	__u32 hits;
+	__u64 value;
+	__u64 minimum;
+	__u64 maximum;
+};
+
+/* Below these the ids are the RLIMIT_* of Linux. */
+#define VLIMIT_NSOCK		16u
+#define VLIMIT_OPENFD		17u
+#define VLIMIT_ANON		18u
+#define VLIMIT_SHMEM		19u
+#define VLIMIT_SEMARY		20u
+#define VLIMIT_NSEMS		21u
+#define VLIMIT_DENTRY		22u
+#define VLIMIT_MAPPED		23u
+
+struct vcmd_badness_v0 {
+	__s64 bias;
+};
+
+/* What a context looks like from inside; times in nanoseconds */
+struct vcmd_virt_stat_v0 {
+	__u64 offset;
+	__u64 uptime;
+	__u32 nr_threads;
+	__u32 nr_running;
+	__u32 nr_uninterruptible;
+	__u32 nr_onhold;
+	__u32 nr_forks;
+	__u32 load[3];	/* 11 bits of fraction */
+};
+
+/* Traffic of a family: 0 unspecified, 1 unix, 2 inet, 3 inet6, 4 packet, 5 other */
+struct vcmd_sock_stat_v0 {
+	__u32 field;
+	__u32 count[3];	/* received, sent, failed */
+	__u64 total[3];
 };
 
 /* Scheduler: rates in ticks (1/HZ s) per interval, tokens in ticks */
@@ -213,6 +365,12 @@ struct vcmd_ctx_fiattr_v0 {
 /* Names */
 
 #define VHIN_CONTEXT		0u
+#define VHIN_SYSNAME		1u
+#define VHIN_NODENAME		2u
+#define VHIN_RELEASE		3u
+#define VHIN_VERSION		4u
+#define VHIN_MACHINE		5u
+#define VHIN_DOMAINNAME		6u
 
 struct vcmd_vhi_name_v0 {
 	__u32 field;

@@ -11,13 +11,13 @@ use crate::{
 };
 
 pub use uapi::{
-    vcmd_ctx_create, vcmd_ctx_fiattr_v0, vcmd_ctx_flags_v0, vcmd_ctx_iattr_v1, vcmd_ctx_kill_v0,
-    vcmd_ctx_migrate, vcmd_ctx_stat_v0, vcmd_sched_info, vcmd_sched_v5, vcmd_vhi_name_v0,
-    vcmd_vx_info_v0, vcmd_wait_exit_v0, VCI_COWBL, VCI_HARDCPU, VCI_VERSION, VHIN_CONTEXT,
-    VXSM_BUCKET_ID, VXSM_CPU_ID, VXSM_FILL_RATE, VXSM_FILL_RATE2, VXSM_INTERVAL, VXSM_INTERVAL2,
-    VXSM_MSEC, VXSM_PRIO_BIAS, VXSM_TOKENS, VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY,
-    VX_XID_DYNAMIC_MIN, VX_XID_HOST, VX_XID_MAX, VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX,
-    VX_XID_WATCH,
+    vcmd_ctx_caps_v0, vcmd_ctx_create, vcmd_ctx_fiattr_v0, vcmd_ctx_flags_v0, vcmd_ctx_iattr_v1,
+    vcmd_ctx_kill_v0, vcmd_ctx_migrate, vcmd_ctx_stat_v0, vcmd_sched_info, vcmd_sched_v5,
+    vcmd_vhi_name_v0, vcmd_vx_info_v0, vcmd_wait_exit_v0, VCI_COWBL, VCI_HARDCPU, VCI_VERSION,
+    VC_FLAGS, VC_INODE, VC_SCHED, VHIN_CONTEXT, VXSM_BUCKET_ID, VXSM_CPU_ID, VXSM_FILL_RATE,
+    VXSM_FILL_RATE2, VXSM_INTERVAL, VXSM_INTERVAL2, VXSM_MSEC, VXSM_PRIO_BIAS, VXSM_TOKENS,
+    VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY, VX_XID_DYNAMIC_MIN, VX_XID_HOST, VX_XID_MAX,
+    VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX, VX_XID_WATCH,
 };
 
 /// Flags of 64 bits, whose type the generator chose by their value.
@@ -35,6 +35,11 @@ flags! {
     VXF_STATE_ADMIN, VXF_STATE_INIT, VXF_STATE_SETUP, VXM_SET_INIT,
 }
 
+/// The category of a command.
+pub fn category(cmd: u32) -> u32 {
+    (cmd >> 24) & 0x3f
+}
+
 /// The commands.
 #[allow(missing_docs)]
 pub mod cmd {
@@ -45,11 +50,15 @@ pub mod cmd {
         vserver_cmd_VCMD_ctx_migrate_v0 as CTX_MIGRATE_V0,
         vserver_cmd_VCMD_ctx_migrate_v1 as CTX_MIGRATE_V1, vserver_cmd_VCMD_ctx_stat as CTX_STAT,
         vserver_cmd_VCMD_fget_iattr as FGET_IATTR, vserver_cmd_VCMD_fset_iattr as FSET_IATTR,
-        vserver_cmd_VCMD_get_cflags as GET_CFLAGS, vserver_cmd_VCMD_get_iattr as GET_IATTR,
-        vserver_cmd_VCMD_get_sched as GET_SCHED, vserver_cmd_VCMD_get_vci as GET_VCI,
+        vserver_cmd_VCMD_get_bcaps as GET_BCAPS, vserver_cmd_VCMD_get_ccaps as GET_CCAPS,
+        vserver_cmd_VCMD_get_ccaps_v0 as GET_CCAPS_V0, vserver_cmd_VCMD_get_cflags as GET_CFLAGS,
+        vserver_cmd_VCMD_get_iattr as GET_IATTR, vserver_cmd_VCMD_get_sched as GET_SCHED,
+        vserver_cmd_VCMD_get_umask as GET_UMASK, vserver_cmd_VCMD_get_vci as GET_VCI,
         vserver_cmd_VCMD_get_version as GET_VERSION, vserver_cmd_VCMD_get_vhi_name as GET_VHI_NAME,
-        vserver_cmd_VCMD_sched_info as SCHED_INFO, vserver_cmd_VCMD_set_cflags as SET_CFLAGS,
-        vserver_cmd_VCMD_set_iattr as SET_IATTR, vserver_cmd_VCMD_set_sched as SET_SCHED,
+        vserver_cmd_VCMD_sched_info as SCHED_INFO, vserver_cmd_VCMD_set_bcaps as SET_BCAPS,
+        vserver_cmd_VCMD_set_ccaps as SET_CCAPS, vserver_cmd_VCMD_set_ccaps_v0 as SET_CCAPS_V0,
+        vserver_cmd_VCMD_set_cflags as SET_CFLAGS, vserver_cmd_VCMD_set_iattr as SET_IATTR,
+        vserver_cmd_VCMD_set_sched as SET_SCHED, vserver_cmd_VCMD_set_umask as SET_UMASK,
         vserver_cmd_VCMD_set_vhi_name as SET_VHI_NAME, vserver_cmd_VCMD_task_xid as TASK_XID,
         vserver_cmd_VCMD_vx_info as VX_INFO, vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
     };
@@ -69,6 +78,7 @@ macro_rules! plain {
 }
 
 plain! {
+    vcmd_ctx_caps_v0: 24,
     vcmd_ctx_create: 8,
     vcmd_ctx_migrate: 8,
     vcmd_ctx_flags_v0: 16,
