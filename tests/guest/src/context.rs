@@ -28,6 +28,9 @@ pub const SUITE: Suite = Suite {
         private_cannot_be_entered,
         spectator,
         one_time_flags,
+        words_of_bits,
+        capabilities_are_bounded,
+        bounds_hold_for_whatever_credentials,
         init_is_who_clears_state_init,
         init_takes_all_along,
         migrate_as_init,
@@ -54,6 +57,16 @@ pub const SUITE: Suite = Suite {
 /// An xid for tests; each has a process of its own but contexts are everybody's.
 const XID: u32 = 100;
 
+/// Creates a context that has been set up and may do what its creator may, and enters it.
+fn create(xid: u32, flags: u64) -> Result<u32, Errno> {
+    let xid = abi::ctx_create(xid, flags | abi::VXF_STATE_SETUP)?;
+    abi::set_bcaps(xid, !0, !0)?;
+    if flags & abi::VXF_STATE_SETUP == 0 {
+        abi::set_cflags(xid, 0, abi::VXF_STATE_SETUP)?;
+    }
+    Ok(xid)
+}
+
 /// A process that sleeps in a new context, which lives as long as it does.
 struct Guest {
     child: Child,
@@ -69,7 +82,7 @@ impl Guest {
     fn with(xid: u32, flags: u64, body: impl FnOnce()) -> Result<Self> {
         let ready = Gate::new()?;
         let child = spawn(|| {
-            if abi::ctx_create(xid, flags).is_err() || ready.open().is_err() {
+            if create(xid, flags).is_err() || ready.open().is_err() {
                 return 1;
             }
             body();
@@ -126,7 +139,7 @@ fn host_is_zero() -> Result<()> {
 
 fn create_moves_the_caller_in() -> Result<()> {
     isolated(|| {
-        ensure!(abi::ctx_create(XID, 0)? == XID);
+        ensure!(create(XID, 0)? == XID);
         ensure!(abi::task_xid(0)? == XID);
         let stat = abi::ctx_stat(XID)?;
         ensure!(stat.tasks == 1, "{stat:?}");
@@ -136,7 +149,7 @@ fn create_moves_the_caller_in() -> Result<()> {
 
 fn children_inherit() -> Result<()> {
     isolated(|| {
-        abi::ctx_create(XID, 0)?;
+        create(XID, 0)?;
         let child = spawn(|| {
             let grandchild = isolated(|| {
                 ensure!(abi::task_xid(0)? == XID);
@@ -153,7 +166,7 @@ fn children_inherit() -> Result<()> {
 
 fn any_picks_a_dynamic_id() -> Result<()> {
     isolated(|| {
-        let xid = abi::ctx_create(abi::VX_XID_ANY, 0)?;
+        let xid = create(abi::VX_XID_ANY, 0)?;
         ensure!(
             (abi::VX_XID_DYNAMIC_MIN..=abi::VX_XID_MAX).contains(&xid),
             "{xid}"
@@ -269,6 +282,99 @@ fn one_time_flags() -> Result<()> {
     abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
     ensure!(abi::get_cflags(XID)? == flags & !abi::VXF_SCHED_HARD);
     guest.end()
+}
+
+/// Each keeps what is outside the mask, and knows bits that nobody has named yet.
+fn words_of_bits() -> Result<()> {
+    type Get = fn(u32) -> abi::Result<u64>;
+    type Set = fn(u32, u64, u64) -> abi::Result<()>;
+    let words: [(&str, Get, Set); 3] = [
+        ("BCaps", abi::get_bcaps, abi::set_bcaps),
+        ("CCaps", abi::get_ccaps, abi::set_ccaps),
+        ("Umask", abi::get_umask, abi::set_umask),
+    ];
+    let guest = Guest::new(XID, 0)?;
+    for (name, get, set) in words {
+        set(XID, 0x8000_0000_0000_0f0f, !0)?;
+        set(XID, !0, 0xf0)?;
+        set(XID, 0, 0x0f)?;
+        ensure!(
+            get(XID)? == 0x8000_0000_0000_0ff0,
+            "{name}: {:#x}",
+            get(XID)?
+        );
+        ensure!(
+            proc_file(XID, "status")?[name] == "8000000000000ff0",
+            "{name}"
+        );
+        expect(get(XID + 1), Errno::SRCH)?;
+        expect(set(XID + 1, 0, 0), Errno::SRCH)?;
+    }
+    guest.end()
+}
+
+/// Whether this process may change its root, and the name of the host.
+fn powers() -> (bool, bool) {
+    // SAFETY: both are C strings, the name of the length that is said. It is the one there is.
+    unsafe {
+        (
+            libc::chroot(c"/".as_ptr()) == 0,
+            libc::sethostname(c"(none)".as_ptr(), 6) == 0,
+        )
+    }
+}
+
+/// A new context has few capabilities as soon as it is set up, whatever its root holds.
+fn capabilities_are_bounded() -> Result<()> {
+    isolated(|| {
+        abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
+        ensure!(powers() == (true, true), "in setup: {:?}", powers());
+        ensure!(abi::get_bcaps(XID)? & 1 << 21 == 0, "CAP_SYS_ADMIN");
+        abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?;
+        ensure!(powers() == (true, false), "{:?}", powers());
+        expect(abi::get_bcaps(XID), Errno::PERM)
+    })?;
+    isolated(|| {
+        abi::ctx_create(XID, 0)?;
+        ensure!(powers() == (true, false), "without setup: {:?}", powers());
+        Ok(())
+    })?;
+    ensure!(powers() == (true, true), "the host: {:?}", powers());
+    Ok(())
+}
+
+/// The bound follows credentials into children, and acts at once on those that are there already.
+fn bounds_hold_for_whatever_credentials() -> Result<()> {
+    let (go, done) = (Gate::new()?, Gate::new()?);
+    let guest = Guest::with(XID, 0, || {
+        let check = || -> Result<()> {
+            ensure!(powers() == (true, true), "at first");
+            done.open()?;
+            go.pass()?;
+            // One that is forked, and one that has changed its user and back.
+            isolated(|| {
+                ensure!(powers() == (false, false), "{:?}", powers());
+                // SAFETY: these touch no memory.
+                unsafe {
+                    ensure!(libc::setresuid(-1i32 as u32, 1000, 0) == 0);
+                    ensure!(libc::setresuid(-1i32 as u32, 0, 0) == 0);
+                }
+                ensure!(powers() == (false, false), "again: {:?}", powers());
+                Ok(())
+            })
+        };
+        let failed = check();
+        if let Err(e) = &failed {
+            println!("# {e:#}");
+        }
+        std::process::exit(i32::from(failed.is_err()));
+    })?;
+    done.pass()?;
+    // All but CAP_SETUID.
+    abi::set_bcaps(XID, 1 << 7, !0)?;
+    go.open()?;
+    ensure!(guest.child.wait()? == Status::Exited(0));
+    Ok(())
 }
 
 fn init_is_who_clears_state_init() -> Result<()> {
@@ -459,7 +565,11 @@ fn inside_changes_only_in_setup() -> Result<()> {
         let mut sched = abi::get_sched(XID)?;
         sched.mask = abi::VXSM_FILL_RATE;
         abi::set_sched(XID, sched)?;
+        abi::set_bcaps(XID, !0, !0)?;
         abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?;
+        expect(abi::set_bcaps(XID, 0, 0), Errno::PERM)?;
+        expect(abi::set_ccaps(XID, 0, 0), Errno::PERM)?;
+        expect(abi::set_umask(XID, 0, 0), Errno::PERM)?;
         expect(abi::set_cflags(XID, 0, 0), Errno::PERM)?;
         expect(abi::set_sched(XID, sched), Errno::PERM)?;
         expect(abi::ctx_kill(XID, 0, libc::SIGKILL), Errno::PERM)?;

@@ -2,12 +2,14 @@
 //! Contexts: create, enter, ask, change, end.
 
 use crate::header::{
-    VCMD_ctx_create, VCMD_ctx_kill, VCMD_ctx_migrate, VCMD_ctx_stat, VCMD_get_cflags, VCMD_get_vci,
-    VCMD_get_version, VCMD_get_vhi_name, VCMD_set_cflags, VCMD_set_vhi_name, VCMD_task_xid,
-    VCMD_vx_info, VCMD_wait_exit,
+    VCMD_ctx_create, VCMD_ctx_kill, VCMD_ctx_migrate, VCMD_ctx_stat, VCMD_get_bcaps,
+    VCMD_get_ccaps, VCMD_get_cflags, VCMD_get_umask, VCMD_get_vci, VCMD_get_version,
+    VCMD_get_vhi_name, VCMD_set_bcaps, VCMD_set_ccaps, VCMD_set_cflags, VCMD_set_umask,
+    VCMD_set_vhi_name, VCMD_task_xid, VCMD_vx_info, VCMD_wait_exit,
 };
 use crate::structs::{
-    CtxCreate, CtxFlags, CtxKill, CtxMigrate, CtxStat, VhiName, VxInfo, WaitExit,
+    Bcaps, Ccaps, CtxCreate, CtxFlags, CtxKill, CtxMigrate, CtxStat, Umask, VhiName, VxInfo,
+    WaitExit,
 };
 use crate::syscall::{Errno, Result, call, call_with};
 
@@ -60,6 +62,42 @@ pub fn get_cflags(xid: u32) -> Result<u64> {
 /// Changes those flags of context `xid` that are in `mask`.
 pub fn set_cflags(xid: u32, flagword: u64, mask: u64) -> Result<()> {
     call_with(VCMD_set_cflags, xid, &mut CtxFlags { flagword, mask }).map(drop)
+}
+
+/// The capabilities that bound those in context `xid`, bit by number.
+pub fn get_bcaps(xid: u32) -> Result<u64> {
+    let mut data = Bcaps::default();
+    call_with(VCMD_get_bcaps, xid, &mut data)?;
+    Ok(data.bcaps)
+}
+
+/// Changes those of the bounding capabilities that are in `bmask`.
+pub fn set_bcaps(xid: u32, bcaps: u64, bmask: u64) -> Result<()> {
+    call_with(VCMD_set_bcaps, xid, &mut Bcaps { bcaps, bmask }).map(drop)
+}
+
+/// The context capabilities of context `xid`: `VXC_*`.
+pub fn get_ccaps(xid: u32) -> Result<u64> {
+    let mut data = Ccaps::default();
+    call_with(VCMD_get_ccaps, xid, &mut data)?;
+    Ok(data.ccaps)
+}
+
+/// Changes those of the context capabilities that are in `cmask`.
+pub fn set_ccaps(xid: u32, ccaps: u64, cmask: u64) -> Result<()> {
+    call_with(VCMD_set_ccaps, xid, &mut Ccaps { ccaps, cmask }).map(drop)
+}
+
+/// The namespaces (`CLONE_NEW*`) that those in context `xid` may make.
+pub fn get_umask(xid: u32) -> Result<u64> {
+    let mut data = Umask::default();
+    call_with(VCMD_get_umask, xid, &mut data)?;
+    Ok(data.umask)
+}
+
+/// Changes those of the permitted namespaces that are in `mask`.
+pub fn set_umask(xid: u32, umask: u64, mask: u64) -> Result<()> {
+    call_with(VCMD_set_umask, xid, &mut Umask { umask, mask }).map(drop)
 }
 
 /// Sends signal `sig` in context `xid`: to `pid`, or 0 all, -1 all but init, 1 its init.

@@ -10,6 +10,9 @@ for_each_struct! {
     CtxCreate = vcmd_ctx_create { flagword }
     CtxMigrate = vcmd_ctx_migrate { flagword }
     CtxFlags = vcmd_ctx_flags_v0 { flagword, mask }
+    Bcaps = vcmd_bcaps { bcaps, bmask }
+    Ccaps = vcmd_ctx_caps_v1 { ccaps, cmask }
+    Umask = vcmd_umask { umask, mask }
     CtxKill = vcmd_ctx_kill_v0 { pid, sig }
     WaitExit = vcmd_wait_exit_v0 { reboot_cmd, exit_code }
     Sched = vcmd_sched_v5 {

@@ -47,6 +47,30 @@ pub(crate) struct CtxFlags {
     pub(crate) mask: u64,
 }
 
+/// Data of `get_bcaps` and `set_bcaps`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Bcaps {
+    pub(crate) bcaps: u64,
+    pub(crate) bmask: u64,
+}
+
+/// Data of `get_ccaps` and `set_ccaps`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Ccaps {
+    pub(crate) ccaps: u64,
+    pub(crate) cmask: u64,
+}
+
+/// Data of `get_umask` and `set_umask`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Umask {
+    pub(crate) umask: u64,
+    pub(crate) mask: u64,
+}
+
 /// Data of `ctx_kill`.
 #[repr(C)]
 pub(crate) struct CtxKill {
@@ -196,7 +220,7 @@ macro_rules! payload {
 payload!(
     VxInfo, CtxStat, CtxCreate, CtxMigrate, CtxFlags, CtxKill, WaitExit, Sched, SchedInfo
 );
-payload!(CtxFiattr, VhiName);
+payload!(CtxFiattr, VhiName, Bcaps, Ccaps, Umask);
 
 // SAFETY: `repr(C)`, integers and one pointer that may hold any bits as nothing here follows it;
 // inode.rs makes it point to a C string borrowed for longer than the call.

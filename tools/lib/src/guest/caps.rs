@@ -51,6 +51,11 @@ impl Caps {
         Some(Self(CapabilitySet::from_bits_retain(bits)))
     }
 
+    /// The set, bit by number.
+    pub(super) fn bits(self) -> u64 {
+        self.0.bits()
+    }
+
     /// Takes all other capabilities from this process, for good.
     pub(super) fn apply(self) -> Result<()> {
         let what = || "drop capabilities".to_owned();

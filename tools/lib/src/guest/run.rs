@@ -57,6 +57,9 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
     }
     let xid = create(new)?;
     created(xid)?;
+    // Nobody inside gets more, whatever he does: a setuid program, a user namespace.
+    Vserver(abi::set_bcaps(xid, new.caps.bits(), u64::MAX))
+        .doing(|| format!("bound the capabilities of context {xid}"))?;
     if let Some(root) = new.root.as_deref().filter(|r| *r != Path::new("/")) {
         match own_mounts {
             true => mounts::enter_root(root)?,
