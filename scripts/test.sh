@@ -7,4 +7,5 @@ lock
 "$REPO/scripts/deps.sh" build guest || exit
 "$REPO/scripts/module.sh" || exit
 "$REPO/scripts/tools.sh" || exit
+"$REPO/scripts/conformance.sh" || exit
 exec "$REPO/tests/run.py"

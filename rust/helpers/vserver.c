@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/compat.h>
 #include <linux/seq_file.h>
 #include <linux/vserver.h>
 
@@ -20,4 +21,10 @@ __rust_helper void
 rust_helper_seq_print_hashed(struct seq_file *m, const void *ptr)
 {
 	seq_printf(m, "%p", ptr);
+}
+
+__rust_helper bool
+rust_helper_in_compat_syscall(void)
+{
+	return in_compat_syscall();
 }

@@ -7,7 +7,7 @@ import shutil
 from .cpio import Archive
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ("vserver", "guest-tests")
+PROGRAMS = ("vserver", "guest-tests", "conformance64", "conformance32")
 
 
 def write(path, *, tools, programs=PROGRAMS, module=None, drivers=(), plan=None):

@@ -5,6 +5,7 @@
 //! C header: [`include/uapi/linux/vserver.h`](srctree/include/uapi/linux/vserver.h)
 
 use crate::{
+    bindings,
     prelude::*,
     transmute::{AsBytes, FromBytes},
     uaccess::{UserPtr, UserSlice},
@@ -124,8 +125,32 @@ pub struct Iattr {
     pub attr: vcmd_ctx_fiattr_v0,
 }
 
-/// Where the integers of [`vcmd_ctx_iattr_v1`] are.
-const IATTR_OFFSET: usize = core::mem::offset_of!(vcmd_ctx_iattr_v1, xid);
+/// Whether the caller is a 32-bit program, in whose structures pointers have four bytes.
+///
+/// On x86 integers of eight bytes are then only aligned to four; structures that this moves a field
+/// in are not read as a whole.
+fn is_compat() -> bool {
+    // SAFETY: Always safe to call in a system call.
+    unsafe { bindings::in_compat_syscall() }
+}
+
+/// Where the integers of [`vcmd_ctx_iattr_v1`] are: behind the pointer.
+fn iattr_offset() -> usize {
+    if is_compat() {
+        core::mem::size_of::<u32>()
+    } else {
+        core::mem::offset_of!(vcmd_ctx_iattr_v1, xid)
+    }
+}
+
+/// Reads a pointer as the caller keeps it.
+fn read_pointer(data: UserPtr) -> Result<UserPtr> {
+    Ok(UserPtr::from_addr(if is_compat() {
+        read::<u32>(data)? as usize
+    } else {
+        read::<usize>(data)?
+    }))
+}
 
 /// Reads the argument of `get_iattr` and `set_iattr`.
 ///
@@ -134,8 +159,8 @@ const IATTR_OFFSET: usize = core::mem::offset_of!(vcmd_ctx_iattr_v1, xid);
 /// `EFAULT`.
 pub fn read_iattr(data: UserPtr) -> Result<Iattr> {
     Ok(Iattr {
-        name: UserPtr::from_addr(read::<usize>(data)?),
-        attr: read(data.wrapping_byte_add(IATTR_OFFSET))?,
+        name: read_pointer(data)?,
+        attr: read(data.wrapping_byte_add(iattr_offset()))?,
     })
 }
 
@@ -145,7 +170,7 @@ pub fn read_iattr(data: UserPtr) -> Result<Iattr> {
 ///
 /// `EFAULT`.
 pub fn write_iattr(data: UserPtr, attr: &vcmd_ctx_fiattr_v0) -> Result {
-    write(data.wrapping_byte_add(IATTR_OFFSET), attr)
+    write(data.wrapping_byte_add(iattr_offset()), attr)
 }
 
 /// How long a name may be, with the NUL at its end.

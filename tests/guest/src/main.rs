@@ -13,6 +13,7 @@ mod directories;
 mod events;
 mod failsafe;
 mod faults;
+mod fuzz;
 mod harness;
 mod input;
 mod matrix;
@@ -55,6 +56,7 @@ const SUITES: &[Suite] = &[
     faults::BTRFS,
     faults::F2FS,
     faults::TMPFS,
+    fuzz::SUITE,
     input::SUITE,
     matrix::EXT4,
     matrix::EXT4_128,
