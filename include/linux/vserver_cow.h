@@ -40,7 +40,8 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 bool __vserver_unified(struct inode *inode);
 bool __vserver_maybe_unified(struct inode *inode);
 int __vserver_break_link(struct path *path, loff_t keep);
-int __vserver_cow_open(struct path *path, int open_flag);
+int __vserver_open(struct path *path, struct file *file, int acc_mode,
+		   int open_flag, unsigned int lookup_flags, bool *do_truncate);
 int __vserver_truncate(struct path *path, loff_t length);
 int __vserver_cow_chmod(struct path *path, umode_t mode);
 int __vserver_cow_chown(struct path *path, uid_t user, gid_t group);
@@ -48,7 +49,7 @@ int __vserver_cow_utimes(struct path *path, bool touch);
 int __vserver_cow_setxattr(struct path *path, const char *name,
 			   const void *value, size_t size, int flags);
 int __vserver_cow_removexattr(struct path *path, const char *name);
-bool __vserver_cow_link(void);
+int __vserver_link(struct path *path);
 int __vserver_nameless(struct dentry **dentry);
 int __vserver_raced(struct inode *inode, int error, bool nowait);
 bool __vserver_silent(void);
@@ -72,11 +73,16 @@ void vserver_allow_mount(struct dentry *dentry);
 void vserver_cow_report(const struct path *old, const struct path *new,
 			int how, u64 size, u64 ns, int ret);
 
-/* fs/namei.c, for the abstractions in rust/kernel/vfs */
+/* For the abstractions in rust/kernel/vfs, see security/vserver/open.c */
 struct file *vserver_tmpfile_open(struct mnt_idmap *idmap,
 				  const struct path *parentpath,
 				  umode_t mode, int open_flag,
 				  const struct cred *cred);
+
+/* fs/namei.c, for security/vserver/open.c */
+int may_open(struct mnt_idmap *idmap, const struct path *path, int acc_mode,
+	     int flag);
+bool safe_hardlink_source(struct mnt_idmap *idmap, struct inode *inode);
 
 /**
  * vserver_unified - is this inode shared copy-on-write?
@@ -166,17 +172,33 @@ static __always_inline bool vserver_cow_borrow(const struct path **path,
 	return true;
 }
 
+/**
+ * vserver_open - make the file private that is opened for writing
+ * @path:	the file, a unified one; its reference is exchanged as by
+ *		vserver_break_link()
+ * @file:	what it is opened as, for security modules to be asked
+ * @acc_mode:	MAY_*, as for may_open()
+ * @open_flag:	O_*
+ * @lookup_flags: LOOKUP_*, those that the open began with
+ * @do_truncate: set if it is to be truncated, with write access to the file
+ *		system held: as of what is cut off nothing was copied, that has
+ *		begun, and no remount may come between
+ *
+ * Return: 0 or the errno of the open.
+ */
+static __always_inline int vserver_open(struct path *path, struct file *file,
+					int acc_mode, int open_flag,
+					unsigned int lookup_flags,
+					bool *do_truncate)
+{
+	return __vserver_open(path, file, acc_mode, open_flag, lookup_flags,
+			      do_truncate);
+}
+
 /*
  * vserver_cow_*: if the file is unified, decide whether the caller may do the
  * operation at all, then break the link as vserver_break_link() does.
  */
-static __always_inline int vserver_cow_open(struct path *path, int open_flag)
-{
-	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
-		return __vserver_cow_open(path, open_flag);
-	return 0;
-}
-
 static __always_inline int vserver_cow_chmod(struct path *path, umode_t mode)
 {
 	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
@@ -218,15 +240,42 @@ static __always_inline int vserver_cow_removexattr(struct path *path,
 }
 
 /**
- * vserver_cow_link - is a hard link to this inode made to a copy of it?
- * @inode:	the inode to link
+ * vserver_link - make a file private that those inside a context link
+ * @path:	the file; if it is unified, its reference is exchanged as by
+ *		vserver_break_link()
  *
  * Inside a context, both names must go on naming one file that can be written.
  * The host's unify tool links the unified inode itself.
+ *
+ * Return: 0 or the errno of the link.
  */
-static __always_inline bool vserver_cow_link(struct inode *inode)
+static __always_inline int vserver_link(struct path *path)
 {
-	return vserver_maybe_unified(inode) && __vserver_cow_link();
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
+		return __vserver_link(path);
+	return 0;
+}
+
+/**
+ * vserver_rename_same - rename one name of a file to another one of its names
+ * @rd:		the names, whose directories are locked
+ *
+ * For POSIX they are one file, and nothing is to be done. But two names of a
+ * unified file are two files: one replaces the other, for which nothing has to
+ * be done but to remove the old name. So it is unlink's hook that security
+ * modules are asked by, not security_inode_rename(), and watchers see a delete.
+ *
+ * Return: 0 or the errno of the rename.
+ */
+static __always_inline int vserver_rename_same(const struct renamedata *rd)
+{
+	struct inode *inode = d_backing_inode(rd->old_dentry);
+
+	if (!inode || rd->flags || rd->old_dentry == rd->new_dentry ||
+	    !vserver_unified(inode))
+		return 0;
+	return vfs_unlink(rd->mnt_idmap, d_inode(rd->old_parent),
+			  rd->old_dentry, rd->delegated_inode);
 }
 
 /**
@@ -332,7 +381,9 @@ static inline bool vserver_cow_borrow(const struct path **path,
 	return false;
 }
 
-static inline int vserver_cow_open(struct path *path, int open_flag)
+static inline int vserver_open(struct path *path, struct file *file,
+			       int acc_mode, int open_flag,
+			       unsigned int lookup_flags, bool *do_truncate)
 {
 	return 0;
 }
@@ -369,9 +420,14 @@ static inline int vserver_cow_removexattr(struct path *path, const char *name)
 	return 0;
 }
 
-static inline bool vserver_cow_link(struct inode *inode)
+static inline int vserver_link(struct path *path)
 {
-	return false;
+	return 0;
+}
+
+static inline int vserver_rename_same(const struct renamedata *rd)
+{
+	return 0;
 }
 
 static inline int vserver_nameless(struct dentry **dentry)

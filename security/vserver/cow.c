@@ -350,7 +350,7 @@ static int vserver_may_setattr(const struct path *path, struct iattr *attr)
  * Need what is cut off not be copied? Watchers that are asked for permission
  * may still refuse, and integrity measurement looks at the whole content.
  */
-static bool vserver_may_cut(const struct path *path)
+bool vserver_may_cut(const struct path *path)
 {
 	struct dentry *dentry = path->dentry;
 
@@ -362,17 +362,6 @@ static bool vserver_may_cut(const struct path *path)
 	return !IS_ENABLED(CONFIG_IMA_APPRAISE) ||
 	       __vfs_getxattr(dentry, d_backing_inode(dentry), XATTR_NAME_IMA,
 			      NULL, 0) == -ENODATA;
-}
-
-int __vserver_cow_open(struct path *path, int open_flag)
-{
-	/* As generic_file_open() says when it is too late. */
-	if (!(open_flag & O_LARGEFILE) &&
-	    i_size_read(d_backing_inode(path->dentry)) > MAX_NON_LFS)
-		return -EOVERFLOW;
-	return __vserver_break_link(path, (open_flag & O_TRUNC) &&
-					  vserver_may_cut(path) ?
-					  0 : VSERVER_KEEP_ALL);
 }
 
 int __vserver_truncate(struct path *path, loff_t length)
@@ -531,11 +520,6 @@ int __vserver_cow_removexattr(struct path *path, const char *name)
 			return error;
 	}
 	return __vserver_break_link(path, VSERVER_KEEP_ALL);
-}
-
-bool __vserver_cow_link(void)
-{
-	return vserver_current_xid() > VX_XID_WATCH;
 }
 
 int __vserver_nameless(struct dentry **dentry)

@@ -82,6 +82,7 @@ void vserver_cred_free(struct cred *cred);
 int vserver_capable(const struct cred *cred, struct user_namespace *ns, int cap,
 		    unsigned int opts);
 
+bool vserver_may_cut(const struct path *path);
 int vserver_is_unified(struct inode *inode);
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags);
 void vserver_task_free(struct task_struct *p);
