@@ -269,12 +269,15 @@ static int attempt(struct attempt a, int expected)
 	return 0;
 }
 
-/* What a context that is not there answers where one that is there would. */
+/*
+ * What comes of a context that is not there. Inside, that is found out before
+ * whether the context may be changed.
+ */
 static int error_for_nobody(const struct command *c, enum place place)
 {
-	if (c->error[place] && place != INSIDE)
-		return c->error[place];
-	return c->error[SETUP] ? c->error[place] : ESRCH;
+	if (place == INSIDE && !c->error[SETUP])
+		return ESRCH;
+	return c->error[place] ? c->error[place] : ESRCH;
 }
 
 static int is_about_a_context(const struct command *c)
