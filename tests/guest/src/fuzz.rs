@@ -31,7 +31,7 @@ const WORKERS: u64 = 4;
 /// What a process calls before another one takes over.
 const CALLS_EACH: u64 = 100;
 /// How long it may take for them; a context may hold or pause it, and then it is killed.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_millis(600);
 /// How often the module goes.
 const TIMES: u32 = 100;
 
@@ -299,11 +299,22 @@ fn has_ended(child: &Child) -> bool {
     }
 }
 
-/// Callers one after the other, until there were `calls` calls or `stop` says so.
-fn work(seed: u64, calls: u64, stop: impl Fn() -> bool) -> Result<()> {
+/// While there is this file, no new callers are started; with the other one, none any more.
+const REST: &str = "/tmp/fuzz/rest";
+const STOP: &str = "/tmp/fuzz/stop";
+
+fn is_there(file: &str) -> bool {
+    fs::exists(file).unwrap_or(true)
+}
+
+/// Callers one after the other, until there were `calls` calls.
+fn work(seed: u64, calls: u64) -> Result<()> {
     let mut random = Random(seed);
     for _ in 0..calls.div_ceil(CALLS_EACH) {
-        if stop() {
+        while is_there(REST) && !is_there(STOP) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if is_there(STOP) {
             break;
         }
         let seed = random.next() | 1;
@@ -318,12 +329,13 @@ fn work(seed: u64, calls: u64, stop: impl Fn() -> bool) -> Result<()> {
     Ok(())
 }
 
-fn start_workers(seed: u64, calls: u64, stop: fn() -> bool) -> Result<Vec<Child>> {
+fn start_workers(seed: u64, calls: u64) -> Result<Vec<Child>> {
     fs::create_dir_all("/tmp/fuzz")?;
+    let _ = fs::remove_file(STOP);
     fs::write("/tmp/fuzz/file", b"file")?;
     (0..WORKERS)
         .map(|i| {
-            spawn(move || match work(seed + 2 * i, calls / WORKERS, stop) {
+            spawn(move || match work(seed + 2 * i, calls / WORKERS) {
                 Ok(()) => 0,
                 Err(e) => {
                     println!("# worker {i}: {e:#}");
@@ -354,7 +366,7 @@ fn calls() -> Result<()> {
     // Longer than a test may take otherwise: the suite's own time is the limit.
     crate::process::alarm(800);
     let calls = setting("FUZZ", 100_000)?;
-    for worker in start_workers(seed()?, calls, || false)? {
+    for worker in start_workers(seed()?, calls)? {
         ensure!(worker.wait()? == Status::Exited(0), "a worker");
     }
     eventually("all contexts end", end_all)?;
@@ -384,24 +396,25 @@ fn insert() -> Result<()> {
     syscall(ret).context("insmod").map(drop)
 }
 
+/// While the last callers are still at it, and some meet a kernel without the call.
 fn module_comes_and_goes() -> Result<()> {
     crate::process::alarm(800);
-    let _ = fs::remove_file("/tmp/fuzz/stop");
-    let stop = || fs::exists("/tmp/fuzz/stop").unwrap_or(true);
-    let workers = start_workers(seed()?, u64::MAX / 2, stop)?;
+    let workers = start_workers(seed()?, u64::MAX / 2)?;
     let mut done = Ok(());
     for time in 0..TIMES {
+        fs::write(REST, b"")?;
         done = eventually("the module is not needed for a moment", || {
-            end_all();
-            remove().is_ok()
-        })
-        .and_then(|()| insert())
-        .with_context(|| format!("time {time}"));
+            remove().is_ok() || (end_all() && remove().is_ok())
+        });
+        fs::remove_file(REST)?;
+        done = done
+            .and_then(|()| insert())
+            .with_context(|| format!("time {time}"));
         if done.is_err() {
             break;
         }
     }
-    fs::write("/tmp/fuzz/stop", b"")?;
+    fs::write(STOP, b"")?;
     for worker in workers {
         ensure!(worker.wait()? == Status::Exited(0), "a worker");
     }
