@@ -9,6 +9,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
 #include <linux/vserver_sched.h>
 
 #include "internal.h"
@@ -90,6 +91,7 @@ static void vserver_ctx_end_work(struct work_struct *work)
 int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 		     const struct vserver_ops *ops)
 {
+	memset(ctx, 0, sizeof(*ctx));
 	ctx->cpu = alloc_percpu(struct vserver_cpu);
 	if (!ctx->cpu)
 		return -ENOMEM;
