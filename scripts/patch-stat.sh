@@ -4,7 +4,7 @@
 # more than was promised.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-MAX_FILES=45
+MAX_FILES=60
 MAX_LINES=400
 
 cd "$REPO"

@@ -14,13 +14,20 @@
 #include <linux/atomic.h>
 #include <linux/compiler_types.h>
 #include <linux/path.h>
+#include <linux/reboot.h>
 #include <linux/refcount.h>
+#include <linux/resource.h>
 #include <linux/sched.h>
+#include <linux/sched/loadavg.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
+#include <uapi/linux/utsname.h>
+#include <uapi/linux/vserver.h>
 
 struct module;
+struct seq_file;
 struct vserver_ctx;
+struct vserver_space;
 
 /**
  * struct vserver_ops - what the module does for the built-in part
@@ -37,8 +44,13 @@ struct vserver_ctx;
  *		called with 0 to ask just that.
  * @hold:	wait until @ctx has tokens. On the way to user mode, without
  *		locks. Returns false if a signal ended the wait early.
+ * @reboot:	a task of @ctx that may do so called reboot(2) for it, with
+ *		LINUX_REBOOT_CMD_*. May sleep.
  * @task_exit:	a task of @ctx exits, @last if it was the only one counted; may
  *		sleep. @group_dead: no other thread of its process @tgid lives.
+ * @uts_name:	the name that @ctx was given in @field, one of VHIN_*, goes to
+ *		@name of __NEW_UTS_LEN + 1 bytes. Returns false if it was given
+ *		none. May sleep.
  * @ctx_end:	what vserver_ctx_end() asked for. Process context, may sleep, and may
  *		wait for strangers.
  * @ctx_free:	the last reference to @ctx is gone, and a grace period since.
@@ -52,10 +64,98 @@ struct vserver_ops {
 			  loff_t keep);
 	bool (*charge)(struct vserver_ctx *ctx, u64 ns);
 	bool (*hold)(struct vserver_ctx *ctx);
+	int (*reboot)(struct vserver_ctx *ctx, u32 cmd);
 	void (*task_exit)(struct vserver_ctx *ctx, pid_t tgid, bool group_dead,
 			  int code, bool last);
+	bool (*uts_name)(struct vserver_ctx *ctx, u32 field, char *name);
 	void (*ctx_end)(struct vserver_ctx *ctx);
 	void (*ctx_free)(struct vserver_ctx *ctx);
+};
+
+/* Of what there are limits: RLIMIT_* and VLIMIT_* are below this. */
+#define VSERVER_LIMITS	24
+
+/**
+ * enum vserver_limits - what a context has of things, bits by number
+ * @VSERVER_LIMITS_COUNTED:	counted as it is given: these limits are kept
+ * @VSERVER_LIMITS_SUMMED:	summed up from the processes when asked for
+ */
+enum vserver_limits {
+	VSERVER_LIMITS_COUNTED =
+		(1 << RLIMIT_NPROC) | (1 << RLIMIT_NOFILE) |
+		(1 << RLIMIT_LOCKS) | (1 << RLIMIT_MSGQUEUE) |
+		(1 << VLIMIT_NSOCK) | (1 << VLIMIT_SHMEM) |
+		(1 << VLIMIT_SEMARY) | (1 << VLIMIT_NSEMS),
+	VSERVER_LIMITS_SUMMED =
+		(1 << RLIMIT_AS) | (1 << RLIMIT_MEMLOCK) | (1 << RLIMIT_RSS) |
+		(1 << VLIMIT_OPENFD) | (1 << VLIMIT_ANON) |
+		(1 << VLIMIT_MAPPED),
+};
+
+/**
+ * struct vserver_limit - what a context has of a thing
+ * @value:	how much
+ * @min:	the least and
+ * @max:	the most since somebody last reset these
+ * @soft:	a mark for who watches; nothing is refused beyond it
+ * @hard:	the most it can have, %CRLIM_INFINITY is no limit. Both are written
+ *		and read without a lock.
+ * @hits:	how often it was refused more
+ */
+struct vserver_limit {
+	atomic64_t value;
+	atomic64_t min;
+	atomic64_t max;
+	u64 soft;
+	u64 hard;
+	atomic_t hits;
+};
+
+/**
+ * struct vserver_limit_state - a look at a struct vserver_limit
+ * @value:	see there
+ * @min:	see there
+ * @max:	see there
+ * @soft:	see there
+ * @hard:	see there
+ * @hits:	see there
+ */
+struct vserver_limit_state {
+	u64 value;
+	u64 min;
+	u64 max;
+	u64 soft;
+	u64 hard;
+	u32 hits;
+};
+
+/* Address families, as the user-space interface numbers them */
+enum vserver_family {
+	VSERVER_FAMILY_UNSPEC,
+	VSERVER_FAMILY_UNIX,
+	VSERVER_FAMILY_INET,
+	VSERVER_FAMILY_INET6,
+	VSERVER_FAMILY_PACKET,
+	VSERVER_FAMILY_OTHER,
+	VSERVER_FAMILIES,
+};
+
+/* Which way, as the user-space interface numbers it */
+enum vserver_traffic_kind {
+	VSERVER_TRAFFIC_RECV,
+	VSERVER_TRAFFIC_SEND,
+	VSERVER_TRAFFIC_FAIL,
+	VSERVER_TRAFFIC_KINDS,
+};
+
+/**
+ * struct vserver_traffic - what went through the sockets of a family
+ * @count:	calls that received, sent, and failed to send
+ * @bytes:	what they moved
+ */
+struct vserver_traffic {
+	u64 count[VSERVER_TRAFFIC_KINDS];
+	u64 bytes[VSERVER_TRAFFIC_KINDS];
 };
 
 /**
@@ -65,25 +165,54 @@ struct vserver_ops {
  * @sys_ticks:	how often in the kernel: they divide @run_ns, as cputime_adjust()
  *		does it for tasks
  * @hold_ns:	time its tasks waited for tokens, by the CPU where it ended
+ * @traffic:	what its sockets sent and received here
  */
 struct vserver_cpu {
 	u64 run_ns;
 	u64 user_ticks;
 	u64 sys_ticks;
 	u64 hold_ns;
+	struct vserver_traffic traffic[VSERVER_FAMILIES];
+};
+
+#define VSERVER_LOADS	3
+
+/**
+ * struct vserver_load - the load averages of a context, see load.c
+ * @avg:	over 1, 5 and 15 minutes, FSHIFT bits of fraction
+ * @next:	the number of the first sample that is not in @avg yet
+ * @active:	the tasks counted in that sample
+ * @updates:	how many samples are in @avg
+ */
+struct vserver_load {
+	unsigned long avg[VSERVER_LOADS];
+	u64 next;
+	u32 active;
+	u32 updates;
 };
 
 /**
  * struct vserver_ctx - the part of a context that built-in code knows
  * @xid:	the context's id, constant
+ * @serial:	a number that no other context has or gets while the system runs,
+ *		constant: the owner of what may outlive the context
  * @usage:	references: one of each task, those of the module
  * @tasks:	living tasks; counted up at fork, down in do_exit(). A task that
  *		enters counts under the lock of the module's table.
+ * @forks:	tasks that were born in it
+ * @born_ns:	when it was made, by the clock that counts from boot; constant
+ * @load:	its load, under a lock of load.c
  * @flags:	VXF_*, written under the lock of the module's table
  * @bcaps:	the upper bound on the capabilities of those inside
  * @ccaps:	VXC_*, powers that the bound does not take
  * @umask:	CLONE_NEW* that those inside may unshare. These four are read
- *		anywhere without a lock.
+ *		anywhere without a lock, as are the next three.
+ * @badness:	added to its processes' oom_score_adj
+ * @init:	its init process, by its number in the initial pid namespace; 0 is
+ *		none yet, negative none any more
+ * @reaper:	the process that gets its orphans before @init does; 0 if none.
+ *		Forgotten when it exits, as @init is.
+ * @limits:	what it has, and may have; changed without a lock
  * @ops:	the operations, valid while the context lives: the context holds
  *		a reference to the module
  * @cpu:	per-CPU use
@@ -95,12 +224,20 @@ struct vserver_cpu {
  */
 struct vserver_ctx {
 	u32 xid;
+	u64 serial;
 	refcount_t usage;
 	atomic_t tasks;
+	atomic_t forks;
+	u64 born_ns;
+	struct vserver_load load;
 	u64 flags;
 	u64 bcaps;
 	u64 ccaps;
 	u64 umask;
+	s64 badness;
+	pid_t init;
+	pid_t reaper;
+	struct vserver_limit limits[VSERVER_LIMITS];
 	const struct vserver_ops *ops;
 	struct vserver_cpu __percpu *cpu;
 	struct work_struct end_work;
@@ -115,6 +252,11 @@ static inline int vserver_ctx_tasks(const struct vserver_ctx *ctx)
 static inline unsigned int vserver_ctx_usage(const struct vserver_ctx *ctx)
 {
 	return refcount_read(&ctx->usage);
+}
+
+static inline u32 vserver_ctx_forks(const struct vserver_ctx *ctx)
+{
+	return atomic_read(&ctx->forks);
 }
 
 int vserver_register(const struct vserver_ops *ops);
@@ -132,12 +274,38 @@ void vserver_ctx_end(struct vserver_ctx *ctx);
 #define VSERVER_SIGNAL_ONLY	2
 
 int vserver_ctx_signal(struct vserver_ctx *ctx, int which, pid_t tgid, int sig);
+int vserver_helper(const char *action, u32 xid);
 struct vserver_ctx *vserver_current_ctx(void);
 int vserver_enter(struct vserver_ctx *ctx, u32 xid);
 u32 vserver_current_xid(void);
 void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 		     struct vserver_cpu *use);
+void vserver_ctx_traffic(const struct vserver_ctx *ctx, unsigned int family,
+			 struct vserver_traffic *sum);
 int vserver_task_xid(pid_t pid, u32 *xid);
+void vserver_ctx_load(const struct vserver_ctx *ctx, struct vserver_load *load);
+void vserver_ctx_census(const struct vserver_ctx *ctx, u32 *running,
+			u32 *unintr);
+
+u64 vserver_space_mask(void);
+struct vserver_space *vserver_space_make(const struct vserver_space *old,
+					 u64 mask);
+void vserver_space_free(struct vserver_space *space);
+u64 vserver_space_held(const struct vserver_space *space);
+int vserver_space_enter(const struct vserver_space *space, u64 mask);
+void vserver_space_show(struct seq_file *m, const struct vserver_space *space);
+bool vserver_space_names(const struct vserver_space *space,
+			 struct new_utsname *names);
+void vserver_space_set_names(const struct vserver_space *space,
+			     const char *nodename, const char *domainname);
+
+void vserver_limit_sum(struct vserver_ctx *ctx);
+void vserver_limit_get(const struct vserver_ctx *ctx, unsigned int id,
+		       struct vserver_limit_state *state);
+void vserver_limit_set(struct vserver_ctx *ctx, unsigned int id, u64 soft,
+		       u64 hard);
+void vserver_limit_reset_hits(struct vserver_ctx *ctx);
+void vserver_limit_reset_minmax(struct vserver_ctx *ctx);
 
 int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask);
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask);

@@ -33,6 +33,11 @@ static __always_inline void vserver_cow_put(const struct path *path)
 
 DEFINE_FREE(vserver_cow, struct path, vserver_cow_put(&_T))
 
+/* fs/namei.c, for security/vserver/open.c */
+int may_open(struct mnt_idmap *idmap, const struct path *path, int acc_mode,
+	     int flag);
+bool safe_hardlink_source(struct mnt_idmap *idmap, struct inode *inode);
+
 #ifdef CONFIG_SECURITY_VSERVER
 
 DECLARE_STATIC_KEY_FALSE(vserver_key);
@@ -78,11 +83,6 @@ struct file *vserver_tmpfile_open(struct mnt_idmap *idmap,
 				  const struct path *parentpath,
 				  umode_t mode, int open_flag,
 				  const struct cred *cred);
-
-/* fs/namei.c, for security/vserver/open.c */
-int may_open(struct mnt_idmap *idmap, const struct path *path, int acc_mode,
-	     int flag);
-bool safe_hardlink_source(struct mnt_idmap *idmap, struct inode *inode);
 
 /**
  * vserver_unified - is this inode shared copy-on-write?

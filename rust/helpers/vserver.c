@@ -16,6 +16,11 @@ rust_helper_vserver_ctx_usage(const struct vserver_ctx *ctx)
 	return vserver_ctx_usage(ctx);
 }
 
+__rust_helper u32 rust_helper_vserver_ctx_forks(const struct vserver_ctx *ctx)
+{
+	return vserver_ctx_forks(ctx);
+}
+
 /* Rust prints pointers as they are; "%p" hashes them. */
 __rust_helper void
 rust_helper_seq_print_hashed(struct seq_file *m, const void *ptr)

@@ -11,7 +11,7 @@
 use crate::{
     bindings, container_of,
     error::{from_result, to_result, Result},
-    ffi::{c_int, c_long, c_void},
+    ffi::{c_char, c_int, c_long, c_void},
     prelude::*,
     seq_file::SeqFile,
     sync::{
@@ -27,8 +27,14 @@ use crate::{
 use core::{ops::Deref, ptr::NonNull};
 
 pub mod abi;
+mod life;
+pub mod limit;
+pub mod load;
+pub mod space;
 pub mod trace;
 pub mod wait;
+
+pub use life::{help, reboot};
 
 /// The length of a tick, in nanoseconds: the ABI's unit of CPU time.
 pub const TICK_NS: i64 = 1_000_000_000 / bindings::CONFIG_HZ as i64;
@@ -174,6 +180,8 @@ pub enum Word {
     Ccaps,
     /// The namespaces `CLONE_NEW*` that those inside may unshare.
     Umask,
+    /// What is added to the `oom_score_adj` of those inside: a signed number.
+    Badness,
 }
 
 /// Whom [`Context::signal`] reaches. Processes are named by their numbers in the initial pid
@@ -231,8 +239,18 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// signal came first.
     fn hold(ctx: &Context<Self>) -> bool;
 
+    /// A task of `ctx` that may do so called `reboot(2)` for it. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// What the system call is to fail with.
+    fn reboot(ctx: &Context<Self>, cmd: u32) -> Result;
+
     /// A task of `ctx` exits. Process context, may sleep; its parent waits for it.
     fn task_exit(reg: &Registration<Self>, ctx: &Context<Self>, exit: Exit);
+
+    /// The name that `ctx` was given in `field`, one of `VHIN_*`. Process context, may sleep.
+    fn uts_name(ctx: &Context<Self>, field: u32) -> Option<space::Name>;
 
     /// What [`Context::end`] asked for. A worker: may sleep and wait for strangers.
     fn ended(reg: &Registration<Self>, ctx: &Context<Self>);
@@ -336,6 +354,8 @@ impl<T: Operations> Context<T> {
                 Word::Bcaps => &raw mut (*base).bcaps,
                 Word::Ccaps => &raw mut (*base).ccaps,
                 Word::Umask => &raw mut (*base).umask,
+                // CAST: A signed word has the same bits.
+                Word::Badness => (&raw mut (*base).badness).cast(),
             })
         }
     }
@@ -492,7 +512,9 @@ impl<T: Operations> Registration<T> {
             break_link: Some(Self::break_link),
             charge: Some(Self::charge),
             hold: Some(Self::hold),
+            reboot: Some(Self::reboot),
             task_exit: Some(Self::task_exit),
+            uts_name: Some(Self::uts_name),
             ctx_end: Some(Self::ctx_end),
             ctx_free: Some(Self::ctx_free),
         };
@@ -572,6 +594,12 @@ impl<T: Operations> Registration<T> {
         T::hold(unsafe { Self::context(ctx) })
     }
 
+    unsafe extern "C" fn reboot(ctx: *mut bindings::vserver_ctx, cmd: u32) -> c_int {
+        // SAFETY: The caller's reference keeps the context.
+        let ctx = unsafe { Self::context(ctx) };
+        from_result(|| T::reboot(ctx, cmd).map(|()| 0))
+    }
+
     unsafe extern "C" fn task_exit(
         ctx: *mut bindings::vserver_ctx,
         tgid: bindings::pid_t,
@@ -593,6 +621,20 @@ impl<T: Operations> Registration<T> {
                 last,
             },
         );
+    }
+
+    unsafe extern "C" fn uts_name(
+        ctx: *mut bindings::vserver_ctx,
+        field: u32,
+        name: *mut c_char,
+    ) -> bool {
+        // SAFETY: The caller's reference keeps the context.
+        let Some(found) = T::uts_name(unsafe { Self::context(ctx) }, field) else {
+            return false;
+        };
+        // SAFETY: `name` has room for a whole name.
+        unsafe { name.cast::<space::Name>().write(found) };
+        true
     }
 
     unsafe extern "C" fn ctx_end(ctx: *mut bindings::vserver_ctx) {

@@ -5,7 +5,9 @@
 use crate::{
     bucket::{Bucket, Settings},
     cow_stats::Counters,
+    names::{self, Names},
     proc::ContextFiles,
+    space::Spaces,
 };
 use kernel::{
     new_mutex,
@@ -14,11 +16,7 @@ use kernel::{
         atomic::{Acquire, Atomic, Relaxed, Release},
         Mutex,
     },
-    task::Pid,
-    vserver::{
-        abi,
-        wait::{self, new_hold_queue, new_wait_queue, HoldQueue, WaitQueue},
-    },
+    vserver::wait::{self, new_hold_queue, new_wait_queue, HoldQueue, WaitQueue},
 };
 
 /// What only the scheduler's commands need, and one at a time.
@@ -29,17 +27,14 @@ pub(crate) struct Sched {
     pub(crate) prio_bias: i32,
 }
 
-/// The init process of a context whose init has exited.
-const GONE: Pid = -1;
-
 /// The module's part of a context.
 ///
-/// Lock order: the table's lock, then `sched`, `name` or `files`, which do not nest.
+/// Lock order: the table's lock, then `sched`, `names`, `spaces` or `files`, which do not
+/// nest.
 #[pin_data]
 pub(crate) struct Context {
-    /// Its init process, in the initial pid namespace; 0 is none yet, [`GONE`] none any more.
-    /// Written under the table's lock.
-    init: Atomic<Pid>,
+    /// What those inside asked of `reboot(2)`; 0 is nothing.
+    reboot_cmd: Atomic<i32>,
     /// What its init, or else its last process, exited with.
     exit_code: Atomic<i32>,
     /// Nobody can enter any more. Written under the table's lock, never cleared.
@@ -56,9 +51,11 @@ pub(crate) struct Context {
     pub(crate) breaks: Counters,
     #[pin]
     pub(crate) sched: Mutex<Sched>,
-    /// Its name, NUL terminated.
     #[pin]
-    pub(crate) name: Mutex<[u8; abi::NAME_SIZE]>,
+    pub(crate) names: Mutex<Names>,
+    /// What it holds until it ends.
+    #[pin]
+    pub(crate) spaces: Mutex<Spaces>,
     /// Its directory in /proc/virtual, from the creation to the end.
     #[pin]
     pub(crate) files: Mutex<Option<ContextFiles>>,
@@ -69,7 +66,7 @@ impl Context {
     pub(crate) fn new() -> impl PinInit<Self> {
         let bucket = Bucket::new(wait::now_ns(), Settings::DEFAULT);
         pin_init!(Self {
-            init: Atomic::new(0),
+            reboot_cmd: Atomic::new(0),
             exit_code: Atomic::new(0),
             ended: Atomic::new(false),
             gone <- new_wait_queue!("vserver_gone"),
@@ -80,7 +77,8 @@ impl Context {
                 idle: (0, Settings::DEFAULT.interval),
                 prio_bias: 0,
             }),
-            name <- new_mutex!([0; abi::NAME_SIZE]),
+            names <- new_mutex!(names::NONE),
+            spaces <- new_mutex!([None, None]),
             files <- new_mutex!(None),
         })
     }
@@ -90,30 +88,19 @@ impl Context {
         self.hold.gate()
     }
 
-    /// Its init process, 0 if it has none.
-    pub(crate) fn init(&self) -> Pid {
-        self.init.load(Relaxed).max(0)
+    /// What those inside asked of `reboot(2)`; 0 if nothing.
+    pub(crate) fn reboot_cmd(&self) -> i32 {
+        self.reboot_cmd.load(Relaxed)
     }
 
-    /// Whether it never had an init process.
-    pub(crate) fn is_without_init(&self) -> bool {
-        self.init.load(Relaxed) == 0
+    /// Notes what they ask for, if it is the first time. Says whether it is.
+    pub(crate) fn begin_reboot(&self, cmd: i32) -> bool {
+        self.reboot_cmd.cmpxchg(0, cmd, Relaxed).is_ok()
     }
 
-    /// Whether it had an init process that has exited.
-    pub(crate) fn has_lost_init(&self) -> bool {
-        self.init.load(Relaxed) == GONE
-    }
-
-    /// Forgets its init, which has exited: the number may become another process's. The table is
-    /// locked.
-    pub(crate) fn forget_init(&self) {
-        self.init.store(GONE, Relaxed);
-    }
-
-    /// Makes a process its init. The table is locked.
-    pub(crate) fn set_init(&self, pid: Pid) {
-        self.init.store(pid, Relaxed);
+    /// A context that has lived on is started again. The table is locked.
+    pub(crate) fn forget_reboot(&self) {
+        self.reboot_cmd.store(0, Relaxed);
     }
 
     /// What its init, or else its last process, exited with.

@@ -8,7 +8,10 @@
 use crate::{
     bucket::Settings,
     cow_stats::Counters,
+    cvirt,
+    limit::{LimitFile, TrafficFile},
     sched::{to_ticks, use_ticks},
+    space::{self, Totals},
     syscall,
     table::Table,
     Ctx,
@@ -72,8 +75,10 @@ impl Show for RootStatus {
     fn show(&self, m: &SeqFile) -> Result {
         let count = self.table.count();
         seq_print!(m, "#CTotal:\t{count}\n#CActive:\t{count}\n");
-        // Contexts keep no namespaces of their own.
-        seq_print!(m, "#NSProxy:\t0\t0 0 0 0\n");
+        let mut held = Totals::default();
+        self.table.for_each(|ctx| held.add(ctx));
+        seq_print!(m, "#NSProxy:\t{}\t", held.sets);
+        seq_print!(m, "{} {} {} {}\n", held.dirs, held.mnt, held.uts, held.ipc);
         seq_print!(m, "{}", self.breaks.lines("Cow"));
         Ok(())
     }
@@ -85,6 +90,10 @@ pub(crate) struct ContextFiles {
     _status: File<Status>,
     _sched: File<Sched>,
     _cow: File<Cow>,
+    _limit: File<Limits>,
+    _cacct: File<Cacct>,
+    _cvirt: File<Cvirt>,
+    _nsproxy: File<NsProxy>,
 }
 
 impl ContextFiles {
@@ -101,6 +110,10 @@ impl ContextFiles {
             _status: File::new(c"status", &dir, Status(ctx.clone()))?,
             _sched: File::new(c"sched", &dir, Sched(ctx.clone()))?,
             _cow: File::new(c"cow", &dir, Cow(ctx.clone()))?,
+            _limit: File::new(c"limit", &dir, Limits(ctx.clone()))?,
+            _cacct: File::new(c"cacct", &dir, Cacct(ctx.clone()))?,
+            _cvirt: File::new(c"cvirt", &dir, Cvirt(ctx.clone()))?,
+            _nsproxy: File::new(c"nsproxy", &dir, NsProxy(ctx.clone()))?,
         })
     }
 }
@@ -144,7 +157,8 @@ impl Show for Status {
             seq_print!(m, "{key}:\t{:016x}\n", ctx.get(word));
         }
         seq_print!(m, "Wmask:\t{:016x}\n", 0);
-        seq_print!(m, "Spaces:\t{:08x}\n", 0);
+        let spaces = space::get(ctx, 0).map_or(0, |space| space.mask());
+        seq_print!(m, "Spaces:\t{spaces:08x}\n");
         Ok(())
     }
 }
@@ -183,6 +197,52 @@ impl Show for Cow {
         let ctx = &*self.0;
         visible(ctx)?;
         seq_print!(m, "{}", ctx.breaks.lines(""));
+        Ok(())
+    }
+}
+
+struct Limits(ARef<Ctx>);
+
+impl Show for Limits {
+    fn show(&self, m: &SeqFile) -> Result {
+        visible(&self.0)?;
+        seq_print!(m, "{}", LimitFile::new(&self.0));
+        Ok(())
+    }
+}
+
+struct Cacct(ARef<Ctx>);
+
+impl Show for Cacct {
+    fn show(&self, m: &SeqFile) -> Result {
+        visible(&self.0)?;
+        seq_print!(m, "{}", TrafficFile::new(&self.0));
+        Ok(())
+    }
+}
+
+struct Cvirt(ARef<Ctx>);
+
+impl Show for Cvirt {
+    fn show(&self, m: &SeqFile) -> Result {
+        let ctx = &*self.0;
+        visible(ctx)?;
+        cvirt::show(ctx, m)
+    }
+}
+
+struct NsProxy(ARef<Ctx>);
+
+impl Show for NsProxy {
+    fn show(&self, m: &SeqFile) -> Result {
+        let ctx = &*self.0;
+        visible(ctx)?;
+        for index in 0..2 {
+            if let Some(space) = space::get(ctx, index) {
+                seq_print!(m, "NSProxy:\t{index} ");
+                space.print(m);
+            }
+        }
         Ok(())
     }
 }

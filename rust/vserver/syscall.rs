@@ -8,7 +8,7 @@
 //!
 //! Here are the commands about contexts as such; those about a part of one are where that part is.
 
-use crate::{caps, iattr, sched, Ctx, Registration};
+use crate::{caps, cvirt, iattr, limit, names, sched, space, Ctx, Registration};
 use kernel::{
     prelude::*,
     sync::aref::ARef,
@@ -22,7 +22,7 @@ use kernel::{
 };
 
 /// What this module does of the interface.
-const FEATURES: u32 = abi::VCI_HARDCPU | abi::VCI_COWBL;
+const FEATURES: u32 = abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES;
 
 /// The flags of a context that is created without any.
 const DEFAULT_FLAGS: u64 = abi::VXF_STATE_SETUP | abi::VXF_STATE_INIT | abi::VXF_STATE_ADMIN;
@@ -86,7 +86,15 @@ impl Call<'_> {
     }
 
     /// Reads an argument that may be missing.
-    fn optional<T: FromBytes, U>(&self, field: impl FnOnce(T) -> U, default: U) -> Result<U> {
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`.
+    pub(crate) fn optional<T: FromBytes, U>(
+        &self,
+        field: impl FnOnce(T) -> U,
+        default: U,
+    ) -> Result<U> {
         if self.data.as_const_ptr().is_null() {
             return Ok(default);
         }
@@ -122,20 +130,28 @@ fn is_inside() -> bool {
 /// `ENOSYS`: no such command. `EPERM`: not for the caller. `EFAULT`, `EINVAL`: bad argument.
 /// `ESRCH`: no such context or process. Others as the command says.
 pub(crate) fn dispatch(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> Result<u32> {
+    let call = Call { reg, cmd, id, data };
     match cmd {
         cmd::GET_VERSION => return Ok(abi::VCI_VERSION),
         cmd::GET_VCI => return Ok(FEATURES),
+        cmd::GET_RLIMIT_MASK => return call.write(&limit::MASK),
+        cmd::GET_SPACE_MASK => return space::supported(&call),
         _ => {}
     }
     if !capable(Capability::SysAdmin) {
         return Err(EPERM);
     }
-    let call = Call { reg, cmd, id, data };
     match abi::category(cmd) {
         abi::VC_FLAGS => caps::command(&call),
         abi::VC_INODE => iattr::command(&call),
+        abi::VC_PROCALT | abi::VC_VSPACE => space::command(&call),
+        abi::VC_VHOST => names::command(&call),
         abi::VC_SCHED => sched::command(&call),
-        _ => command(&call),
+        abi::VC_RLIMIT | abi::VC_MEMCTRL => limit::command(&call),
+        _ => match cmd {
+            cmd::RLIMIT_STAT | cmd::SOCK_STAT => limit::command(&call),
+            _ => command(&call),
+        },
     }
 }
 
@@ -176,27 +192,11 @@ fn command(call: &Call<'_>) -> Result<u32> {
             }
             ctx.wait_gone()?;
             call.write(&abi::vcmd_wait_exit_v0 {
-                reboot_cmd: 0,
+                reboot_cmd: ctx.reboot_cmd(),
                 exit_code: ctx.exit_code(),
             })
         }
-        cmd::SET_VHI_NAME => {
-            let ctx = call.changeable()?;
-            let (field, mut name) = abi::read_name(call.data)?;
-            check_name_field(field)?;
-            if let Some(end) = name.last_mut() {
-                *end = 0;
-            }
-            *ctx.name.lock() = name;
-            Ok(0)
-        }
-        cmd::GET_VHI_NAME => {
-            let ctx = call.find()?;
-            check_name_field(call.read()?)?;
-            let name = *ctx.name.lock();
-            abi::write_name(call.data, &name)?;
-            Ok(0)
-        }
+        cmd::VIRT_STAT => cvirt::stat(call),
         _ => Err(ENOSYS),
     }
 }
@@ -226,7 +226,7 @@ fn migrate(call: &Call<'_>, flags: u64) -> Result<u32> {
     }
     match call.id {
         abi::VX_XID_WATCH => vserver::enter_watch()?,
-        id => call.reg.table.enter(id, flags & abi::VXM_SET_INIT != 0)?,
+        id => call.reg.table.enter(id, flags)?,
     }
     Ok(0)
 }
@@ -241,13 +241,4 @@ fn kill(ctx: &Ctx, arg: abi::vcmd_ctx_kill_v0) -> Result<u32> {
     };
     Context::signal(ctx, whom, arg.sig)?;
     Ok(0)
-}
-
-/// Only the context's own name is kept here.
-fn check_name_field(field: u32) -> Result {
-    if field == abi::VHIN_CONTEXT {
-        Ok(())
-    } else {
-        Err(EINVAL)
-    }
 }

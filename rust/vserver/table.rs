@@ -7,7 +7,7 @@
 //! in /proc waits for readers, who may want the table and may take their time:
 //!
 //! 1. locked: it has ended: nobody finds or enters it,
-//! 2. a worker, unlocked: the directory goes,
+//! 2. a worker, unlocked: namespaces are let go, the directory goes,
 //! 3. the worker, locked: out of the table; then those who wait for the end are told.
 //!
 //! Who creates a context of the same id meanwhile waits for the third step.
@@ -62,6 +62,11 @@ impl Table {
     /// How many contexts there are.
     pub(crate) fn count(&self) -> u32 {
         self.inner.lock().count
+    }
+
+    /// Calls `f` for each context.
+    pub(crate) fn for_each(&self, f: impl FnMut(&ARef<Ctx>)) {
+        self.inner.lock().contexts.values().for_each(f);
     }
 
     /// The context `xid`.
@@ -119,12 +124,12 @@ impl Table {
         Ok(id)
     }
 
-    /// Moves the caller into the context `xid`, as its init if `init` says so.
+    /// Moves the caller into the context `xid`, as its init or reaper if the flags `VXM_*` say so.
     ///
     /// # Errors
     ///
     /// `ESRCH`: there is none. `EACCES`: it is private. `EPERM`, `EINVAL`: see [`Ctx::enter`].
-    pub(crate) fn enter(&self, xid: u32, init: bool) -> Result {
+    pub(crate) fn enter(&self, xid: u32, flags: u64) -> Result {
         let inner = self.inner.lock();
         let ctx = inner.contexts.get(&xid).ok_or(ESRCH)?;
         if ctx.has_ended() || (ctx.has_lost_init() && !ctx.has(abi::VXF_PERSISTENT)) {
@@ -133,9 +138,19 @@ impl Table {
         if ctx.has(abi::VXF_INFO_PRIVATE) {
             return Err(EACCES);
         }
+        let is_started = ctx.tasks() == 0;
         Ctx::enter(ctx.clone())?;
-        if init {
+        if is_started {
+            // The init of the life before is none of this one, though it may be just exiting.
+            ctx.set_init(0);
+            ctx.set_exit_code(0);
+            ctx.forget_reboot();
+        }
+        if flags & abi::VXM_SET_INIT != 0 {
             ctx.set_init(vserver::current_tgid());
+        }
+        if flags & abi::VXM_SET_REAPER != 0 {
+            ctx.set_reaper(vserver::current_tgid());
         }
         Ok(())
     }
@@ -204,6 +219,9 @@ impl Table {
 
     /// The last steps of an end. May sleep, and waits for who reads the context's files.
     pub(crate) fn remove(&self, ctx: &Ctx) {
+        // First what does not wait for readers. Mounts go with it, unlocked.
+        let spaces = core::mem::take(&mut *ctx.spaces.lock());
+        drop(spaces);
         let files = ctx.files.lock().take();
         drop(files);
 

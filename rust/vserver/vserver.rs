@@ -9,8 +9,10 @@
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
 //! ids are valid and free, `caps` what those inside can do. `bucket` is the token bucket's
 //! arithmetic, `sched` the scheduler's commands. `cow` breaks the link of a unified file,
-//! `cow_stats` counts and traces that, `iattr` is about inode attributes. `syscall` has the commands
-//! of vserver(2) and who may call them, `proc` is /proc/virtual.
+//! `cow_stats` counts and traces that, `iattr` is about inode attributes. `space` pins namespaces,
+//! `names` and `cvirt` are about what a context looks like from inside, `limit` about what it may
+//! have and what it sends, `reboot` is what reboot(2) does inside. `syscall` has the commands of
+//! vserver(2) and who may call them, `proc` is /proc/virtual.
 
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 
@@ -19,10 +21,15 @@ mod caps;
 mod context;
 mod cow;
 mod cow_stats;
+mod cvirt;
 mod debris;
 mod iattr;
+mod limit;
+mod names;
 mod proc;
+mod reboot;
 mod sched;
+mod space;
 mod syscall;
 mod table;
 mod xid;
@@ -72,11 +79,20 @@ impl vserver::Operations for Ops {
         ctx.hold.wait()
     }
 
+    fn reboot(ctx: &Ctx, cmd: u32) -> Result {
+        reboot::reboot(ctx, cmd)
+    }
+
     fn task_exit(reg: &Registration, ctx: &Ctx, exit: vserver::Exit) {
         reg.table.task_exit(ctx, exit);
     }
 
+    fn uts_name(ctx: &Ctx, field: u32) -> Option<vserver::space::Name> {
+        names::given(ctx, field)
+    }
+
     fn ended(reg: &Registration, ctx: &Ctx) {
+        reboot::ended(ctx);
         reg.table.remove(ctx);
     }
 }

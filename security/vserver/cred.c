@@ -39,10 +39,15 @@ void vserver_cred_free(struct cred *cred)
 int vserver_capable(const struct cred *cred, struct user_namespace *ns, int cap,
 		    unsigned int opts)
 {
-	const struct vserver_ctx *ctx = vserver_cred(cred)->ctx;
+	const struct vserver_ctx *ctx;
 
+	if (!static_branch_unlikely(&vserver_key))
+		return 0;
+	ctx = vserver_cred(cred)->ctx;
 	if (likely(!ctx) || READ_ONCE(ctx->bcaps) & BIT_ULL(cap) ||
 	    READ_ONCE(ctx->flags) & VXF_STATE_SETUP)
+		return 0;
+	if (vserver_task(current)->lent == cap + 1 && cred == current_cred())
 		return 0;
 	return -EPERM;
 }

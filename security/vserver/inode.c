@@ -75,28 +75,32 @@ static bool vserver_xattr_valid(const struct vserver_xattr *x, ssize_t len)
 	       !(x->flags & ~VSERVER_XATTR_FLAGS) && !x->reserved;
 }
 
+/* Whoever changes the attribute stores after us, or was first. */
+static void vserver_know(struct vserver_inode *vi, u32 flags)
+{
+	u32 old = READ_ONCE(vi->state);
+
+	do {
+		if (old & VSERVER_STATE_KNOWN)
+			break;
+	} while (!try_cmpxchg(&vi->state, &old,
+			      old | VSERVER_STATE_KNOWN | flags));
+}
+
 /*
  * Read the attribute; one that is missing or not valid reads as zero. Also
  * fills the cache. The inode's file system must be a supported one.
  */
 static int vserver_xattr_read(struct inode *inode, struct vserver_xattr *x)
 {
-	struct vserver_inode *vi = vserver_inode(inode);
 	ssize_t len;
-	u32 old;
 
 	len = __vfs_getxattr(NULL, inode, VSERVER_XATTR_NAME, x, sizeof(*x));
 	if (len < 0 && len != -ENODATA && len != -ERANGE && len != -EOPNOTSUPP)
 		return len;
 	if (!vserver_xattr_valid(x, len))
 		*x = (struct vserver_xattr){};
-	/* Whoever changes the attribute stores after us, or was first. */
-	old = READ_ONCE(vi->state);
-	do {
-		if (old & VSERVER_STATE_KNOWN)
-			break;
-	} while (!try_cmpxchg(&vi->state, &old,
-			      old | VSERVER_STATE_KNOWN | x->flags));
+	vserver_know(vserver_inode(inode), x->flags);
 	return 0;
 }
 
@@ -168,6 +172,39 @@ bool __vserver_maybe_unified(struct inode *inode)
 	return vserver_is_unified(inode) != 0;
 }
 
+/**
+ * vserver_is_barrier - does this directory carry the flag barrier?
+ * @dir:	a directory
+ * @nowait:	the caller may not sleep
+ *
+ * Return: 1 if it does, 0 if not, -ECHILD if that can't be found out now, or
+ * the error of reading its attribute.
+ */
+int vserver_is_barrier(struct inode *dir, bool nowait)
+{
+	struct vserver_inode *vi = vserver_inode(dir);
+	struct vserver_xattr x;
+	u32 state;
+	int error;
+
+	if (!vi)
+		return 0;
+	state = READ_ONCE(vi->state);
+	if (unlikely(!(state & VSERVER_STATE_KNOWN))) {
+		if (!vserver_iattr_mask(dir)) {
+			vserver_know(vi, 0);
+			return 0;
+		}
+		if (nowait)
+			return -ECHILD;
+		error = vserver_xattr_read(dir, &x);
+		if (error)
+			return error;
+		state = READ_ONCE(vi->state);
+	}
+	return !!(state & VSERVER_XATTR_BARRIER);
+}
+
 /* The generic calls never touch the attribute, whoever asks. */
 int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			   const char *name, const void *value, size_t size,
@@ -237,7 +274,7 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case F2FS_IOC_RESERVE_COMPRESS_BLOCKS:
 		return vserver_unified(file_inode(file)) ? -EPERM : 0;
 	default:
-		return 0;
+		return vserver_tty_ioctl(cmd);
 	}
 }
 

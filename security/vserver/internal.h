@@ -4,11 +4,26 @@
 #define _SECURITY_VSERVER_INTERNAL_H
 
 #include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/ipc.h>
+#include <linux/jump_label.h>
+#include <linux/key.h>
 #include <linux/lsm_hooks.h>
+#include <linux/mmzone.h>
 #include <linux/sched.h>
 #include <linux/vserver.h>
+#include <net/sock.h>
+#include <uapi/linux/vserver.h>
+
+/*
+ * On while a module is registered. Contexts pin it: without the key no blob
+ * has one.
+ */
+DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 struct audit_context;
+struct sysinfo;
+union bpf_attr;
 
 /**
  * struct vserver_task - the task's blob
@@ -18,6 +33,8 @@ struct audit_context;
  *		lock. Once set it is never cleared while the task lives.
  * @xid:	the context's id; 0 is the host, 1 the spectator
  * @counted:	the task is one of @ctx->tasks; its own from fork to exit
+ * @lent:	a capability, plus 1, that the context does not take away in a
+ *		check under way; 0 if there is none. Its own.
  * @hold:	the task waits for tokens before it returns to user mode; set
  *		under the run queue's lock, cleared by the task itself
  */
@@ -25,6 +42,7 @@ struct vserver_task {
 	struct vserver_ctx *ctx;
 	u32 xid;
 	bool counted;
+	u8 lent;
 	bool hold;
 };
 
@@ -54,6 +72,53 @@ struct vserver_cred {
 	bool silent;
 };
 
+/**
+ * struct vserver_file - an opened file's blob
+ * @ctx:	the context that the file is counted to; NULL on the host. Valid as
+ *		long as the file: its credentials hold the reference.
+ * @owner:	who is told of events by signals: a context's serial number, or
+ *		%VSERVER_OWNER_HOST. Written under the lock of the file's f_owner.
+ */
+struct vserver_file {
+	struct vserver_ctx *ctx;
+	u64 owner;
+};
+
+/**
+ * struct vserver_sock - a socket's blob
+ * @ctx:	the context that the socket is counted to, with a reference, until
+ *		it is closed; read by others under RCU. NULL on the host.
+ */
+struct vserver_sock {
+	struct vserver_ctx *ctx;
+};
+
+/**
+ * struct vserver_ipc - the blob of an object of System V IPC
+ * @ctx:	the context that the object is counted to, with a reference, until
+ *		it is removed; NULL on the host
+ * @id:		as what, and
+ * @n:		how much it counts
+ * @owner:	whose it is, as for a file; constant
+ */
+struct vserver_ipc {
+	struct vserver_ctx *ctx;
+	unsigned int id;
+	unsigned long n;
+	u64 owner;
+};
+
+/**
+ * struct vserver_key - a key's blob
+ * @owner:	whose it is, as for a file, or %VSERVER_OWNER_ALL; constant
+ */
+struct vserver_key {
+	u64 owner;
+};
+
+#define VSERVER_OWNER_HOST	0ull
+#define VSERVER_OWNER_ALL	(~0ull)	/* a key that the kernel made for itself */
+
 extern struct lsm_blob_sizes vserver_blob_sizes;
 extern bool vserver_lsm_enabled;
 
@@ -75,6 +140,115 @@ static inline struct vserver_inode *vserver_inode(const struct inode *inode)
 	return inode->i_security + vserver_blob_sizes.lbs_inode;
 }
 
+static inline struct vserver_file *vserver_file(const struct file *file)
+{
+	return file->f_security + vserver_blob_sizes.lbs_file;
+}
+
+static inline struct vserver_sock *vserver_sock(const struct sock *sk)
+{
+	return sk->sk_security + vserver_blob_sizes.lbs_sock;
+}
+
+/* NULL if its creation failed before it had one. */
+static inline struct vserver_ipc *vserver_ipc(const struct kern_ipc_perm *perm)
+{
+	if (unlikely(!perm->security))
+		return NULL;
+	return perm->security + vserver_blob_sizes.lbs_ipc;
+}
+
+/* The context that holds the caller; while it is set up it holds nobody. */
+static inline const struct vserver_ctx *vserver_confining(void)
+{
+	const struct vserver_ctx *ctx;
+
+	if (!static_branch_unlikely(&vserver_key))
+		return NULL;
+	ctx = vserver_cred(current_cred())->ctx;
+	if (likely(!ctx) || READ_ONCE(ctx->flags) & VXF_STATE_SETUP)
+		return NULL;
+	return ctx;
+}
+
+/* The owner of what is made by somebody in @ctx, NULL for the host. */
+static inline u64 vserver_owner(const struct vserver_ctx *ctx)
+{
+	return ctx ? ctx->serial : VSERVER_OWNER_HOST;
+}
+
+/* visible.c: what is behind vserver_visible.h */
+bool vserver_task_sees(const struct task_struct *who,
+		       const struct task_struct *p);
+
+/* isolate.c: processes, and files that lead to them */
+int vserver_may_clone(u64 clone_flags);
+int vserver_task_kill(struct task_struct *p, struct kernel_siginfo *info,
+		      int sig, const struct cred *cred);
+int vserver_ptrace_access_check(struct task_struct *child, unsigned int mode);
+int vserver_ptrace_traceme(struct task_struct *parent);
+int vserver_task_setpgid(struct task_struct *p, pid_t pgid);
+int vserver_task_setnice(struct task_struct *p, int nice);
+int vserver_task_setioprio(struct task_struct *p, int ioprio);
+int vserver_task_hidden(struct task_struct *p);
+int vserver_task_setscheduler(struct task_struct *p);
+int vserver_task_prlimit(const struct cred *cred, const struct cred *tcred,
+			 unsigned int flags);
+int vserver_capget(const struct task_struct *target, kernel_cap_t *effective,
+		   kernel_cap_t *inheritable, kernel_cap_t *permitted);
+void vserver_file_set_fowner(struct file *file);
+int vserver_file_send_sigiotask(struct task_struct *p,
+				struct fown_struct *fown, int sig);
+int vserver_file_receive(struct file *file);
+int vserver_tty_ioctl(unsigned int cmd);
+
+/* isolate_ipc.c */
+int vserver_ipc_alloc(struct kern_ipc_perm *perm);
+int vserver_ipc_permission(struct kern_ipc_perm *perm, short flag);
+int vserver_ipc_ctl(struct kern_ipc_perm *perm, int cmd);
+int vserver_unix_stream_connect(struct sock *sk, struct sock *other,
+				struct sock *newsk);
+int vserver_unix_may_send(struct socket *sock, struct socket *other);
+
+#ifdef CONFIG_KEYS
+/* isolate_keys.c */
+int vserver_key_alloc(struct key *key, const struct cred *cred,
+		      unsigned long flags);
+int vserver_key_permission(key_ref_t key_ref, const struct cred *cred,
+			   enum key_need_perm need);
+#endif
+
+/* isolate_kernel.c: what looks at the kernel or at everybody */
+int vserver_bpf(int cmd, union bpf_attr *attr, unsigned int size, bool kernel);
+int vserver_perf_event_alloc(struct perf_event *event);
+int vserver_uring_override_creds(const struct cred *new);
+int vserver_path_notify(const struct path *path, u64 mask,
+			unsigned int obj_type);
+
+/* limit.c */
+void vserver_limit_init(struct vserver_ctx *ctx);
+void vserver_limit_check(const struct vserver_ctx *ctx);
+bool vserver_limit_charge(struct vserver_ctx *ctx, unsigned int id, u64 n);
+void vserver_limit_force(struct vserver_ctx *ctx, unsigned int id, u64 n);
+void vserver_limit_uncharge(struct vserver_ctx *ctx, unsigned int id, u64 n);
+bool vserver_limit_is_exceeded(struct vserver_ctx *ctx, unsigned int id);
+
+/* charge.c */
+int vserver_file_alloc(struct file *file);
+void vserver_file_free(struct file *file);
+int vserver_msg_queue_alloc(struct kern_ipc_perm *perm);
+
+/* socket.c */
+int vserver_socket_post_create(struct socket *sock, int family, int type,
+			       int protocol, int kern);
+int vserver_socket_accept(struct socket *sock, struct socket *newsock);
+void vserver_sock_inherit(const struct sock *from, struct sock *to);
+void vserver_sk_clone(const struct sock *sk, struct sock *newsk);
+void vserver_sk_free(struct sock *sk);
+void vserver_file_release(struct file *file);
+int vserver_traffic_start(void);
+void vserver_traffic_stop(void);
+
 /* cred.c */
 int vserver_cred_prepare(struct cred *new, const struct cred *old, gfp_t gfp);
 void vserver_cred_transfer(struct cred *new, const struct cred *old);
@@ -82,8 +256,23 @@ void vserver_cred_free(struct cred *cred);
 int vserver_capable(const struct cred *cred, struct user_namespace *ns, int cap,
 		    unsigned int opts);
 
+/* ccaps.c */
+int vserver_userns_create(const struct cred *cred);
+
+/* confine.c */
+int vserver_inode_permission(struct inode *inode, int mask);
+int vserver_kernel_module_request(char *name);
+int vserver_kernel_load_data(enum kernel_load_data_id id, bool contents);
+int vserver_kernel_read_file(struct file *file, enum kernel_read_file_id id,
+			     bool contents);
+int vserver_syslog(int type);
+
+/* life.c */
+int vserver_sysctl_init(void);
+
 bool vserver_may_cut(const struct path *path);
 int vserver_is_unified(struct inode *inode);
+int vserver_is_barrier(struct inode *dir, bool nowait);
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags);
 void vserver_task_free(struct task_struct *p);
 int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
@@ -116,6 +305,38 @@ void vserver_ops_put(const struct vserver_ops *ops);
 /* ops.c: contexts and calls in progress, which need the operations */
 void vserver_users_inc(void);
 void vserver_users_dec(void);
+
+/* load.c */
+void vserver_load_begin(struct vserver_load *load);
+void vserver_load_end(void);
+
+/**
+ * struct vserver_memory - what sysinfo(2) does not say of a memory cgroup, in
+ * pages
+ * @cached:	of files
+ * @available:	could be had
+ * @lru:	on each list
+ * @sreclaimable: of slab that could be had
+ * @sunreclaim:	of slab that could not
+ */
+struct vserver_memory {
+	unsigned long cached;
+	unsigned long available;
+	unsigned long lru[NR_LRU_LISTS];
+	unsigned long sreclaimable;
+	unsigned long sunreclaim;
+};
+
+/* memory.c */
+#ifdef CONFIG_MEMCG
+bool vserver_memory(struct sysinfo *info, struct vserver_memory *memory);
+#else
+static inline bool vserver_memory(struct sysinfo *info,
+				  struct vserver_memory *memory)
+{
+	return false;
+}
+#endif
 
 /* audit.c */
 #ifdef CONFIG_AUDITSYSCALL

@@ -5,6 +5,7 @@
 
 #include <linux/init.h>
 #include <linux/lsm_hooks.h>
+#include <linux/vserver_limit.h>
 #include <uapi/linux/lsm.h>
 
 #include "internal.h"
@@ -16,6 +17,10 @@ struct lsm_blob_sizes vserver_blob_sizes __ro_after_init = {
 	.lbs_cred = sizeof(struct vserver_cred),
 	.lbs_task = sizeof(struct vserver_task),
 	.lbs_inode = sizeof(struct vserver_inode),
+	.lbs_file = sizeof(struct vserver_file),
+	.lbs_sock = sizeof(struct vserver_sock),
+	.lbs_ipc = sizeof(struct vserver_ipc),
+	.lbs_key = sizeof(struct vserver_key),
 };
 
 static const struct lsm_id vserver_lsmid = {
@@ -30,12 +35,72 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(cred_transfer, vserver_cred_transfer),
 	LSM_HOOK_INIT(cred_free, vserver_cred_free),
 	LSM_HOOK_INIT(capable, vserver_capable),
+	LSM_HOOK_INIT(userns_create, vserver_userns_create),
+	LSM_HOOK_INIT(syslog, vserver_syslog),
+	LSM_HOOK_INIT(kernel_module_request, vserver_kernel_module_request),
+	LSM_HOOK_INIT(kernel_load_data, vserver_kernel_load_data),
+	LSM_HOOK_INIT(kernel_read_file, vserver_kernel_read_file),
+	LSM_HOOK_INIT(inode_permission, vserver_inode_permission),
 	LSM_HOOK_INIT(inode_setxattr, vserver_inode_setxattr),
 	LSM_HOOK_INIT(inode_removexattr, vserver_inode_removexattr),
 	LSM_HOOK_INIT(inode_file_setattr, vserver_inode_file_setattr),
 	LSM_HOOK_INIT(quota_on, vserver_quota_on),
 	LSM_HOOK_INIT(file_ioctl, vserver_file_ioctl),
 	LSM_HOOK_INIT(file_ioctl_compat, vserver_file_ioctl),
+
+	LSM_HOOK_INIT(task_kill, vserver_task_kill),
+	LSM_HOOK_INIT(ptrace_access_check, vserver_ptrace_access_check),
+	LSM_HOOK_INIT(ptrace_traceme, vserver_ptrace_traceme),
+	LSM_HOOK_INIT(task_setpgid, vserver_task_setpgid),
+	LSM_HOOK_INIT(task_getpgid, vserver_task_hidden),
+	LSM_HOOK_INIT(task_getsid, vserver_task_hidden),
+	LSM_HOOK_INIT(task_setnice, vserver_task_setnice),
+	LSM_HOOK_INIT(task_setioprio, vserver_task_setioprio),
+	LSM_HOOK_INIT(task_getioprio, vserver_task_hidden),
+	LSM_HOOK_INIT(task_setscheduler, vserver_task_setscheduler),
+	LSM_HOOK_INIT(task_getscheduler, vserver_task_hidden),
+	LSM_HOOK_INIT(task_movememory, vserver_task_hidden),
+	LSM_HOOK_INIT(task_prlimit, vserver_task_prlimit),
+	LSM_HOOK_INIT(capget, vserver_capget),
+	LSM_HOOK_INIT(file_set_fowner, vserver_file_set_fowner),
+	LSM_HOOK_INIT(file_send_sigiotask, vserver_file_send_sigiotask),
+	LSM_HOOK_INIT(file_receive, vserver_file_receive),
+
+	LSM_HOOK_INIT(shm_alloc_security, vserver_ipc_alloc),
+	LSM_HOOK_INIT(sem_alloc_security, vserver_ipc_alloc),
+	LSM_HOOK_INIT(ipc_permission, vserver_ipc_permission),
+	LSM_HOOK_INIT(msg_queue_msgctl, vserver_ipc_ctl),
+	LSM_HOOK_INIT(shm_shmctl, vserver_ipc_ctl),
+	LSM_HOOK_INIT(sem_semctl, vserver_ipc_ctl),
+	LSM_HOOK_INIT(unix_stream_connect, vserver_unix_stream_connect),
+	LSM_HOOK_INIT(unix_may_send, vserver_unix_may_send),
+
+#ifdef CONFIG_KEYS
+	LSM_HOOK_INIT(key_alloc, vserver_key_alloc),
+	LSM_HOOK_INIT(key_permission, vserver_key_permission),
+#endif
+#ifdef CONFIG_BPF_SYSCALL
+	LSM_HOOK_INIT(bpf, vserver_bpf),
+#endif
+#ifdef CONFIG_PERF_EVENTS
+	LSM_HOOK_INIT(perf_event_alloc, vserver_perf_event_alloc),
+#endif
+#ifdef CONFIG_IO_URING
+	LSM_HOOK_INIT(uring_override_creds, vserver_uring_override_creds),
+#endif
+	LSM_HOOK_INIT(path_notify, vserver_path_notify),
+
+	LSM_HOOK_INIT(file_alloc_security, vserver_file_alloc),
+	LSM_HOOK_INIT(file_release, vserver_file_release),
+	LSM_HOOK_INIT(file_free_security, vserver_file_free),
+	LSM_HOOK_INIT(msg_queue_alloc_security, vserver_msg_queue_alloc),
+	LSM_HOOK_INIT(msg_queue_free_security, __vserver_ipc_uncharge),
+	LSM_HOOK_INIT(shm_free_security, __vserver_ipc_uncharge),
+	LSM_HOOK_INIT(sem_free_security, __vserver_ipc_uncharge),
+	LSM_HOOK_INIT(socket_post_create, vserver_socket_post_create),
+	LSM_HOOK_INIT(socket_accept, vserver_socket_accept),
+	LSM_HOOK_INIT(sk_clone_security, vserver_sk_clone),
+	LSM_HOOK_INIT(sk_free_security, vserver_sk_free),
 };
 
 static int __init vserver_lsm_init(void)
@@ -51,5 +116,6 @@ DEFINE_LSM(vserver) = {
 	.id = &vserver_lsmid,
 	.order = LSM_ORDER_LAST,
 	.init = vserver_lsm_init,
+	.initcall_fs = vserver_sysctl_init,
 	.blobs = &vserver_blob_sizes,
 };

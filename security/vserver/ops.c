@@ -38,16 +38,21 @@ DEFINE_STATIC_CALL_RET0(vserver_charge_call, vserver_charge_type);
  * @ops:	the operations, valid until vserver_unregister() returns
  *
  * Return: 0, -EBUSY if a module is registered already, -EOPNOTSUPP if the
- * kernel was booted without the vserver security module.
+ * kernel was booted without the vserver security module, -ENOMEM.
  */
 int vserver_register(const struct vserver_ops *ops)
 {
+	int error;
+
 	if (!vserver_lsm_enabled)
 		return -EOPNOTSUPP;
 
 	guard(mutex)(&vserver_ops_lock);
 	if (rcu_access_pointer(vserver_ops))
 		return -EBUSY;
+	error = vserver_traffic_start();
+	if (error)
+		return error;
 	rcu_assign_pointer(vserver_ops, ops);
 	static_call_update(vserver_charge_call, ops->charge);
 	static_branch_enable(&vserver_key);
@@ -73,6 +78,7 @@ void vserver_unregister(const struct vserver_ops *ops)
 	RCU_INIT_POINTER(vserver_ops, NULL);
 	synchronize_rcu();
 	wait_var_event(&vserver_users, !atomic_read(&vserver_users));
+	vserver_traffic_stop();
 }
 EXPORT_SYMBOL_GPL(vserver_unregister);
 

@@ -3,10 +3,14 @@
 
 #include <linux/cred.h>
 #include <linux/export.h>
+#include <linux/fdtable.h>
+#include <linux/fs_struct.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
+#include <linux/resource.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
@@ -14,17 +18,23 @@
 
 #include "internal.h"
 
-/* task_alloc: a child is born into its parent's context. */
+/* task_alloc: a child is born into its parent's context, if there is room. */
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags)
 {
 	const struct vserver_task *parent = vserver_task(current);
 	struct vserver_task *vt = vserver_task(p);
+	int error = vserver_may_clone(clone_flags);
 
+	if (error)
+		return error;
+	if (parent->ctx && !vserver_limit_charge(parent->ctx, RLIMIT_NPROC, 1))
+		return -EAGAIN;
 	vt->xid = parent->xid;
 	vt->ctx = parent->ctx;
 	if (vt->ctx) {
 		vserver_ctx_get(vt->ctx);
 		atomic_inc(&vt->ctx->tasks);
+		atomic_inc(&vt->ctx->forks);
 		vt->counted = true;
 	}
 	return 0;
@@ -40,8 +50,10 @@ void vserver_task_free(struct task_struct *p)
 
 	if (!vt->ctx)
 		return;
-	if (vt->counted)
+	if (vt->counted) {
+		vserver_limit_uncharge(vt->ctx, RLIMIT_NPROC, 1);
 		atomic_dec(&vt->ctx->tasks);
+	}
 	vserver_ctx_put(vt->ctx);
 }
 
@@ -54,6 +66,9 @@ void __vserver_exit(struct task_struct *p, bool group_dead, long code)
 	if (!vt->counted)
 		return;
 	vt->counted = false;
+	if (group_dead)
+		cmpxchg(&vt->ctx->reaper, p->tgid, 0);
+	vserver_limit_uncharge(vt->ctx, RLIMIT_NPROC, 1);
 	last = atomic_dec_and_test(&vt->ctx->tasks);
 	vt->ctx->ops->task_exit(vt->ctx, p->tgid, group_dead, code, last);
 }
@@ -65,11 +80,23 @@ static void vserver_ctx_free(struct work_struct *work)
 	const struct vserver_ops *ops = ctx->ops;
 	struct module *owner = ops->owner;
 
+	vserver_load_end();
+	vserver_limit_check(ctx);
 	free_percpu(ctx->cpu);
 	ops->ctx_free(ctx);
 	vserver_users_dec();
 	module_put(owner);
 }
+
+/* Ends wait for helpers and readers: not in a queue that these need. */
+static struct workqueue_struct *vserver_end_wq __ro_after_init;
+
+static int __init vserver_end_init(void)
+{
+	vserver_end_wq = alloc_workqueue("vserver", WQ_UNBOUND, 0);
+	return vserver_end_wq ? 0 : -ENOMEM;
+}
+core_initcall(vserver_end_init);
 
 static void vserver_ctx_end_work(struct work_struct *work)
 {
@@ -79,6 +106,8 @@ static void vserver_ctx_end_work(struct work_struct *work)
 	ctx->ops->ctx_end(ctx);
 	vserver_ctx_put(ctx);
 }
+
+static atomic64_t vserver_serial = ATOMIC64_INIT(0);
 
 /**
  * vserver_ctx_init - prepare the built-in part of a context
@@ -91,6 +120,8 @@ static void vserver_ctx_end_work(struct work_struct *work)
 int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 		     const struct vserver_ops *ops)
 {
+	if (!vserver_end_wq)
+		return -ENOMEM;
 	memset(ctx, 0, sizeof(*ctx));
 	ctx->cpu = alloc_percpu(struct vserver_cpu);
 	if (!ctx->cpu)
@@ -100,9 +131,13 @@ int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 		return -ENODEV;
 	}
 	ctx->xid = xid;
+	ctx->serial = atomic64_inc_return(&vserver_serial);
 	refcount_set(&ctx->usage, 1);
 	atomic_set(&ctx->tasks, 0);
+	ctx->born_ns = ktime_get_boottime_ns();
+	vserver_load_begin(&ctx->load);
 	ctx->ops = ops;
+	vserver_limit_init(ctx);
 	INIT_WORK(&ctx->end_work, vserver_ctx_end_work);
 	INIT_RCU_WORK(&ctx->free_work, vserver_ctx_free);
 	vserver_users_inc();
@@ -132,7 +167,7 @@ EXPORT_SYMBOL_GPL(vserver_ctx_put);
 void vserver_ctx_end(struct vserver_ctx *ctx)
 {
 	vserver_ctx_get(ctx);
-	if (!queue_work(system_dfl_wq, &ctx->end_work))
+	if (!queue_work(vserver_end_wq, &ctx->end_work))
 		vserver_ctx_put(ctx);
 }
 EXPORT_SYMBOL_GPL(vserver_ctx_end);
@@ -149,6 +184,23 @@ struct vserver_ctx *vserver_current_ctx(void)
 }
 EXPORT_SYMBOL_GPL(vserver_current_ctx);
 
+/*
+ * Nothing that the caller has in common with processes that stay outside goes
+ * in, and no hold on them. That it has children there, or is traced from there,
+ * gives it nothing.
+ */
+static bool vserver_is_alone(void)
+{
+#ifdef CONFIG_IO_URING
+	if (current->io_uring)
+		return false;
+#endif
+	return current_is_single_threaded() &&
+	       atomic_read(&current->files->count) == 1 &&
+	       READ_ONCE(current->fs->users) == 1 &&
+	       list_empty(&current->ptraced);
+}
+
 /**
  * vserver_enter - move the caller into a context
  * @ctx:	the context, whose reference is taken over on success, or NULL for
@@ -160,7 +212,10 @@ EXPORT_SYMBOL_GPL(vserver_current_ctx);
  * the context can't end meanwhile.
  *
  * Return: 0, -EPERM if the caller is inside a context, -EINVAL if it has
- * other threads, which would stay where they are, -ENOMEM.
+ * other threads, which would stay where they are, if it shares memory, open
+ * files or the working directory with another process, has used io_uring or
+ * traces somebody, -EAGAIN if the context has as many processes as it may have,
+ * -ENOMEM. What the caller has open stays the host's.
  */
 int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 {
@@ -169,12 +224,16 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 
 	if (vt->ctx)
 		return -EPERM;
-	if (!thread_group_empty(current))
+	if (!vserver_is_alone())
 		return -EINVAL;
 	if (ctx) {
 		cred = prepare_creds();
 		if (!cred)
 			return -ENOMEM;
+		if (!vserver_limit_charge(ctx, RLIMIT_NPROC, 1)) {
+			abort_creds(cred);
+			return -EAGAIN;
+		}
 		vserver_ctx_get(ctx);
 		vserver_cred(cred)->ctx = ctx;
 		atomic_inc(&ctx->tasks);

@@ -60,8 +60,6 @@ enum vserver_cmd {
 	VCMD_set_bcaps         = VCMD(VC_FLAGS, 10, 0),
 	VCMD_get_umask         = VCMD(VC_FLAGS, 13, 0),
 	VCMD_set_umask         = VCMD(VC_FLAGS, 14, 0),
-	VCMD_get_pflags        = VCMD(VC_PROCALT, 5, 0),
-	VCMD_set_pflags        = VCMD(VC_PROCALT, 6, 0),
 	VCMD_enter_space_v0    = VCMD(VC_PROCALT, 1, 0),
 	VCMD_enter_space_v1    = VCMD(VC_PROCALT, 1, 1),
 	VCMD_enter_space       = VCMD(VC_PROCALT, 1, 2),
@@ -94,6 +92,7 @@ enum vserver_cmd {
 #define VCI_VERSION		0x00020308
 
 #define VCI_NO_DYNAMIC		(1u << 0)
+#define VCI_PROC_SECURE		(1u << 4)
 #define VCI_HARDCPU		(1u << 5)
 #define VCI_IDLETIME		(1u << 7)
 #define VCI_COWBL		(1u << 8)
@@ -213,11 +212,6 @@ struct vcmd_bcaps {
 struct vcmd_umask {
 	__u64 umask;
 	__u64 mask;
-};
-
-struct vcmd_pflags {
-	__u32 flagword;
-	__u32 mask;
 };
 
 /* Namespaces: a mask of CLONE_NEW* flags, and CLONE_FS */

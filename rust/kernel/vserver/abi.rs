@@ -9,16 +9,23 @@ use crate::{
     prelude::*,
     transmute::{AsBytes, FromBytes},
     uaccess::{UserPtr, UserSlice},
+    vserver::space::Name,
 };
 
 pub use uapi::{
+    vcmd_badness_v0, vcmd_ctx_rlimit_mask_v0, vcmd_ctx_rlimit_v0, vcmd_rlimit_stat_v0,
+    vcmd_sock_stat_v0, VC_MEMCTRL, VC_RLIMIT,
+};
+pub use uapi::{
     vcmd_ctx_caps_v0, vcmd_ctx_create, vcmd_ctx_fiattr_v0, vcmd_ctx_flags_v0, vcmd_ctx_iattr_v1,
     vcmd_ctx_kill_v0, vcmd_ctx_migrate, vcmd_ctx_stat_v0, vcmd_sched_info, vcmd_sched_v5,
-    vcmd_vhi_name_v0, vcmd_vx_info_v0, vcmd_wait_exit_v0, VCI_COWBL, VCI_HARDCPU, VCI_VERSION,
-    VC_FLAGS, VC_INODE, VC_SCHED, VHIN_CONTEXT, VXSM_BUCKET_ID, VXSM_CPU_ID, VXSM_FILL_RATE,
-    VXSM_FILL_RATE2, VXSM_INTERVAL, VXSM_INTERVAL2, VXSM_MSEC, VXSM_PRIO_BIAS, VXSM_TOKENS,
-    VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY, VX_XID_DYNAMIC_MIN, VX_XID_HOST, VX_XID_MAX,
-    VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX, VX_XID_WATCH,
+    vcmd_space_mask_v1, vcmd_space_mask_v2, vcmd_vhi_name_v0, vcmd_virt_stat_v0, vcmd_vx_info_v0,
+    vcmd_wait_exit_v0, VCI_COWBL, VCI_HARDCPU, VCI_PROC_SECURE, VCI_SPACES, VCI_VERSION, VC_FLAGS,
+    VC_INODE, VC_PROCALT, VC_SCHED, VC_VHOST, VC_VSPACE, VHIN_CONTEXT, VHIN_DOMAINNAME,
+    VHIN_MACHINE, VHIN_NODENAME, VHIN_RELEASE, VHIN_SYSNAME, VHIN_VERSION, VXSM_BUCKET_ID,
+    VXSM_CPU_ID, VXSM_FILL_RATE, VXSM_FILL_RATE2, VXSM_INTERVAL, VXSM_INTERVAL2, VXSM_MSEC,
+    VXSM_PRIO_BIAS, VXSM_TOKENS, VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY, VX_XID_DYNAMIC_MIN,
+    VX_XID_HOST, VX_XID_MAX, VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX, VX_XID_WATCH,
 };
 
 /// Flags of 64 bits, whose type the generator chose by their value.
@@ -32,8 +39,10 @@ macro_rules! flags {
 }
 
 flags! {
-    VXF_INFO_PRIVATE, VXF_ONE_TIME, VXF_PERSISTENT, VXF_SCHED_HARD, VXF_SCHED_PAUSE,
-    VXF_STATE_ADMIN, VXF_STATE_INIT, VXF_STATE_SETUP, VXM_SET_INIT,
+    CRLIM_INFINITY, CRLIM_KEEP,
+    VXF_INFO_PRIVATE, VXF_ONE_TIME, VXF_PERSISTENT, VXF_REBOOT_KILL, VXF_SCHED_HARD,
+    VXF_SCHED_PAUSE, VXF_SC_HELPER, VXF_STATE_ADMIN, VXF_STATE_INIT, VXF_STATE_SETUP,
+    VXM_SET_INIT, VXM_SET_REAPER,
 }
 
 /// The category of a command.
@@ -50,18 +59,32 @@ pub mod cmd {
         vserver_cmd_VCMD_ctx_migrate as CTX_MIGRATE,
         vserver_cmd_VCMD_ctx_migrate_v0 as CTX_MIGRATE_V0,
         vserver_cmd_VCMD_ctx_migrate_v1 as CTX_MIGRATE_V1, vserver_cmd_VCMD_ctx_stat as CTX_STAT,
+        vserver_cmd_VCMD_enter_space as ENTER_SPACE,
+        vserver_cmd_VCMD_enter_space_v0 as ENTER_SPACE_V0,
+        vserver_cmd_VCMD_enter_space_v1 as ENTER_SPACE_V1,
         vserver_cmd_VCMD_fget_iattr as FGET_IATTR, vserver_cmd_VCMD_fset_iattr as FSET_IATTR,
         vserver_cmd_VCMD_get_bcaps as GET_BCAPS, vserver_cmd_VCMD_get_ccaps as GET_CCAPS,
         vserver_cmd_VCMD_get_ccaps_v0 as GET_CCAPS_V0, vserver_cmd_VCMD_get_cflags as GET_CFLAGS,
         vserver_cmd_VCMD_get_iattr as GET_IATTR, vserver_cmd_VCMD_get_sched as GET_SCHED,
-        vserver_cmd_VCMD_get_umask as GET_UMASK, vserver_cmd_VCMD_get_vci as GET_VCI,
-        vserver_cmd_VCMD_get_version as GET_VERSION, vserver_cmd_VCMD_get_vhi_name as GET_VHI_NAME,
-        vserver_cmd_VCMD_sched_info as SCHED_INFO, vserver_cmd_VCMD_set_bcaps as SET_BCAPS,
-        vserver_cmd_VCMD_set_ccaps as SET_CCAPS, vserver_cmd_VCMD_set_ccaps_v0 as SET_CCAPS_V0,
-        vserver_cmd_VCMD_set_cflags as SET_CFLAGS, vserver_cmd_VCMD_set_iattr as SET_IATTR,
-        vserver_cmd_VCMD_set_sched as SET_SCHED, vserver_cmd_VCMD_set_umask as SET_UMASK,
+        vserver_cmd_VCMD_get_space_default as GET_SPACE_DEFAULT,
+        vserver_cmd_VCMD_get_space_mask as GET_SPACE_MASK, vserver_cmd_VCMD_get_umask as GET_UMASK,
+        vserver_cmd_VCMD_get_vci as GET_VCI, vserver_cmd_VCMD_get_version as GET_VERSION,
+        vserver_cmd_VCMD_get_vhi_name as GET_VHI_NAME, vserver_cmd_VCMD_sched_info as SCHED_INFO,
+        vserver_cmd_VCMD_set_bcaps as SET_BCAPS, vserver_cmd_VCMD_set_ccaps as SET_CCAPS,
+        vserver_cmd_VCMD_set_ccaps_v0 as SET_CCAPS_V0, vserver_cmd_VCMD_set_cflags as SET_CFLAGS,
+        vserver_cmd_VCMD_set_iattr as SET_IATTR, vserver_cmd_VCMD_set_sched as SET_SCHED,
+        vserver_cmd_VCMD_set_space as SET_SPACE, vserver_cmd_VCMD_set_space_v0 as SET_SPACE_V0,
+        vserver_cmd_VCMD_set_space_v1 as SET_SPACE_V1, vserver_cmd_VCMD_set_umask as SET_UMASK,
         vserver_cmd_VCMD_set_vhi_name as SET_VHI_NAME, vserver_cmd_VCMD_task_xid as TASK_XID,
-        vserver_cmd_VCMD_vx_info as VX_INFO, vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
+        vserver_cmd_VCMD_virt_stat as VIRT_STAT, vserver_cmd_VCMD_vx_info as VX_INFO,
+        vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
+    };
+    pub use uapi::{
+        vserver_cmd_VCMD_get_badness as GET_BADNESS, vserver_cmd_VCMD_get_rlimit as GET_RLIMIT,
+        vserver_cmd_VCMD_get_rlimit_mask as GET_RLIMIT_MASK,
+        vserver_cmd_VCMD_reset_hits as RESET_HITS, vserver_cmd_VCMD_reset_minmax as RESET_MINMAX,
+        vserver_cmd_VCMD_rlimit_stat as RLIMIT_STAT, vserver_cmd_VCMD_set_badness as SET_BADNESS,
+        vserver_cmd_VCMD_set_rlimit as SET_RLIMIT, vserver_cmd_VCMD_sock_stat as SOCK_STAT,
     };
 }
 
@@ -87,13 +110,48 @@ plain! {
     vcmd_ctx_stat_v0: 8,
     vcmd_sched_info: 40,
     vcmd_sched_v5: 44,
+    vcmd_space_mask_v1: 8,
+    vcmd_virt_stat_v0: 48,
     vcmd_vx_info_v0: 8,
     vcmd_wait_exit_v0: 8,
     vcmd_ctx_fiattr_v0: 12,
+    vcmd_badness_v0: 8,
+    vcmd_ctx_rlimit_mask_v0: 12,
+    vcmd_rlimit_stat_v0: 32,
+    vcmd_sock_stat_v0: 40,
 }
 
 const _: () = assert!(core::mem::size_of::<vcmd_ctx_iattr_v1>() == 24);
 const _: () = assert!(core::mem::size_of::<vcmd_vhi_name_v0>() == 72);
+
+const _: () = assert!(core::mem::size_of::<vcmd_ctx_rlimit_v0>() == 32);
+
+/// Where the values of [`vcmd_ctx_rlimit_v0`] are: behind its id, and a gap if they are aligned.
+fn rlimit_offset() -> usize {
+    if is_compat() {
+        core::mem::size_of::<u32>()
+    } else {
+        core::mem::offset_of!(vcmd_ctx_rlimit_v0, minimum)
+    }
+}
+
+/// Reads the argument of `get_rlimit` and `set_rlimit`: the id, and minimum, soft and hard limit.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn read_rlimit(data: UserPtr) -> Result<(u32, [u64; 3])> {
+    Ok((read(data)?, read(data.wrapping_byte_add(rlimit_offset()))?))
+}
+
+/// Writes the answer of `get_rlimit`; the id stays as it is.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn write_rlimit(data: UserPtr, values: &[u64; 3]) -> Result {
+    write(data.wrapping_byte_add(rlimit_offset()), values)
+}
 
 /// Reads a command's structure.
 ///
@@ -173,8 +231,17 @@ pub fn write_iattr(data: UserPtr, attr: &vcmd_ctx_fiattr_v0) -> Result {
     write(data.wrapping_byte_add(iattr_offset()), attr)
 }
 
-/// How long a name may be, with the NUL at its end.
-pub const NAME_SIZE: usize = 65;
+/// Where the index of [`vcmd_space_mask_v2`] is.
+const SPACE_INDEX_OFFSET: usize = core::mem::offset_of!(vcmd_space_mask_v2, index);
+
+/// Reads the index that version 2 of `set_space` and `enter_space` has behind the mask.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn read_space_index(data: UserPtr) -> Result<u32> {
+    read(data.wrapping_byte_add(SPACE_INDEX_OFFSET))
+}
 
 /// Where the name of [`vcmd_vhi_name_v0`] is.
 const NAME_OFFSET: usize = core::mem::offset_of!(vcmd_vhi_name_v0, name);
@@ -184,7 +251,7 @@ const NAME_OFFSET: usize = core::mem::offset_of!(vcmd_vhi_name_v0, name);
 /// # Errors
 ///
 /// `EFAULT`.
-pub fn read_name(data: UserPtr) -> Result<(u32, [u8; NAME_SIZE])> {
+pub fn read_name(data: UserPtr) -> Result<(u32, Name)> {
     Ok((read(data)?, read(data.wrapping_byte_add(NAME_OFFSET))?))
 }
 
@@ -193,6 +260,6 @@ pub fn read_name(data: UserPtr) -> Result<(u32, [u8; NAME_SIZE])> {
 /// # Errors
 ///
 /// `EFAULT`.
-pub fn write_name(data: UserPtr, name: &[u8; NAME_SIZE]) -> Result {
+pub fn write_name(data: UserPtr, name: &Name) -> Result {
     write(data.wrapping_byte_add(NAME_OFFSET), name)
 }

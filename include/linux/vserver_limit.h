@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Linux-VServer: hooks of locks, IPC objects and the OOM killer */
+#ifndef _LINUX_VSERVER_LIMIT_H
+#define _LINUX_VSERVER_LIMIT_H
+
+#include <linux/jump_label.h>
+
+struct file;
+struct kern_ipc_perm;
+struct task_struct;
+
+#ifdef CONFIG_SECURITY_VSERVER
+
+DECLARE_STATIC_KEY_FALSE(vserver_key);
+
+int __vserver_lock_charge(const struct file *file);
+void __vserver_lock_force(const struct file *file);
+void __vserver_lock_uncharge(const struct file *file);
+int __vserver_shm_charge(struct kern_ipc_perm *perm, unsigned long pages);
+int __vserver_sem_charge(struct kern_ipc_perm *perm, int nsems);
+void __vserver_ipc_uncharge(struct kern_ipc_perm *perm);
+long __vserver_oom_adj(const struct task_struct *p, long adj);
+
+/**
+ * vserver_lock_charge - count a lock that is about to be held
+ * @file:	the file it is taken by
+ *
+ * A spin lock is held.
+ *
+ * Return: 0, or -ENOLCK if the file's context has as many as it may have.
+ */
+static __always_inline int vserver_lock_charge(const struct file *file)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_lock_charge(file);
+	return 0;
+}
+
+/**
+ * vserver_lock_force - count a lock that replaces another
+ * @file:	the file it is taken by
+ */
+static __always_inline void vserver_lock_force(const struct file *file)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_lock_force(file);
+}
+
+/**
+ * vserver_lock_uncharge - a lock is held no more
+ * @file:	the file it was taken by
+ */
+static __always_inline void vserver_lock_uncharge(const struct file *file)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_lock_uncharge(file);
+}
+
+/**
+ * vserver_shm_charge - count a segment of shared memory
+ * @perm:	the segment, whose blob is there
+ * @pages:	its size
+ *
+ * Return: 0, or -ENOSPC if that is more than the caller's context may have.
+ */
+static __always_inline int vserver_shm_charge(struct kern_ipc_perm *perm,
+					      unsigned long pages)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_shm_charge(perm, pages);
+	return 0;
+}
+
+/**
+ * vserver_sem_charge - count an array of semaphores
+ * @perm:	the array, whose blob is there
+ * @nsems:	its size
+ *
+ * Return: 0, or -ENOSPC if that is more than the caller's context may have.
+ */
+static __always_inline int vserver_sem_charge(struct kern_ipc_perm *perm,
+					      int nsems)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_sem_charge(perm, nsems);
+	return 0;
+}
+
+/**
+ * vserver_ipc_uncharge - an object was removed; its memory may stay for a while
+ * @perm:	the segment, array or queue
+ */
+static __always_inline void vserver_ipc_uncharge(struct kern_ipc_perm *perm)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_ipc_uncharge(perm);
+}
+
+/**
+ * vserver_oom_adj - oom_score_adj of a process, with the bias of its context
+ * @p:		the process
+ * @adj:	its own
+ */
+static __always_inline long vserver_oom_adj(const struct task_struct *p,
+					    long adj)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_oom_adj(p, adj);
+	return adj;
+}
+
+#else
+
+static inline int vserver_lock_charge(const struct file *file) { return 0; }
+static inline void vserver_lock_force(const struct file *file) {}
+static inline void vserver_lock_uncharge(const struct file *file) {}
+static inline int vserver_shm_charge(struct kern_ipc_perm *perm,
+				     unsigned long pages)
+{
+	return 0;
+}
+
+static inline int vserver_sem_charge(struct kern_ipc_perm *perm, int nsems)
+{
+	return 0;
+}
+
+static inline void vserver_ipc_uncharge(struct kern_ipc_perm *perm) {}
+static inline long vserver_oom_adj(const struct task_struct *p, long adj)
+{
+	return adj;
+}
+
+#endif /* CONFIG_SECURITY_VSERVER */
+#endif /* _LINUX_VSERVER_LIMIT_H */

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Linux-VServer, built-in part: what a context may do beside its bound on
+ * capabilities
+ *
+ * A context capability lends the capability for one check: the credentials must
+ * still have it, and other security modules are asked as ever.
+ */
+
+#include <linux/capability.h>
+#include <linux/ipc_namespace.h>
+#include <linux/nsproxy.h>
+#include <linux/pid_namespace.h>
+#include <linux/string.h>
+#include <linux/sysctl.h>
+#include <linux/user_namespace.h>
+#include <linux/vserver_caps.h>
+#include <net/net_namespace.h>
+#include <uapi/linux/mount.h>
+
+#include "internal.h"
+
+static bool vserver_has_ccap(u64 ccap)
+{
+	const struct vserver_ctx *ctx = vserver_cred(current_cred())->ctx;
+
+	return ctx && READ_ONCE(ctx->ccaps) & ccap;
+}
+
+bool __vserver_ns_ccap(struct user_namespace *ns, int cap, u64 ccap)
+{
+	struct vserver_task *vt = vserver_task(current);
+	bool capable;
+
+	if (!vserver_has_ccap(ccap))
+		return ns_capable(ns, cap);
+	vt->lent = cap + 1;
+	capable = ns_capable(ns, cap);
+	vt->lent = 0;
+	return capable;
+}
+
+bool __vserver_may_unshare(struct user_namespace *ns, u64 flags)
+{
+	const struct vserver_ctx *ctx = vserver_confining();
+
+	if (ctx && flags & CLONE_NS_ALL & ~CLONE_NEWUSER &
+		   ~READ_ONCE(ctx->umask))
+		return false;
+	return __vserver_ns_ccap(ns, CAP_SYS_ADMIN, VXC_NAMESPACE);
+}
+
+bool __vserver_may_setns(u32 type)
+{
+	const struct vserver_ctx *ctx = vserver_confining();
+
+	return !ctx || READ_ONCE(ctx->umask) & type;
+}
+
+/* userns_create: makes all capabilities, which other hooks then bound. */
+int vserver_userns_create(const struct cred *cred)
+{
+	return __vserver_may_setns(CLONE_NEWUSER) ? 0 : -EPERM;
+}
+
+#ifdef CONFIG_SYSCTL
+/* Sets of the initial namespaces are the host's, and so is all that has none. */
+static bool vserver_is_host_set(const struct ctl_table_set *set)
+{
+	return !set->is_seen ||
+#ifdef CONFIG_NET
+	       set == &init_net.sysctls ||
+#endif
+#if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
+	       set == &init_ipc_ns.ipc_set || set == &init_ipc_ns.mq_set ||
+#endif
+	       set == &init_pid_ns.set || set == &init_user_ns.set;
+}
+
+bool __vserver_may_set_sysctl(struct ctl_table_set *set)
+{
+	return !vserver_confining() ||
+	       (!vserver_is_host_set(set) && set->is_seen(set));
+}
+#endif
+
+/*
+ * File systems that show or keep nothing but the mounting context's own, in a
+ * mount namespace that is not the host's.
+ */
+bool __vserver_lend_mount(const char *type, unsigned long *flags)
+{
+	const unsigned long other = MS_REMOUNT | MS_BIND | MS_MOVE | MS_SHARED |
+				    MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
+
+	if (!vserver_has_ccap(VXC_SECURE_MOUNT) || !type || *flags & other ||
+	    (strcmp(type, "tmpfs") && strcmp(type, "proc")) ||
+	    current->nsproxy->mnt_ns == init_task.nsproxy->mnt_ns)
+		return false;
+	*flags |= MS_NODEV | MS_NOSUID;
+	vserver_task(current)->lent = CAP_SYS_ADMIN + 1;
+	return true;
+}
+
+void __vserver_lend_end(void)
+{
+	vserver_task(current)->lent = 0;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Linux-VServer, built-in part: which processes there are for whom */
+
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/ptrace.h>
+#include <linux/rculist.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/vserver_visible.h>
+#include <uapi/linux/vserver.h>
+
+#include "internal.h"
+
+/**
+ * vserver_task_sees - whether there is a task for another one
+ * @who:	who looks, current or protected as @p is
+ * @p:		the task, with a reference or under RCU
+ */
+bool vserver_task_sees(const struct task_struct *who,
+		       const struct task_struct *p)
+{
+	const struct vserver_task *own = vserver_task(who);
+	const struct vserver_task *other = vserver_task(p);
+	const struct vserver_ctx *ctx = READ_ONCE(own->ctx);
+
+	/* Not only the id: it may be that of a context that is gone. */
+	if (ctx)
+		return ctx == READ_ONCE(other->ctx);
+	if (READ_ONCE(own->xid) == VX_XID_WATCH || who->flags & PF_KTHREAD)
+		return true;
+	if (!READ_ONCE(other->ctx) && READ_ONCE(other->xid) == VX_XID_HOST)
+		return true;
+
+	/* Whoever starts something in a context waits for it. */
+	guard(rcu)();
+	if (rcu_dereference(p->real_parent)->signal == who->signal)
+		return true;
+	return READ_ONCE(p->ptrace) &&
+	       rcu_dereference(p->parent)->signal == who->signal;
+}
+
+bool __vserver_sees(const struct task_struct *p)
+{
+	return vserver_task_sees(current, p);
+}
+
+bool __vserver_sees_parent(const struct task_struct *p)
+{
+	guard(rcu)();
+	return __vserver_sees(rcu_dereference(p->real_parent));
+}
+
+/*
+ * The task that has the number decides; without it those whose process group
+ * or session still has.
+ */
+bool __vserver_sees_pid(struct pid *pid)
+{
+	struct task_struct *p;
+	bool hidden = false;
+	int type;
+
+	guard(rcu)();
+	p = pid_task(pid, PIDTYPE_PID);
+	if (p)
+		return __vserver_sees(p);
+	for (type = PIDTYPE_PGID; type < PIDTYPE_MAX; type++) {
+		hlist_for_each_entry_rcu(p, &pid->tasks[type], pid_links[type]) {
+			if (__vserver_sees(p))
+				return true;
+			hidden = true;
+		}
+	}
+	return !hidden;
+}
+
+bool __vserver_sees_nr(pid_t nr)
+{
+	struct pid *pid;
+
+	guard(rcu)();
+	pid = find_pid_ns(nr, &init_pid_ns);
+	return !pid || __vserver_sees_pid(pid);
+}
+
+/* What programs look for, and nothing that is about the machine's inside. */
+static const char *const vserver_proc_entries[] = {
+	"cgroups", "cpuinfo", "devices", "filesystems", "loadavg", "locks",
+	"meminfo", "mounts", "net", "pressure", "stat", "swaps", "sys",
+	"sysvipc", "tty", "uptime", "version", "virtnet", "virtual", "vmstat",
+};
+
+bool __vserver_sees_proc(const char *name)
+{
+	return !vserver_task(current)->ctx ||
+	       match_string(vserver_proc_entries,
+			    ARRAY_SIZE(vserver_proc_entries), name) >= 0;
+}
