@@ -21,8 +21,18 @@ for_each_struct! {
     SchedInfo = vcmd_sched_info {
         cpu_id, bucket_id, user_msec, sys_msec, hold_msec, token_usec, vavavoom
     }
+    Rlimit = vcmd_ctx_rlimit_v0 { id, minimum, softlimit, maximum }
+    RlimitMask = vcmd_ctx_rlimit_mask_v0 { minimum, softlimit, maximum }
+    RlimitStat = vcmd_rlimit_stat_v0 { id, hits, value, minimum, maximum }
+    SockStat = vcmd_sock_stat_v0 { field, count, total }
+    Badness = vcmd_badness_v0 { bias }
     CtxIattr = vcmd_ctx_iattr_v1 { name, xid, flags, mask }
     CtxFiattr = vcmd_ctx_fiattr_v0 { xid, flags, mask }
+    SpaceMask = vcmd_space_mask_v1 { mask }
+    Space = vcmd_space_mask_v2 { mask, index }
+    VirtStat = vcmd_virt_stat_v0 {
+        offset, uptime, nr_threads, nr_running, nr_uninterruptible, nr_onhold, nr_forks, load
+    }
     VhiName = vcmd_vhi_name_v0 { field, name }
     Xattr = vserver_xattr { version, flags, reserved, xid }
 }

@@ -8,8 +8,10 @@
 
 mod context;
 mod inode;
+mod limits;
 pub mod process;
 mod sched;
+mod space;
 mod structs;
 mod syscall;
 
@@ -23,12 +25,20 @@ mod header {
 }
 
 pub use context::{
-    ctx_create, ctx_kill, ctx_migrate, ctx_stat, get_bcaps, get_ccaps, get_cflags, get_umask, get_vci,
-    get_version, get_vhi_name, set_bcaps, set_ccaps, set_cflags, set_umask, set_vhi_name, task_xid,
-    vx_info, wait_exit,
+    ctx_create, ctx_kill, ctx_migrate, ctx_stat, get_bcaps, get_ccaps, get_cflags, get_umask,
+    get_vci, get_version, get_vhi_name, set_bcaps, set_ccaps, set_cflags, set_umask, set_vhi_name,
+    task_xid, vx_info, wait_exit,
 };
 pub use header::*;
 pub use inode::{fget_iattr, fset_iattr, generation, get_iattr, set_iattr};
+pub use limits::{
+    get_badness, get_rlimit, get_rlimit_mask, reset_hits, reset_minmax, rlimit_stat, set_badness,
+    set_hard_limit, set_rlimit, sock_stat,
+};
 pub use sched::{get_sched, sched_info, set_sched};
-pub use structs::{CtxFiattr, CtxStat, Sched, SchedInfo, VxInfo, WaitExit, Xattr};
+pub use space::{SPACE_DIRS, enter_space, get_space_default, get_space_mask, set_space, virt_stat};
+pub use structs::{
+    CtxFiattr, CtxStat, Rlimit, RlimitMask, RlimitStat, Sched, SchedInfo, SockStat, VirtStat,
+    VxInfo, WaitExit, Xattr,
+};
 pub use syscall::{Errno, Result};

@@ -132,6 +132,67 @@ pub struct SchedInfo {
     pub vavavoom: i32,
 }
 
+/// Data of `get_rlimit` and `set_rlimit`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rlimit {
+    /// Of what: `RLIMIT_*` or `VLIMIT_*`.
+    pub id: u32,
+    /// What would be kept for the context.
+    pub minimum: u64,
+    /// A mark for who watches.
+    pub softlimit: u64,
+    /// The most it can have.
+    pub maximum: u64,
+}
+
+/// Answer of `get_rlimit_mask`: bits by number.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RlimitMask {
+    /// Minimums that can be set.
+    pub minimum: u32,
+    /// Soft limits that can be set.
+    pub softlimit: u32,
+    /// Hard limits that can be set.
+    pub maximum: u32,
+}
+
+/// Answer of `rlimit_stat`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RlimitStat {
+    /// Of what.
+    pub id: u32,
+    /// How often more was refused.
+    pub hits: u32,
+    /// How much it has.
+    pub value: u64,
+    /// The least it had.
+    pub minimum: u64,
+    /// The most it had.
+    pub maximum: u64,
+}
+
+/// Answer of `sock_stat`: received, sent, failed to be sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SockStat {
+    /// The family.
+    pub field: u32,
+    /// Calls.
+    pub count: [u32; 3],
+    /// Bytes.
+    pub total: [u64; 3],
+}
+
+/// Data of `get_badness` and `set_badness`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Badness {
+    pub(crate) bias: i64,
+}
+
 /// Data of `get_iattr` and `set_iattr`.
 #[repr(C)]
 pub(crate) struct CtxIattr {
@@ -151,6 +212,42 @@ pub struct CtxFiattr {
     pub flags: u32,
     /// The flags that this inode can have, or that shall change.
     pub mask: u32,
+}
+
+/// Answer of `get_space_mask` and `get_space_default`.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct SpaceMask {
+    pub(crate) mask: u64,
+}
+
+/// Data of `set_space` and `enter_space`.
+#[repr(C)]
+pub(crate) struct Space {
+    pub(crate) mask: u64,
+    pub(crate) index: u32,
+}
+
+/// Answer of `virt_stat`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VirtStat {
+    /// How far its clock is ahead of the machine's, nanoseconds.
+    pub offset: u64,
+    /// How long it has been there, nanoseconds.
+    pub uptime: u64,
+    /// How many tasks it has.
+    pub nr_threads: u32,
+    /// Tasks that run, or could.
+    pub nr_running: u32,
+    /// Tasks that wait uninterruptibly.
+    pub nr_uninterruptible: u32,
+    /// Tasks that wait for tokens.
+    pub nr_onhold: u32,
+    /// Tasks that were born in it.
+    pub nr_forks: u32,
+    /// Load over 1, 5 and 15 minutes, 11 bits of fraction.
+    pub load: [u32; 3],
 }
 
 /// Data of `get_vhi_name` and `set_vhi_name`.
@@ -221,6 +318,8 @@ payload!(
     VxInfo, CtxStat, CtxCreate, CtxMigrate, CtxFlags, CtxKill, WaitExit, Sched, SchedInfo
 );
 payload!(CtxFiattr, VhiName, Bcaps, Ccaps, Umask);
+payload!(Rlimit, RlimitMask, RlimitStat, SockStat, Badness);
+payload!(SpaceMask, Space, VirtStat);
 
 // SAFETY: `repr(C)`, integers and one pointer that may hold any bits as nothing here follows it;
 // inode.rs makes it point to a C string borrowed for longer than the call.

@@ -78,6 +78,7 @@ fn a_missing_module_is_named() {
         &["show", "100"],
         &["show", "web"],
         &["set", "web", "--cpu", "25%"],
+        &["set", "web", "--processes", "100"],
         &["kill", "100"],
         &["wait", "100"],
         &["attr", "show", "/"],
@@ -103,6 +104,11 @@ fn wrong_options_are_named() {
         &["run", "--cpu", "lots", "true"],
         2,
         "lots: not a share of a CPU",
+    );
+    fails(
+        &["set", "web", "--files", "many"],
+        2,
+        "many: not a limit; say a number or unlimited",
     );
     fails(
         &["run", "--flag", "fly", "true"],

@@ -9,6 +9,7 @@ use vserver_abi as abi;
 use crate::breaks::Breaks;
 use crate::cpu::{Rate, SchedChange};
 use crate::error::{Doing, Error, Result, Vserver};
+use crate::limits::{self, Limit};
 use crate::names::{CFLAGS, FlagChange};
 use crate::proc;
 
@@ -47,6 +48,8 @@ pub struct Details {
     pub breaks: Option<Breaks>,
     /// Use of each CPU.
     pub cpus: Vec<CpuUse>,
+    /// What it has of things, and may have.
+    pub limits: Vec<Limit>,
     /// The files of `/proc/virtual/<xid>`.
     pub proc: BTreeMap<String, String>,
 }
@@ -156,6 +159,7 @@ pub fn show(xid: u32) -> Result<Details> {
         sched,
         breaks: Breaks::read(&proc::fields(&cow), ""),
         cpus: cpu_use(xid),
+        limits: limits::get(xid),
         proc: proc::context_files(xid)?,
     })
 }

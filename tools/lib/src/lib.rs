@@ -23,6 +23,7 @@ pub mod exclude;
 mod glob;
 pub mod guest;
 pub mod info;
+pub mod limits;
 pub mod names;
 pub mod proc;
 mod protect;

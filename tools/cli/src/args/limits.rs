@@ -3,6 +3,7 @@
 
 use clap::Args;
 use vserver::cpu::{CpuLimit, SchedChange};
+use vserver::limits::{self, Changes, Most};
 use vserver::names::FlagChange;
 
 /// Limits and flags.
@@ -36,6 +37,30 @@ pub(crate) struct Limits {
     /// Bias of the priority
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     prio_bias: Option<i32>,
+    /// Processes and threads: a number, or unlimited; so with the following
+    #[arg(long, value_name = "N")]
+    processes: Option<Most>,
+    /// Open files
+    #[arg(long, value_name = "N")]
+    files: Option<Most>,
+    /// Sockets
+    #[arg(long, value_name = "N")]
+    sockets: Option<Most>,
+    /// File locks
+    #[arg(long, value_name = "N")]
+    locks: Option<Most>,
+    /// Message queues of System V IPC
+    #[arg(long, value_name = "N")]
+    message_queues: Option<Most>,
+    /// Shared memory of System V IPC
+    #[arg(long, value_name = "PAGES")]
+    shared_memory: Option<Most>,
+    /// Arrays of semaphores
+    #[arg(long, value_name = "N")]
+    semaphore_arrays: Option<Most>,
+    /// Semaphores in all arrays
+    #[arg(long, value_name = "N")]
+    semaphores: Option<Most>,
     /// Switch flags on (x or +x) and off (-x): persistent, sched_hard, sched_pause, ...
     #[arg(long, value_name = "[+-]FLAG", allow_hyphen_values = true)]
     flag: Vec<FlagChange>,
@@ -55,6 +80,23 @@ impl Limits {
             tokens_max: self.tokens_max,
             prio_bias: self.prio_bias,
         }
+    }
+
+    /// The limits on what it has that were given.
+    pub(crate) fn things(&self) -> Changes {
+        [
+            (limits::PROCESSES, self.processes),
+            (limits::FILES, self.files),
+            (limits::SOCKETS, self.sockets),
+            (limits::LOCKS, self.locks),
+            (limits::QUEUES, self.message_queues),
+            (limits::SHARED, self.shared_memory),
+            (limits::ARRAYS, self.semaphore_arrays),
+            (limits::SEMAPHORES, self.semaphores),
+        ]
+        .into_iter()
+        .filter_map(|(thing, most)| Some((thing, most?)))
+        .collect()
     }
 
     /// The flags that were given.

@@ -109,6 +109,7 @@ pub(crate) struct One {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use vserver::limits::Most;
 
     use super::*;
 
@@ -143,5 +144,26 @@ mod tests {
         let flags = set.limits.flags();
         assert_eq!(flags.clear, vserver::abi::VXF_PERSISTENT);
         assert_eq!(flags.set, vserver::abi::VXF_SCHED_HARD);
+    }
+
+    #[test]
+    fn limits_are_collected() {
+        let words = [
+            "vserver",
+            "set",
+            "web",
+            "--files",
+            "9",
+            "--processes",
+            "unlimited",
+        ];
+        let Command::Set(set) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("not set");
+        };
+        let expected = [
+            (vserver::limits::PROCESSES, Most::Unlimited),
+            (vserver::limits::FILES, Most::Number(9)),
+        ];
+        assert_eq!(set.limits.things(), expected);
     }
 }

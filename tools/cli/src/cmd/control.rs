@@ -10,6 +10,7 @@ use anyhow::bail;
 use serde_json::json;
 use vserver::abi::WaitExit;
 use vserver::context::{self, Target};
+use vserver::limits;
 use vserver::signal::exit_status;
 
 use crate::args::{Kill, Set, Wait};
@@ -21,10 +22,12 @@ const TIMED_OUT: u8 = 124;
 /// `vserver set`
 pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
     let (sched, flags) = (args.limits.sched(), args.limits.flags());
+    let things = args.limits.things();
     if args.name.is_none()
         && sched.to_abi(false).is_none()
         && sched.cpu.is_none()
         && flags.mask() == 0
+        && things.is_empty()
     {
         bail!(
             "nothing to set: give --cpu, --flag, --name or another limit, see vserver set --help"
@@ -35,6 +38,7 @@ pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
         context::check_name(name)?;
         context::set_name(xid, name)?;
     }
+    limits::change(xid, &things)?;
     context::change(xid, &sched, flags, false)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -41,6 +41,7 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
             .unwrap_or_else(|| guest::default_namespaces(guest)),
         hostname: args.hostname,
         sched: args.limits.sched(),
+        limits: args.limits.things(),
         flags: persistent.and(args.limits.flags()),
         caps: args.caps.unwrap_or_else(|| Caps::usual(guest)),
         root: args.root,

@@ -7,6 +7,7 @@ use vserver::breaks::Breaks;
 use vserver::context::{self, Details};
 use vserver::cpu::Rate;
 use vserver::info::{self, Info};
+use vserver::limits::Limit;
 
 use crate::args::One;
 use crate::output::{self, line};
@@ -102,6 +103,13 @@ fn print_details(d: &Details) -> anyhow::Result<()> {
             output::time(c.hold_msec)
         ))?;
     }
+    for l in &d.limits {
+        line(format_args!(
+            "{:<18} {}",
+            format!("{}:", l.name.replace('_', " ")),
+            has(l)
+        ))?;
+    }
     for (name, text) in &d.proc {
         line(format_args!("\n/proc/virtual/{}/{name}", s.xid))?;
         for row in text.lines() {
@@ -153,6 +161,19 @@ fn breaks(b: Breaks) -> String {
         "{} broken by reflink, {} by copy, {} in place, {} failed",
         b.clone, b.copy, b.clear, b.fail
     )
+}
+
+/// What a context has of a thing, and may have.
+fn has(l: &Limit) -> String {
+    let limit = match l.hard {
+        Some(hard) => format!(" of {hard}"),
+        None => String::new(),
+    };
+    let hits = match l.hits {
+        0 => String::new(),
+        hits => format!(", {hits} times refused"),
+    };
+    format!("{}{limit} (at most {}){hits}", l.current, l.max)
 }
 
 fn count(n: Option<i64>) -> String {

@@ -26,7 +26,8 @@ pub struct Enter {
     pub caps: Option<Caps>,
 }
 
-/// A process of the context, whose surroundings the new one shares.
+/// A process of the context, whose capabilities the new one has, and whose surroundings if the
+/// context does not hold them itself.
 struct Member {
     pidfd: OwnedFd,
     root: OwnedFd,
@@ -46,17 +47,23 @@ pub fn enter(what: &Enter, program: &Program) -> Error {
 fn migrate(what: &Enter) -> Result<bool> {
     let xid = what.xid;
     let watch = xid == abi::VX_XID_WATCH;
+    // On the host the processes of contexts are not to be seen.
+    Vserver(abi::ctx_migrate(abi::VX_XID_WATCH, 0)).doing(|| "become a spectator".into())?;
     let member = match watch {
         true => None,
         false => find_member(xid)?,
     };
-    if member.is_none() && what.root.is_none() && !watch {
+    let held = !watch && holds_spaces(xid)?;
+    if member.is_none() && what.root.is_none() && !watch && !held {
         return Err(Error::Invalid(format!(
             "context {xid} has no process whose root could be shared: name one by --root DIR"
         )));
     }
     let before = root_inode()?;
-    if let Some(member) = &member {
+    if held {
+        Vserver(abi::enter_space(xid, 0, 0))
+            .doing(|| format!("enter the namespaces of context {xid}"))?;
+    } else if let Some(member) = &member {
         move_into_thread_name_spaces(member.pidfd.as_fd(), name_spaces())
             .doing(|| format!("enter the namespaces of context {xid}"))?;
         let doing = || format!("enter the root of context {xid}");
@@ -68,13 +75,23 @@ fn migrate(what: &Enter) -> Result<bool> {
         chroot(root).doing(doing)?;
         chdir("/").doing(doing)?;
     }
-    Vserver(abi::ctx_migrate(xid, 0)).doing(|| format!("enter context {xid}"))?;
+    if !watch {
+        Vserver(abi::ctx_migrate(xid, 0)).doing(|| format!("enter context {xid}"))?;
+    }
     let guest = root_inode()? != before;
     what.caps
         .or(member.and_then(|m| m.caps))
         .unwrap_or_else(|| Caps::usual(guest))
         .apply()?;
     Ok(guest)
+}
+
+/// Whether the context itself holds a root directory, or the mounts that it is in.
+fn holds_spaces(xid: u32) -> Result<bool> {
+    let root = abi::SPACE_DIRS | u64::from(rustix::thread::UnshareFlags::NEWNS.bits());
+    let status = proc::context_file(xid, "status")?.unwrap_or_default();
+    let held = proc::bits(&proc::fields(&status), "Spaces");
+    Ok(held.is_some_and(|mask| mask & root != 0))
 }
 
 /// What tells this process's root directory from others.

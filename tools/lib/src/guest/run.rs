@@ -10,10 +10,10 @@ use rustix::thread::UnshareFlags;
 use vserver_abi as abi;
 
 use super::{Caps, Program, mounts};
-use crate::context;
 use crate::cpu::SchedChange;
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::names::FlagChange;
+use crate::{context, limits};
 
 /// What a new context shall be like.
 #[derive(Clone, Debug)]
@@ -28,8 +28,10 @@ pub struct NewContext {
     pub namespaces: UnshareFlags,
     /// Its host name, if it has a `uts` namespace.
     pub hostname: Option<String>,
-    /// Its limits.
+    /// Its limit of CPU time.
     pub sched: SchedChange,
+    /// Its other limits.
+    pub limits: limits::Changes,
     /// Its flags.
     pub flags: FlagChange,
     /// The capabilities its processes may have.
@@ -66,6 +68,7 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
             false => change_root(root)?,
         }
     }
+    limits::change(xid, &new.limits)?;
     context::change(xid, &new.sched, new.flags, true)?;
     if let Some(name) = &new.name {
         context::set_name(xid, name)?;
@@ -73,6 +76,7 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
     if let Some(name) = new.hostname() {
         sethostname(name.as_bytes()).doing(|| format!("set the host name {name}"))?;
     }
+    pin(new, xid)?;
     // From here on the context cannot be changed from inside, and this process is its init.
     Vserver(abi::set_cflags(
         xid,
@@ -89,6 +93,19 @@ fn create(new: &NewContext) -> Result<u32> {
         Some(xid) => format!("create context {xid}"),
         None => "create a context".to_owned(),
     })
+}
+
+/// Has the context hold what it was given of its own, for who enters it.
+fn pin(new: &NewContext, xid: u32) -> Result<()> {
+    let dirs = match new.root {
+        Some(_) => abi::SPACE_DIRS,
+        None => 0,
+    };
+    match u64::from(new.namespaces.bits()) | dirs {
+        0 => Ok(()),
+        mask => Vserver(abi::set_space(xid, mask, 0))
+            .doing(|| format!("keep the namespaces of context {xid}")),
+    }
 }
 
 /// Changes the root without a mount namespace: nothing is mounted, the host would see it.
@@ -158,6 +175,7 @@ mod tests {
             namespaces: UnshareFlags::empty(),
             hostname: None,
             sched: SchedChange::default(),
+            limits: limits::Changes::new(),
             flags: FlagChange::default(),
             caps: Caps::all(),
         }
