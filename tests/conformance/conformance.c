@@ -108,6 +108,37 @@ static void fill_iattr(void *data)
 	attr->name = "/tmp";
 }
 
+static void fill_rlimit(void *data)
+{
+	struct vcmd_ctx_rlimit_v0 *limit = data;
+
+	limit->id = VLIMIT_NSOCK;
+	limit->minimum = CRLIM_KEEP;
+	limit->softlimit = CRLIM_KEEP;
+	limit->maximum = CRLIM_KEEP;
+}
+
+static void fill_rlimit_stat(void *data)
+{
+	struct vcmd_rlimit_stat_v0 *stat = data;
+
+	stat->id = VLIMIT_NSOCK;
+}
+
+static void fill_space(void *data)
+{
+	struct vcmd_space_mask_v2 *space = data;
+
+	space->mask = CLONE_NEWUTS;
+}
+
+static void fill_space_v1(void *data)
+{
+	struct vcmd_space_mask_v1 *space = data;
+
+	space->mask = CLONE_NEWUTS;
+}
+
 /* For commands whose id is a descriptor. */
 static int fd_id(void)
 {
@@ -164,6 +195,29 @@ static const struct command commands[] = {
 	DATA(sched_info, vcmd_sched_info, ASKS),
 	DATA(get_vhi_name, vcmd_vhi_name_v0, .fill = fill_name, ASKS),
 	DATA(set_vhi_name, vcmd_vhi_name_v0, .fill = fill_name, CHANGES),
+	DATA(get_rlimit, vcmd_ctx_rlimit_v0, .fill = fill_rlimit, ASKS),
+	DATA(set_rlimit, vcmd_ctx_rlimit_v0, .fill = fill_rlimit, CHANGES),
+	DATA(get_rlimit_mask, vcmd_ctx_rlimit_mask_v0, FREE),
+	DATA(rlimit_stat, vcmd_rlimit_stat_v0, .fill = fill_rlimit_stat, ASKS),
+	NO_DATA(reset_hits, CHANGES),
+	NO_DATA(reset_minmax, CHANGES),
+	DATA(sock_stat, vcmd_sock_stat_v0, ASKS),
+	DATA(get_badness, vcmd_badness_v0, ASKS),
+	DATA(set_badness, vcmd_badness_v0, CHANGES),
+	NO_DATA(set_space_v0, CHANGES),
+	DATA(set_space_v1, vcmd_space_mask_v1, .fill = fill_space_v1,
+	     .optional = 1, CHANGES),
+	DATA(set_space, vcmd_space_mask_v2, .fill = fill_space, .optional = 1,
+	     CHANGES),
+	/* XID holds some by now, OWN none. */
+	NO_DATA(enter_space_v0, .error = { 0, EINVAL, EINVAL, EPERM }),
+	DATA(enter_space_v1, vcmd_space_mask_v1, .fill = fill_space_v1,
+	     .optional = 1, .error = { 0, EINVAL, EINVAL, EPERM }),
+	DATA(enter_space, vcmd_space_mask_v2, .fill = fill_space,
+	     .optional = 1, .error = { 0, EINVAL, EINVAL, EPERM }),
+	DATA(get_space_mask, vcmd_space_mask_v1, FREE),
+	DATA(get_space_default, vcmd_space_mask_v1, .id = self_id, ASKS),
+	DATA(virt_stat, vcmd_virt_stat_v0, ASKS),
 	DATA(get_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, ASKS),
 	DATA(set_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, HOST_ONLY),
 	DATA(fget_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, ASKS),
@@ -270,20 +324,22 @@ static int attempt(struct attempt a, int expected)
 }
 
 /*
- * What comes of a context that is not there. Inside, that is found out before
- * whether the context may be changed.
+ * What comes of a context that is not there. That is found out after whether
+ * the caller may at all, but before whether that context may be changed.
  */
 static int error_for_nobody(const struct command *c, enum place place)
 {
-	if (place == INSIDE && !c->error[SETUP])
-		return ESRCH;
-	return c->error[place] ? c->error[place] : ESRCH;
+	if (c->error[place] == EPERM &&
+	    (place != INSIDE || c->error[SETUP] == EPERM))
+		return EPERM;
+	return ESRCH;
 }
 
 static int is_about_a_context(const struct command *c)
 {
 	return !c->id && c->fill != fill_iattr && c->cmd != VCMD_get_version &&
-	       c->cmd != VCMD_get_vci;
+	       c->cmd != VCMD_get_vci && c->cmd != VCMD_get_rlimit_mask &&
+	       c->cmd != VCMD_get_space_mask;
 }
 
 static void check(const struct command *c, enum place place)
@@ -295,7 +351,8 @@ static void check(const struct command *c, enum place place)
 	if (c->size && !error) {
 		a.bytes = c->size - 1;
 		/* Padding at the end need not be there. */
-		if (c->fill == fill_iattr || c->fill == fill_name)
+		if (c->fill == fill_iattr || c->fill == fill_name ||
+		    c->fill == fill_space)
 			a.bytes = c->size / 2;
 		ok &= attempt(a, EFAULT);
 		a.null = 1;
@@ -367,6 +424,31 @@ static int names_stick(void)
 	return strlen(name.name) == 64 && name.name[63] == 'x';
 }
 
+static int limits_stick(void)
+{
+	struct vcmd_ctx_rlimit_v0 limit = {
+		.id = VLIMIT_NSOCK,
+		.minimum = CRLIM_KEEP,
+		.softlimit = 17,
+		.maximum = 0x100000002ull,
+	};
+
+	if (vserver(VCMD_set_rlimit, XID, &limit))
+		return 0;
+	limit.softlimit = 0;
+	limit.maximum = 0;
+	if (vserver(VCMD_get_rlimit, XID, &limit) || limit.softlimit != 17 ||
+	    limit.maximum != 0x100000002ull)
+		return 0;
+	limit.softlimit = CRLIM_INFINITY;
+	limit.maximum = CRLIM_INFINITY;
+	if (vserver(VCMD_set_rlimit, XID, &limit))
+		return 0;
+	limit.id = 77;
+	return vserver(VCMD_get_rlimit, XID, &limit) == -EINVAL &&
+	       vserver(VCMD_set_rlimit, XID, &limit) == -EINVAL;
+}
+
 static int info_is_right(void)
 {
 	struct vcmd_vx_info_v0 info = {};
@@ -375,6 +457,26 @@ static int info_is_right(void)
 	return !vserver(VCMD_vx_info, XID, &info) && info.xid == XID &&
 	       !vserver(VCMD_ctx_stat, XID, &stat) && stat.tasks == 1 &&
 	       stat.usecnt >= 1;
+}
+
+/* It blocks where it works. */
+static int wait_from(const void *place)
+{
+	struct vcmd_wait_exit_v0 wait = {};
+
+	go(*(const enum place *)place);
+	return -vserver(VCMD_wait_exit, VX_XID_SELF, &wait);
+}
+
+static int waiting_is_refused(void)
+{
+	static const int errors[PLACES] = { ESRCH, EDEADLK, EDEADLK, EPERM };
+	enum place place;
+
+	for (place = HOST; place < PLACES; place++)
+		if (child(wait_from, &place) != errors[place])
+			return 0;
+	return 1;
 }
 
 static int unknown_commands(void)
@@ -428,7 +530,9 @@ int main(void)
 		{ "flags_stick", flags_stick },
 		{ "words_stick", words_stick },
 		{ "names_stick", names_stick },
+		{ "limits_stick", limits_stick },
 		{ "info_is_right", info_is_right },
+		{ "waiting_is_refused", waiting_is_refused },
 		{ "unknown_commands", unknown_commands },
 	};
 	pid_t guest = start_guest();

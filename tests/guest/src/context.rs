@@ -124,7 +124,8 @@ fn proc_file(xid: u32, name: &str) -> Result<HashMap<String, String>> {
 fn version() -> Result<()> {
     ensure!(abi::get_version()? == 0x0002_0308);
     let features = abi::get_vci()?;
-    ensure!(features & abi::VCI_COWBL != 0 && features & abi::VCI_HARDCPU != 0);
+    let wanted = abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES;
+    ensure!(features == wanted, "{features:#x}");
     // Clients pass ids that mean nothing.
     ensure!(raw::vserver(abi::VCMD_get_version, 63, 1)? == 0x0002_0308);
     Ok(())
@@ -313,15 +314,13 @@ fn words_of_bits() -> Result<()> {
     guest.end()
 }
 
-/// Whether this process may change its root, and the name of the host.
+/// Whether this process may change its root, and the name of the host: to what they are.
 fn powers() -> (bool, bool) {
-    // SAFETY: both are C strings, the name of the length that is said. It is the one there is.
-    unsafe {
-        (
-            libc::chroot(c"/".as_ptr()) == 0,
-            libc::sethostname(c"(none)".as_ptr(), 6) == 0,
-        )
-    }
+    let uname = rustix::system::uname();
+    (
+        rustix::process::chroot("/").is_ok(),
+        rustix::system::sethostname(uname.nodename().to_bytes()).is_ok(),
+    )
 }
 
 /// A new context has few capabilities as soon as it is set up, whatever its root holds.

@@ -6,16 +6,21 @@
 mod audit;
 mod by_fd;
 mod calls;
+mod capabilities;
 mod context;
 mod cow;
 mod crash;
 mod directories;
+mod escape;
 mod events;
 mod failsafe;
 mod faults;
 mod fuzz;
 mod harness;
+mod illusion;
 mod input;
+mod life;
+mod limits;
 mod matrix;
 mod namespace;
 mod process;
@@ -24,6 +29,7 @@ mod raw;
 mod sample;
 mod sched;
 mod secure;
+mod spaces;
 mod stacked;
 mod subvolumes;
 mod tracefs;
@@ -36,6 +42,8 @@ use std::process::ExitCode;
 
 /// Every suite there is.
 const SUITES: &[Suite] = &[
+    capabilities::POWERS,
+    capabilities::GIVEN,
     context::SUITE,
     cow::EXT4,
     cow::XFS,
@@ -48,6 +56,7 @@ const SUITES: &[Suite] = &[
     crash::cuts::SUITE,
     crash::replay::SUITE,
     directories::SUITE,
+    escape::SUITE,
     events::EXT4,
     events::XFS,
     failsafe::SUITE,
@@ -57,7 +66,10 @@ const SUITES: &[Suite] = &[
     faults::F2FS,
     faults::TMPFS,
     fuzz::SUITE,
+    illusion::SUITE,
     input::SUITE,
+    life::SUITE,
+    limits::SUITE,
     matrix::EXT4,
     matrix::EXT4_128,
     matrix::EXT4_INLINE,
@@ -73,6 +85,7 @@ const SUITES: &[Suite] = &[
     races::MODULE,
     sched::SUITE,
     secure::SUITE,
+    spaces::SUITE,
     stacked::SUITE,
     subvolumes::SUITE,
     watch::SUITE,

@@ -53,6 +53,11 @@ pub fn isolated(body: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 impl Child {
+    /// A child that was made in another way than [`spawn`].
+    pub fn of(pid: Pid) -> Self {
+        Self { pid, waited: false }
+    }
+
     pub fn pid(&self) -> Pid {
         self.pid
     }

@@ -15,7 +15,7 @@ mod operations;
 mod place;
 mod site;
 mod sys;
-mod uring;
+pub mod uring;
 
 use crate::harness::{Suite, Test};
 use operations::TABLES;

@@ -84,6 +84,11 @@ const GET_EVENTS: usize = 1;
 ///
 /// What the entry has addresses of must live until this returns.
 pub fn run(entry: Entry) -> Outcome {
+    run_after(|_| Ok(entry))
+}
+
+/// The same with an entry that is made when there is a ring.
+pub fn run_after(prepare: impl FnOnce(&OwnedFd) -> Result<Entry, Errno>) -> Outcome {
     let mut parameters = Parameters::default();
     let address = &raw mut parameters as usize;
     let ring = sys::call(libc::SYS_io_uring_setup, [1, address, 0, 0, 0, 0])?;
@@ -92,7 +97,7 @@ pub fn run(entry: Entry) -> Outcome {
     let entries = Shared::map(&ring, ENTRIES_AT)?;
 
     let (submission, completion) = (&parameters.submission, &parameters.completion);
-    entries.put(0, entry)?;
+    entries.put(0, prepare(&ring)?)?;
     queues.put(submission.array, 0u32)?;
     queues.put(submission.tail, 1u32)?;
     // A system call is a barrier for what was stored before it.

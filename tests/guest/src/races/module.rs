@@ -96,7 +96,8 @@ fn immutable(path: &Path) -> Result<()> {
 pub fn module_with_a_context() -> Result<()> {
     let shared = Shared::new("context")?;
     isolated(|| {
-        abi::ctx_create(XID, 0)?;
+        // Root inside could not ask otherwise.
+        abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
         refused("rmmod", remove(), Errno::AGAIN)?;
         How::Append.run(&shared.a).context("inside")?;
         Ok(())

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What root inside a context can't do that root on the host can, each with its error, and what a
+//! context capability gives back of it.
+
+mod given;
+mod powers;
+
+use crate::harness::{Body, Suite, Test};
+use crate::process::isolated;
+use crate::unified::refused;
+use anyhow::{Context as _, Result, ensure};
+use rustix::io::Errno;
+use vserver_abi as abi;
+
+const XID: u32 = 400;
+
+/// Something that the host's root can do.
+struct Power {
+    /// What the kernel says to root in a context that has what contexts have by default.
+    inside: Errno,
+    /// What it says on the host, where that is an error that comes after the question who asks.
+    outside: Option<Errno>,
+    /// Done once before that, on the host, in the same process.
+    before: fn() -> Result<()>,
+    try_it: fn() -> Result<(), Errno>,
+}
+
+impl Body for Power {
+    fn run(&self, _: &str) -> Result<String> {
+        isolated(|| {
+            (self.before)()?;
+            abi::ctx_create(XID, 0)?;
+            refused("inside", (self.try_it)(), self.inside)
+        })?;
+        isolated(|| {
+            (self.before)()?;
+            let got = (self.try_it)();
+            ensure!(got.err() == self.outside, "on the host: {got:?}");
+            Ok(())
+        })?;
+        // The one who sets it up is not held by it.
+        isolated(|| {
+            (self.before)()?;
+            abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
+            let got = (self.try_it)();
+            ensure!(got.err() == self.outside, "in setup: {got:?}");
+            Ok(())
+        })?;
+        Ok(String::new())
+    }
+}
+
+/// Something that root inside a context can do, too.
+struct Right {
+    before: fn() -> Result<()>,
+    try_it: fn() -> Result<(), Errno>,
+}
+
+impl Body for Right {
+    fn run(&self, _: &str) -> Result<String> {
+        isolated(|| {
+            (self.before)()?;
+            abi::ctx_create(XID, 0)?;
+            (self.try_it)().context("inside")
+        })?;
+        Ok(String::new())
+    }
+}
+
+const fn test(name: &'static str, body: &'static dyn Body) -> Test {
+    Test {
+        name,
+        variants: &[],
+        body,
+    }
+}
+
+pub const POWERS: Suite = Suite {
+    name: "capabilities",
+    wants: "ext4 timeout=300",
+    tests: powers::TESTS,
+};
+
+pub const GIVEN: Suite = Suite {
+    name: "ccaps",
+    wants: "timeout=300",
+    tests: given::TESTS,
+};
