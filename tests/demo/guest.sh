@@ -188,15 +188,18 @@ check "A can't make the disk's device node" denied 'not permitted' \
 check "guest B is byte for byte what it was" b_is_as_before
 
 step "6. Token buckets: four busy loops in each, A gets 25 %, B 50 % of a CPU"
+# as_spectator COMMAND...: who sees the processes of all contexts, as the host does not
+as_spectator() { vserver enter 1 -- "$@"; }
 # loops GUEST: the stat files of its loops
 loops() {
-	for p in /proc/[0-9]*; do
-		tr '\0' ' ' <$p/cmdline | grep -q "^/bin/sh -c .* busy-$1 \$" && echo $p/stat
-	done 2>/dev/null
+	# shellcheck disable=SC2016	# it is the other shell's
+	as_spectator /bin/sh -c 'for p in /proc/[0-9]*; do
+		tr "\0" " " <$p/cmdline | grep -q "^/bin/sh -c .* busy-$1 \$" && echo $p/stat
+	done 2>/dev/null' sh "$1"
 }
 # sample STAT...: the time, and user and system time of all, in 1/100 s
 sample() {
-	sed 's/.*) //' /proc/uptime "$@" |
+	as_spectator sed 's/.*) //' /proc/uptime "$@" |
 		awk 'NR == 1 { t = $1 * 100 } NR > 1 { n += $12 + $13 } END { print t, n }'
 }
 # share TIME TICKS TIME TICKS: percent of a CPU between two samples
