@@ -7,13 +7,13 @@
 //! one processor can tell.
 
 use crate::harness::Suite;
+use crate::module::{insert, remove};
 use crate::process::{Child, Status, eventually, spawn};
-use crate::unified::{open, syscall};
+use crate::unified::open;
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::AsRawFd as _;
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs;
 use std::path::Path;
@@ -374,25 +374,6 @@ fn calls() -> Result<()> {
     // Not if a reference to anything of the module's were left.
     eventually("nobody needs the module", || remove().is_ok())?;
     insert()
-}
-
-fn remove() -> Result<(), Errno> {
-    // SAFETY: the name is a C string.
-    let ret = unsafe {
-        libc::syscall(
-            libc::SYS_delete_module,
-            c"vserver".as_ptr(),
-            libc::O_NONBLOCK,
-        )
-    };
-    syscall(ret).map(drop)
-}
-
-fn insert() -> Result<()> {
-    let module = open(Path::new("/vserver.ko"), OFlags::RDONLY)?;
-    // SAFETY: the parameters are a C string.
-    let ret = unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
-    syscall(ret).context("insmod").map(drop)
 }
 
 /// While the last callers are still at it, and some meet a kernel without the call.

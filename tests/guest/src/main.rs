@@ -22,6 +22,7 @@ mod input;
 mod life;
 mod limits;
 mod matrix;
+mod module;
 mod namespace;
 mod process;
 mod races;

@@ -5,10 +5,11 @@
 use super::leases::{Hold, Sigio};
 use super::race::race;
 use super::shared::{How, Shared};
+use crate::module::{insert, remove};
 use crate::process::isolated;
 use crate::unified::*;
 use anyhow::{Context as _, Result, anyhow, ensure};
-use rustix::fd::{AsFd as _, AsRawFd as _};
+use rustix::fd::AsFd as _;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs;
@@ -18,26 +19,6 @@ use vserver_abi as abi;
 
 const XID: u32 = 330;
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Takes the module away, unless somebody needs it now.
-fn remove() -> Result<(), Errno> {
-    // SAFETY: the name is a C string.
-    let ret = unsafe {
-        libc::syscall(
-            libc::SYS_delete_module,
-            c"vserver".as_ptr(),
-            libc::O_NONBLOCK,
-        )
-    };
-    syscall(ret).map(drop)
-}
-
-fn insert() -> Result<()> {
-    let module = open(Path::new("/vserver.ko"), OFlags::RDONLY)?;
-    // SAFETY: the parameters are a C string.
-    let ret = unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
-    syscall(ret).context("insmod").map(drop)
-}
 
 /// Removes it as soon as nobody needs it for a moment.
 fn remove_soon() -> Result<()> {
