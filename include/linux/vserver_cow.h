@@ -59,17 +59,30 @@ int __vserver_nameless(struct dentry **dentry);
 int __vserver_raced(struct inode *inode, int error, bool nowait);
 bool __vserver_silent(void);
 
+/**
+ * struct vserver_acting - what a task was before vserver_act_begin()
+ * @cred:	its credentials
+ * @audit:	its records
+ */
+struct vserver_acting {
+	const struct cred *cred;
+	struct audit_context *audit;
+};
+
 /* For the module, see security/vserver/cow.c and inode.c */
 int vserver_breaking_begin(struct inode *inode);
 void vserver_breaking_end(struct inode *inode);
 bool vserver_sweep_begin(struct inode *dir);
 void vserver_sweep_again(struct inode *dir);
 void vserver_cred_silence(struct cred *cred);
-int vserver_clear_last(const struct path *path);
+void vserver_act_begin(struct vserver_acting *acting, const struct cred *cred);
+void vserver_act_end(const struct vserver_acting *acting);
+int vserver_clear_last(const struct path *path, int readers);
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project);
 void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime);
 void vserver_mark_copy(struct inode *copy, const struct inode *of);
-bool vserver_is_copy(const struct inode *inode, const struct inode *of);
+void vserver_mark_replaced(struct inode *old, const struct inode *by);
+bool vserver_stands_for(const struct inode *inode, const struct inode *of);
 bool vserver_reachable(const struct path *path);
 bool vserver_deny_mount(struct dentry *dentry);
 void vserver_allow_mount(struct dentry *dentry);
@@ -245,7 +258,7 @@ static __always_inline int vserver_cow_removexattr(struct path *path,
  *		vserver_break_link()
  *
  * Inside a context, both names must go on naming one file that can be written.
- * The host's unify tool links the unified inode itself.
+ * On the host they are links to the unified inode.
  *
  * Return: 0 or the errno of the link.
  */

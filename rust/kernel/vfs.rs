@@ -5,14 +5,15 @@
 //! - [`Path`], [`Inode`], [`WriteAccess`]: what a caller has at hand
 //! - [`cred::OwnerCred`]: to act for a file's owner
 //! - [`readdir`]: the names in a directory
-//! - [`copy`]: an unnamed file, its content and metadata
+//! - [`copy`]: an unnamed file, its content, and (in `metadata`) all else it is to have
 //! - [`replace`]: a locked directory, in which the copy gets the name
 //!
 //! Ids are raw: a mount's id mapping plays no part in what is copied.
 //!
 //! Everything here is for process context and may sleep, unless said otherwise. Order of what may
 //! be held at a time: [`Breaking`], then [`WriteAccess`], then [`replace::LockedDir`], then the
-//! inode's lock, which no caller sees.
+//! inode's lock, which no caller sees. Of two [`Breaking`] the one with the lower address comes
+//! first.
 //!
 //! C headers: [`include/linux/path.h`](srctree/include/linux/path.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h),
@@ -20,7 +21,7 @@
 
 use crate::{
     bindings,
-    error::{code::EINVAL, to_result, Result},
+    error::{code::EINVAL, to_result, Error, Result},
     ffi::c_int,
     fs::LocalFile,
     types::Opaque,
@@ -30,12 +31,22 @@ use core::ptr::NonNull;
 
 pub mod copy;
 pub mod cred;
+mod metadata;
 pub mod readdir;
 pub mod replace;
 
 /// The id mapping that maps nothing.
 fn nop_idmap() -> *mut bindings::mnt_idmap {
     &raw mut bindings::nop_mnt_idmap
+}
+
+/// A size, position or count, or a negative errno.
+fn check(ret: i64) -> Result<i64> {
+    if ret < 0 {
+        Err(Error::from_errno(c_int::try_from(ret)?))
+    } else {
+        Ok(ret)
+    }
 }
 
 /// A file in the name space: a mount and a name in its file system.
@@ -86,11 +97,15 @@ impl Path {
     ///
     /// `EBADF`, also for descriptors that were opened with `O_PATH`.
     pub fn from_fd(fd: u32) -> Result<Path> {
-        let file = LocalFile::fget(fd)?;
+        Ok(Self::of_file(&*LocalFile::fget(fd)?))
+    }
+
+    /// The path by which a file was opened.
+    pub fn of_file(file: &LocalFile) -> Path {
         // SAFETY: The path of an open file does not change, and holds references, as the type
         // asks; `file` lives until after the clone.
         let path: &Path = unsafe { &*(&raw const (*file.as_ptr()).__bindgen_anon_1.f_path).cast() };
-        Ok(path.clone())
+        path.clone()
     }
 
     /// The inode that the path names.
@@ -196,17 +211,17 @@ impl Path {
     }
 
     /// Makes a unified file an ordinary one, if this is its last name and nobody else has it open
-    /// or is about to.
+    /// or is about to. The caller itself has it open for reading `readers` times.
     ///
     /// Returns false if that is not so.
     ///
     /// # Errors
     ///
     /// `EINVAL`: the write access is another mount's. Else those of the file system.
-    pub fn clear_last(&self, write: &WriteAccess) -> Result<bool> {
+    pub fn clear_last(&self, write: &WriteAccess, readers: u8) -> Result<bool> {
         write.check(self)?;
         // SAFETY: By the type invariant, and there is write access to the mount.
-        match to_result(unsafe { bindings::vserver_clear_last(&self.0) }) {
+        match to_result(unsafe { bindings::vserver_clear_last(&self.0, readers.into()) }) {
             Ok(()) => Ok(true),
             Err(e) if e.to_errno() == -(bindings::EMLINK as c_int) => Ok(false),
             Err(e) => Err(e),
@@ -316,10 +331,37 @@ impl Inode {
         unsafe { bindings::__vserver_unified(self.as_ptr()) }
     }
 
-    /// Whether breaking a link to `of`, to which a reference is held, made this inode.
-    pub fn is_copy_of(&self, of: &Inode) -> bool {
+    /// Whether this inode has got a name of the unified `of` when a link to that was broken or
+    /// made, or is a copy of what has. Nobody else breaks links to `of`.
+    pub fn stands_for(&self, of: &Inode) -> bool {
         // SAFETY: By the type invariant.
-        unsafe { bindings::vserver_is_copy(self.as_ptr(), of.as_ptr()) }
+        unsafe { bindings::vserver_stands_for(self.as_ptr(), of.as_ptr()) }
+    }
+
+    /// Remembers that `by` has got a name of this unified inode. Nobody else breaks links to it.
+    pub fn mark_replaced(&self, by: &Inode) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vserver_mark_replaced(self.as_ptr(), by.as_ptr()) };
+    }
+
+    /// Whether both are one.
+    pub fn is_same(&self, other: &Inode) -> bool {
+        self.as_ptr() == other.as_ptr()
+    }
+
+    /// This and another one in the order in which both are locked.
+    pub fn in_order<'a>(&'a self, other: &'a Inode) -> (&'a Inode, &'a Inode) {
+        if self.as_ptr() < other.as_ptr() {
+            (self, other)
+        } else {
+            (other, self)
+        }
+    }
+
+    /// Whether both are of one file system.
+    pub fn shares_disk(&self, other: &Inode) -> bool {
+        // SAFETY: By the type invariant the inodes are there; the superblock of one never changes.
+        unsafe { (*self.as_ptr()).i_sb == (*other.as_ptr()).i_sb }
     }
 
     /// Whether names can be added but not removed, or nothing can be changed at all.

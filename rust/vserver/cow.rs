@@ -9,20 +9,21 @@
 //! does not need.
 //!
 //! Two things can be in the way besides errors:
-//! - The name is gone from this inode. If somebody else broke the link, we go on with his copy;
+//! - The name is gone from this inode. If somebody else broke the link, or gave the name to an
+//!   equal file, we go on with that;
 //!   else the operation fails with `ESTALE`, on which path lookup tries again.
 //! - The name can't be replaced: it is a mount of a single file, a mount point somewhere, or
 //!   nothing that the caller's root leads to.
 
-use crate::debris;
+use crate::{debris, take_name::take_name};
 use kernel::{
     pr_warn_once,
     prelude::*,
     vfs::{
-        copy::{OpenFile, TempFile, Unnamed},
+        copy::{OpenFile, TempFile},
         cred::OwnerCred,
-        replace::{Delegation, Dentry, LockedDir},
-        Path, WriteAccess,
+        replace::{Delegation, LockedDir},
+        Path,
     },
     vserver::trace::How,
 };
@@ -30,14 +31,13 @@ use kernel::{
 /// How often the name is looked at again when others replace it all the time.
 const RETRIES: u32 = 16;
 
-/// How many temporary names are tried: one that nobody can know is hardly ever taken.
-const TEMP_NAMES: u32 = 4;
-
 /// Makes the file at `path` an ordinary one: the path then names the private copy, or the same
 /// inode if nobody shares it any more.
 ///
 /// A copy has only the first `keep` bytes, to which the caller truncates the file next. So what a
 /// crash leaves under the name is the old file or what was asked for.
+///
+/// The caller itself has the file open for reading `readers` times.
 ///
 /// Returns how, or `None` if somebody else was quicker.
 ///
@@ -49,44 +49,79 @@ const TEMP_NAMES: u32 = 4;
 /// - `EPERM`: the name or its directory can't be changed, or not by this caller.
 /// - `EINTR`, `ERESTARTSYS`: the caller is being killed.
 /// - `EROFS`, `ENOSPC`, `EDQUOT`, `EIO` and the like of the file system.
-pub(crate) fn break_link(path: &mut Path, keep: i64) -> Result<Option<How>> {
+pub(crate) fn break_link(path: &mut Path, keep: i64, readers: u8) -> Result<Option<How>> {
     for _ in 0..RETRIES {
-        if !path.inode().is_unified() {
-            return Ok(None);
-        }
-        // Holds the inode when `path` already names another.
-        let old = path.clone();
-        let _breaking = old.inode().begin_breaking()?;
-
-        // The previous one may have been quicker.
-        if !old.inode().is_unified() {
-            return Ok(None);
-        }
-        if old.want_write().and_then(|write| old.clear_last(&write))? {
-            return Ok(Some(How::Clear));
-        }
-        check_replaceable(&old)?;
-        let dir = old.parent();
-        if let Some(successor) = successor(&old, &dir)? {
-            *path = successor;
-            continue;
-        }
-        match replace(&old, &dir, keep) {
-            Ok(Some((copy, how))) => {
-                *path = copy;
-                return Ok(Some(how));
+        let mut delegation = Delegation::new();
+        match try_break(path, keep, readers, &mut delegation) {
+            Ok(Tried::Done(how)) => return Ok(how),
+            Ok(Tried::Again) => {}
+            // Whoever has the lease is waited for when nothing is held any more.
+            Err(e) => {
+                if !delegation.wait()? {
+                    return Err(e);
+                }
             }
-            Ok(None) => {}
-            // A directory that has gone with the name takes no copies. The next look tells.
-            Err(_) if old.is_unhashed() => {}
-            Err(e) => return Err(e),
         }
     }
     Err(ESTALE)
 }
 
-/// Decides what no look at the directory is needed for.
-fn check_replaceable(path: &Path) -> Result {
+/// What came of an attempt to break a link.
+enum Tried {
+    /// What [`break_link`] returns.
+    Done(Option<How>),
+    /// The name leads elsewhere, and so may the path.
+    Again,
+}
+
+/// One attempt. If it fails and `delegation` is filled, another one may succeed after waiting for it.
+fn try_break(
+    path: &mut Path,
+    keep: i64,
+    readers: u8,
+    delegation: &mut Delegation,
+) -> Result<Tried> {
+    if !path.inode().is_unified() {
+        return Ok(Tried::Done(None));
+    }
+    // Holds the inode when `path` already names another.
+    let old = path.clone();
+    let _breaking = old.inode().begin_breaking()?;
+
+    // The previous one may have been quicker.
+    if !old.inode().is_unified() {
+        return Ok(Tried::Done(None));
+    }
+    if old
+        .want_write()
+        .and_then(|write| old.clear_last(&write, readers))?
+    {
+        return Ok(Tried::Done(Some(How::Clear)));
+    }
+    check_replaceable(&old)?;
+    let dir = old.parent();
+    if let Some(successor) = successor(&old, &dir)? {
+        *path = successor;
+        return Ok(Tried::Again);
+    }
+    match replace(&old, &dir, keep, delegation) {
+        Ok((copy, how)) => {
+            *path = copy;
+            Ok(Tried::Done(Some(how)))
+        }
+        // A directory that has gone with the name takes no copies. The next look tells.
+        Err(_) if old.is_unhashed() => Ok(Tried::Again),
+        Err(e) => Err(e),
+    }
+}
+
+/// Decides what no look at the directory is needed for: whether another file may have the name of
+/// `path`.
+///
+/// # Errors
+///
+/// As [`break_link`].
+pub(crate) fn check_replaceable(path: &Path) -> Result {
     let inode = path.inode();
 
     if path.is_mount_root() || path.is_mountpoint() {
@@ -108,7 +143,7 @@ fn check_replaceable(path: &Path) -> Result {
     Ok(())
 }
 
-/// If the name has gone from `old`: what it names now, if that is a copy of `old`.
+/// If the name has gone from `old`: what it names now, if that stands for `old`.
 ///
 /// Anything else that has the name now is another file, which the caller's descriptor or path
 /// never meant and for which nothing was permitted.
@@ -125,7 +160,7 @@ fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
     };
 
     match found.inode() {
-        Some(inode) if inode.is_copy_of(old.inode()) => {
+        Some(inode) if inode.stands_for(old.inode()) => {
             let path = dir.path(found)?;
             // The name may be another guest's.
             if path.is_reachable() {
@@ -138,8 +173,8 @@ fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
     }
 }
 
-/// Copies the file and lets the copy take the name. `None` if that is to be tried again.
-fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<(Path, How)>> {
+/// Copies the file and lets the copy take the name.
+fn replace(old: &Path, dir: &Path, keep: i64, delegation: &mut Delegation) -> Result<(Path, How)> {
     let inode = old.inode();
     if dir.inode().is_fixed() {
         return Err(EPERM);
@@ -163,7 +198,7 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<(Path, How)>> {
         if copy.copy_content(&mut from, size, &cred)? {
             how = How::Clone;
         }
-        copy.flush()?;
+        copy.path().flush()?;
     }
     // Who executes the file as soon as it has the name must find no writer.
     let copy = copy.close();
@@ -172,7 +207,13 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<(Path, How)>> {
     cred.run(|| {
         copy.copy_metadata(old, &write)?;
         copy.mark_copy_of(inode);
-        let new = take_name(old, dir, &copy, &cred, &write)?;
+        let new = take_name(old, dir, copy.path(), &write, delegation, || {
+            if copy.inode().names_come_first() {
+                // Not before it has a name: without one the file system logs nothing.
+                copy.path().sync(&cred)?;
+            }
+            Ok(())
+        })?;
         // A directory that hands down its project id takes no file of another one, but the
         // original may have come by it otherwise.
         if other_project {
@@ -180,87 +221,6 @@ fn replace(old: &Path, dir: &Path, keep: i64) -> Result<Option<(Path, How)>> {
                 pr_warn_once!("project id of a copy not set: {e:?}\n");
             }
         }
-        Ok(new.map(|path| (path, how)))
+        Ok((new, how))
     })
-}
-
-/// Gives the copy the name. `None` if somebody's lease was in the way, and is not any more: the
-/// copy may have had a name and lost it, and such a file can't be linked again.
-fn take_name(
-    old: &Path,
-    dir: &Path,
-    copy: &Unnamed,
-    cred: &OwnerCred,
-    write: &WriteAccess,
-) -> Result<Option<Path>> {
-    let mut delegation = Delegation::new();
-
-    match link_and_rename(old, dir, copy, cred, write, &mut delegation) {
-        Ok(path) => Ok(Some(path)),
-        Err(e) => {
-            if delegation.wait()? {
-                Ok(None)
-            } else {
-                Err(e)
-            }
-        }
-    }
-}
-
-/// Links the copy beside the name and renames it over, under one lock of the directory. Whoever
-/// locks the directory too never sees the other name, and nobody can look for it; a crash between
-/// the two leaves it behind, to be swept away. On btrfs they wait for a flush of the disk.
-fn link_and_rename(
-    old: &Path,
-    dir: &Path,
-    copy: &Unnamed,
-    cred: &OwnerCred,
-    write: &WriteAccess,
-    delegation: &mut Delegation,
-) -> Result<Path> {
-    let dir = LockedDir::lock(dir, write)?;
-
-    if !dir.is_parent_of(old) || old.is_unhashed() || !old.inode().is_unified() {
-        return Err(ESTALE);
-    }
-    // Nothing can be removed from an append-only directory: not the temporary name either.
-    if dir.inode().is_fixed() {
-        return Err(EPERM);
-    }
-    // Mounts don't take the directory's lock.
-    let _denied = dir.deny_mount(old)?;
-    let temp = temp_name(&dir, copy)?;
-    dir.link(copy, &temp, delegation)?;
-    let renamed = if copy.inode().names_come_first() {
-        // Not before it has a name: without one the file system logs nothing.
-        copy.sync(cred)
-    } else {
-        Ok(())
-    }
-    .and_then(|()| dir.rename_over(&temp, old, delegation));
-    if let Err(e) = renamed {
-        // If a lease is in the way of this too, the next attempt sweeps the name away. There is
-        // one as soon as a lease has been waited for, and whichever comes first will do.
-        let mut other = Delegation::new();
-        if dir.unlink(&temp, &mut other).is_err() {
-            dir.inode().sweep_again();
-            if !delegation.is_some() {
-                *delegation = other;
-            }
-        }
-        return Err(e);
-    }
-    dir.path(temp)
-}
-
-/// A name for the copy that no file has.
-fn temp_name(dir: &LockedDir<'_>, copy: &Unnamed) -> Result<Dentry> {
-    for _ in 0..TEMP_NAMES {
-        let name = debris::temp_name(copy.inode())?;
-        let temp = dir.lookup(name.to_bytes())?;
-        if temp.inode().is_none() {
-            return Ok(temp);
-        }
-    }
-    Err(EEXIST)
 }

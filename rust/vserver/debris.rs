@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a crash may leave behind: a copy under its temporary name.
+//! What a crash may leave behind: a temporary name.
 //!
-//! Between link and rename a private copy has a name that says whose it is, by the number and the
-//! generation of the copy's own inode: so a file that somebody else called so, restored or copied
+//! Between link and rename a file that is to have another's name has one that says whose it is, by
+//! the number and the generation of its own inode: so a file that somebody else called so, restored or copied
 //! is never taken for debris. The rest of the name is random, so nobody can keep names taken.
 
 use kernel::{
@@ -23,13 +23,13 @@ const PREFIX: &[u8] = b".vserver-cow-";
 /// So much debris is removed at a time.
 const MAX_NAMES: usize = 64;
 
-/// A temporary name for `copy`.
+/// A temporary name for the file `inode`.
 ///
 /// # Errors
 ///
 /// `ENOMEM`.
-pub(crate) fn temp_name(copy: &Inode) -> Result<CString> {
-    let (ino, generation) = (copy.ino(), copy.generation());
+pub(crate) fn temp_name(inode: &Inode) -> Result<CString> {
+    let (ino, generation) = (inode.ino(), inode.generation());
     let random = random_u32();
 
     CString::try_from_fmt(fmt!(
@@ -56,11 +56,12 @@ fn parse(name: &[u8]) -> Option<(u64, u32)> {
     Some((ino, u32::try_from(generation).ok()?))
 }
 
-/// Whether the file that has the name is a copy that was to get another one.
+/// Whether the file that has the name was to get another one: a private copy, or a unified file that
+/// has more names.
 fn is_debris(name: &[u8], inode: &Inode) -> bool {
     parse(name) == Some((inode.ino(), inode.generation()))
         && inode.is_regular()
-        && inode.nlink() == 1
+        && (inode.nlink() == 1 || inode.is_unified())
 }
 
 /// Removes the debris in the directory `dir`, at the first break in it since its inode was loaded:

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Inode attributes: the commands that get and set them.
+//! Inode attributes: the commands that get and set them, and those that make and break links of
+//! unified files.
 
-use crate::syscall::Call;
+use crate::{cow, cow_stats, syscall::Call, unify};
 use kernel::{
+    fs::LocalFile,
     prelude::*,
     vfs::{Iattr, Path},
     vserver::{
@@ -20,6 +22,7 @@ use kernel::{
 /// - `EPERM`: no `CAP_LINUX_IMMUTABLE`, the caller is inside a context, or the file is append-only.
 /// - `EOPNOTSUPP`: this file can have no attributes; `EINVAL`: not these.
 /// - `ETXTBSY`: it is to be made immutable, and somebody has it open for writing.
+/// - Those of [`unify::unify`] and [`cow::break_link`].
 /// - `EROFS` and those of the file system.
 pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
     match call.cmd {
@@ -37,6 +40,20 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
             may_set(call)?;
             let attr = call.read()?;
             set(&Path::from_fd(call.id)?, &attr)?;
+        }
+        cmd::UNIFY => {
+            may_set(call)?;
+            let arg: abi::vcmd_unify_v0 = call.read()?;
+            let new = u32::try_from(arg.fd).map_err(|_| EBADF)?;
+            unify::unify(&Path::from_fd(call.id)?, &Path::from_fd(new)?)?;
+        }
+        cmd::DEUNIFY => {
+            may_set(call)?;
+            // Keeps the descriptor's file, which counts as a reader.
+            let file = LocalFile::fget(call.id)?;
+            cow_stats::observe(call.reg, &mut Path::of_file(&file), |path| {
+                cow::break_link(path, i64::MAX, 1)
+            })?;
         }
         _ => return Err(ENOSYS),
     }

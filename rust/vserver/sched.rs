@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The scheduler's commands: `set_sched`, `get_sched`, `sched_info`.
+//! The scheduler's commands: `set_sched`, `get_sched`, `sched_info`, and those of the priority bias.
 //!
 //! Times are ticks outside and nanoseconds inside. A context has one bucket for all CPUs, so a
 //! command for one CPU means it as well.
@@ -23,11 +23,23 @@ use kernel::{
 /// As [`crate::syscall::dispatch`].
 pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
     match call.cmd {
-        cmd::SET_SCHED => {
-            set(&*call.changeable()?, &call.read()?)?;
-            Ok(0)
+        cmd::SET_SCHED_V3 => {
+            let ctx = call.changeable()?;
+            set(&ctx, &from_v3(call.read()?))
         }
+        cmd::SET_SCHED_V4 => {
+            let ctx = call.changeable()?;
+            set(&ctx, &from_v4(call.read()?))
+        }
+        cmd::SET_SCHED => set(&*call.changeable()?, &call.read()?),
         cmd::GET_SCHED => call.write(&get(&*call.find()?, &call.read()?)?),
+        cmd::SET_PRIO_BIAS => set(&*call.changeable()?, &from_bias(call.read()?)),
+        cmd::GET_PRIO_BIAS => {
+            let ctx = call.find()?;
+            let arg: abi::vcmd_prio_bias = call.read()?;
+            let prio_bias = get(&ctx, &from_bias(arg))?.prio_bias;
+            call.write(&abi::vcmd_prio_bias { prio_bias, ..arg })
+        }
         cmd::SCHED_INFO => call.write(&info(&*call.find()?, &call.read()?)?),
         _ => Err(ENOSYS),
     }
@@ -49,6 +61,46 @@ pub(crate) fn to_ticks(ns: i64) -> i32 {
 /// Nanoseconds of use as whole ticks.
 pub(crate) fn use_ticks(ns: u64) -> u64 {
     ns / TICK_NS as u64
+}
+
+/// What version 4 of `set_sched` asks for, which knows one rate.
+fn from_v4(arg: abi::vcmd_sched_v4) -> abi::vcmd_sched_v5 {
+    abi::vcmd_sched_v5 {
+        mask: arg.mask & !(abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2),
+        cpu_id: arg.cpu_id,
+        bucket_id: arg.bucket_id,
+        fill_rate: [arg.fill_rate, 0],
+        interval: [arg.interval, 0],
+        tokens: arg.tokens,
+        tokens_min: arg.tokens_min,
+        tokens_max: arg.tokens_max,
+        prio_bias: arg.prio_bias,
+    }
+}
+
+/// What version 3 asks for, which knows one CPU, too.
+fn from_v3(arg: abi::vcmd_sched_v3) -> abi::vcmd_sched_v5 {
+    from_v4(abi::vcmd_sched_v4 {
+        mask: arg.mask & !(abi::VXSM_CPU_ID | abi::VXSM_BUCKET_ID),
+        fill_rate: arg.fill_rate,
+        interval: arg.interval,
+        tokens: arg.tokens,
+        tokens_min: arg.tokens_min,
+        tokens_max: arg.tokens_max,
+        prio_bias: arg.prio_bias,
+        cpu_id: 0,
+        bucket_id: 0,
+    })
+}
+
+/// What `set_prio_bias` asks for.
+fn from_bias(arg: abi::vcmd_prio_bias) -> abi::vcmd_sched_v5 {
+    abi::vcmd_sched_v5 {
+        mask: abi::VXSM_PRIO_BIAS | abi::VXSM_CPU_ID,
+        cpu_id: arg.cpu_id,
+        prio_bias: arg.prio_bias,
+        ..Default::default()
+    }
 }
 
 /// The settings `old`, changed as `arg` asks.
@@ -103,7 +155,7 @@ fn check_ids(cpu: Option<i32>, bucket: Option<i32>) -> Result {
 /// # Errors
 ///
 /// `EINVAL`, and nothing has changed.
-fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result {
+fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<u32> {
     let given = |bit: u32| arg.mask & bit != 0;
     check_ids(
         given(abi::VXSM_CPU_ID).then_some(arg.cpu_id),
@@ -132,7 +184,7 @@ fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result {
     ctx.bucket().configure(now_ns(), settings, tokens);
     drop(sched);
     ctx.hold.release();
-    Ok(())
+    Ok(0)
 }
 
 /// `get_sched`: the settings and the tokens there are.
@@ -239,6 +291,29 @@ mod tests {
         let mut bad = arg(abi::VXSM_TOKENS_MIN);
         bad.tokens_min = i32::MAX;
         assert_eq!(changed(Settings::DEFAULT, &bad).err(), Some(EINVAL));
+    }
+
+    #[test]
+    fn older_versions() {
+        let mut old = abi::vcmd_sched_v3 {
+            mask: !0,
+            fill_rate: 1,
+            interval: 2,
+            tokens: 3,
+            tokens_min: 4,
+            tokens_max: 5,
+            prio_bias: 6,
+        };
+        let new = from_v3(old);
+        assert_eq!(new.fill_rate, [1, 0]);
+        assert_eq!(new.interval, [2, 0]);
+        assert_eq!([new.tokens, new.tokens_min, new.tokens_max], [3, 4, 5]);
+        assert_eq!(new.prio_bias, 6);
+        let unknown =
+            abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2 | abi::VXSM_CPU_ID | abi::VXSM_BUCKET_ID;
+        assert_eq!(new.mask, !unknown);
+        old.mask = 0;
+        assert_eq!(from_v3(old).mask, 0);
     }
 
     #[test]

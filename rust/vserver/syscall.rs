@@ -8,7 +8,7 @@
 //!
 //! Here are the commands about contexts as such; those about a part of one are where that part is.
 
-use crate::{caps, cvirt, iattr, limit, names, sched, space, Ctx, Registration};
+use crate::{caps, cvirt, iattr, limit, names, process, sched, space, Ctx, Registration};
 use kernel::{
     prelude::*,
     sync::aref::ARef,
@@ -59,14 +59,33 @@ impl Call<'_> {
     /// `ESRCH`; `EPERM`: the caller lacks `CAP_SYS_RESOURCE`, is a spectator, or is inside and the
     /// context has been set up.
     pub(crate) fn changeable(&self) -> Result<ARef<Ctx>> {
-        if !capable(Capability::SysResource) {
-            return Err(EPERM);
-        }
+        self.may_change_resources()?;
         let ctx = self.find()?;
+        self.may_change(&ctx)?;
+        Ok(ctx)
+    }
+
+    /// # Errors
+    ///
+    /// `EPERM`: the caller lacks `CAP_SYS_RESOURCE`.
+    pub(crate) fn may_change_resources(&self) -> Result {
+        if capable(Capability::SysResource) {
+            Ok(())
+        } else {
+            Err(EPERM)
+        }
+    }
+
+    /// Whether the caller may change a context that it sees.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM`: it is a spectator, or inside and the context has been set up.
+    pub(crate) fn may_change(&self, ctx: &Ctx) -> Result {
         match vserver::current_xid() {
-            abi::VX_XID_HOST => Ok(ctx),
+            abi::VX_XID_HOST => Ok(()),
             abi::VX_XID_WATCH => Err(EPERM),
-            _ if ctx.has(abi::VXF_STATE_SETUP) => Ok(ctx),
+            _ if ctx.has(abi::VXF_STATE_SETUP) => Ok(()),
             _ => Err(EPERM),
         }
     }
@@ -144,12 +163,16 @@ pub(crate) fn dispatch(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> 
     match abi::category(cmd) {
         abi::VC_FLAGS => caps::command(&call),
         abi::VC_INODE => iattr::command(&call),
-        abi::VC_PROCALT | abi::VC_VSPACE => space::command(&call),
+        abi::VC_PROCALT | abi::VC_VSPACE => match cmd {
+            cmd::GET_PFLAGS | cmd::SET_PFLAGS => process::command(&call),
+            _ => space::command(&call),
+        },
         abi::VC_VHOST => names::command(&call),
         abi::VC_SCHED => sched::command(&call),
         abi::VC_RLIMIT | abi::VC_MEMCTRL => limit::command(&call),
         _ => match cmd {
             cmd::RLIMIT_STAT | cmd::SOCK_STAT => limit::command(&call),
+            cmd::TASK_XID | cmd::TASK_TAG => process::command(&call),
             _ => command(&call),
         },
     }
@@ -158,7 +181,6 @@ pub(crate) fn dispatch(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> 
 /// The commands about contexts as such.
 fn command(call: &Call<'_>) -> Result<u32> {
     match call.cmd {
-        cmd::TASK_XID => task_xid(call.id),
         cmd::CTX_CREATE_V0 => create(call, DEFAULT_FLAGS),
         cmd::CTX_CREATE_V1 | cmd::CTX_CREATE => {
             let flags = call.optional(|arg: abi::vcmd_ctx_create| arg.flagword, DEFAULT_FLAGS)?;
@@ -199,18 +221,6 @@ fn command(call: &Call<'_>) -> Result<u32> {
         cmd::VIRT_STAT => cvirt::stat(call),
         _ => Err(ENOSYS),
     }
-}
-
-fn task_xid(pid: u32) -> Result<u32> {
-    if pid == 0 {
-        return Ok(vserver::current_xid());
-    }
-    let pid = i32::try_from(pid).map_err(|_| ESRCH)?;
-    let xid = vserver::task_xid(pid)?;
-    if !sees(xid) {
-        return Err(ESRCH);
-    }
-    Ok(xid)
 }
 
 fn create(call: &Call<'_>, flags: u64) -> Result<u32> {

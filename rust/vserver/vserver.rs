@@ -9,10 +9,11 @@
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
 //! ids are valid and free, `caps` what those inside can do. `bucket` is the token bucket's
 //! arithmetic, `sched` the scheduler's commands. `cow` breaks the link of a unified file,
-//! `cow_stats` counts and traces that, `iattr` is about inode attributes. `space` pins namespaces,
+//! `cow_stats` counts and traces that, `unify` makes a link, `take_name` is what both end with;
+//! `iattr` is about inode attributes. `space` pins namespaces,
 //! `names` and `cvirt` are about what a context looks like from inside, `limit` about what it may
-//! have and what it sends, `reboot` is what reboot(2) does inside. `syscall` has the commands of
-//! vserver(2) and who may call them, `proc` is /proc/virtual.
+//! have and what it sends, `reboot` is what reboot(2) does inside. `process` is about single processes, `syscall` has the
+//! commands of vserver(2) and who may call them, `proc` is /proc/virtual.
 
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 
@@ -27,11 +28,14 @@ mod iattr;
 mod limit;
 mod names;
 mod proc;
+mod process;
 mod reboot;
 mod sched;
 mod space;
 mod syscall;
 mod table;
+mod take_name;
+mod unify;
 mod xid;
 
 use context::Context;
@@ -67,7 +71,7 @@ impl vserver::Operations for Ops {
     }
 
     fn break_link(reg: &Registration, path: &mut vfs::Path, keep: i64) -> Result {
-        cow_stats::observe(reg, path, |path| cow::break_link(path, keep))
+        cow_stats::observe(reg, path, |path| cow::break_link(path, keep, 0))
     }
 
     fn charge(ctx: &Ctx, ns: u64) -> bool {

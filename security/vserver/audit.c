@@ -32,18 +32,25 @@ struct audit_context *vserver_audit_pause(void)
 }
 
 /**
- * vserver_audit_resume - record again, and know the file by its new inode
+ * vserver_audit_resume - record again
  * @context:	from vserver_audit_pause()
+ */
+void vserver_audit_resume(struct audit_context *context)
+{
+	audit_set_context(current, context);
+}
+
+/**
+ * vserver_audit_moved - know a file by its new inode
  * @dev:	device and
  * @ino:	number of the unified inode that was looked up
  * @inode:	what its name leads to now; all else of a copy is as it was
  */
-void vserver_audit_resume(struct audit_context *context, dev_t dev, u64 ino,
-			  const struct inode *inode)
+void vserver_audit_moved(dev_t dev, u64 ino, const struct inode *inode)
 {
+	struct audit_context *context = audit_context();
 	struct audit_names *n;
 
-	audit_set_context(current, context);
 	if (audit_dummy_context() || inode->i_ino == ino)
 		return;
 	list_for_each_entry(n, &context->names_list, list) {

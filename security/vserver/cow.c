@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Linux-VServer, built-in part: before and around the break of a link
+ * Linux-VServer, built-in part: around the break of a link
  *
- * Whether the caller may do what the link would be broken for, and what the
- * module needs of the file system's internals to break it. How that is done
- * is the module's part.
+ * What the module needs of the file system's internals to break it, and what
+ * others see of it. How it is done is the module's part.
  */
 
-#include <linux/capability.h>
+#include <linux/cleanup.h>
 #include <linux/cred.h>
+#include <linux/dcache.h>
 #include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h before it */
 #include <linux/fs_struct.h>
-#include <linux/fsnotify.h>
 #include <linux/mount.h>
-#include <linux/security.h>
-#include <linux/string.h>
+#include <linux/path.h>
 #include <linux/vserver_cow.h>
 #include <linux/wait_bit.h>
-#include <linux/xattr.h>
-#include <uapi/linux/vserver.h>
 
 #include "internal.h"
 
@@ -223,7 +219,7 @@ EXPORT_SYMBOL_GPL(vserver_copy_mode);
 
 /**
  * vserver_mark_copy - remember what an inode is the private copy of
- * @copy:	the copy, not yet visible to anybody
+ * @copy:	a new inode, not visible to anybody
  * @of:		the unified inode
  */
 void vserver_mark_copy(struct inode *copy, const struct inode *of)
@@ -232,29 +228,79 @@ void vserver_mark_copy(struct inode *copy, const struct inode *of)
 
 	if (!vi)
 		return;
-	vi->origin_gen = of->i_generation;
-	vi->origin_ino = of->i_ino;
+	vi->other_gen = of->i_generation;
+	vi->other_ino = of->i_ino;
 }
 EXPORT_SYMBOL_GPL(vserver_mark_copy);
 
+static void vserver_set_state(struct vserver_inode *vi, u32 bit)
+{
+	u32 old = READ_ONCE(vi->state);
+
+	do {
+	} while (!try_cmpxchg(&vi->state, &old, old | bit));
+}
+
+static bool vserver_other_is(const struct vserver_inode *vi,
+			     const struct inode *inode)
+{
+	return READ_ONCE(vi->other_ino) == inode->i_ino &&
+	       READ_ONCE(vi->other_gen) == inode->i_generation;
+}
+
 /**
- * vserver_is_copy - was @inode made by breaking a link to @of?
- * @inode:	any inode
- * @of:		a unified inode, to which the caller holds a reference: so its
- *		number can't have gone to another
+ * vserver_mark_replaced - remember what took the name of a unified inode
+ * @old:	the unified inode, to which the caller breaks a link
+ * @by:		its private copy, or another unified inode
  *
- * A caller that lost the race to break a link goes on with the winner's copy,
- * but never with a file that merely has the name now.
+ * Whoever waits to break the link has found the name before. What he is going
+ * to write must not go to a file that has lost it.
  */
-bool vserver_is_copy(const struct inode *inode, const struct inode *of)
+void vserver_mark_replaced(struct inode *old, const struct inode *by)
+{
+	struct vserver_inode *vi = vserver_inode(old);
+
+	if (!vi)
+		return;
+	if (!vserver_stands_for(by, old)) {
+		vserver_set_state(vi, VSERVER_STATE_HEIR);
+		WRITE_ONCE(vi->other_gen, by->i_generation);
+		WRITE_ONCE(vi->other_ino, by->i_ino);
+	}
+	if (!old->i_nlink)
+		vserver_set_state(vi, VSERVER_STATE_REPLACED);
+}
+EXPORT_SYMBOL_GPL(vserver_mark_replaced);
+
+/**
+ * vserver_stands_for - did @inode get a name of @of by breaking or making a
+ *			link, or is it a copy of what did?
+ * @inode:	any inode, to which the caller holds a reference
+ * @of:		a unified inode, to which the caller breaks a link: so its number
+ *		can't have gone to another, and what it says stays
+ *
+ * A caller that lost the race to break a link goes on with what the winner has
+ * put there, but never with a file that merely has the name now.
+ */
+bool vserver_stands_for(const struct inode *inode, const struct inode *of)
 {
 	const struct vserver_inode *vi = vserver_inode(inode);
+	const struct vserver_inode *ovi = vserver_inode(of);
+	bool heir, copy;
 
-	return vi && vi->origin_ino && inode->i_sb == of->i_sb &&
-	       vi->origin_ino == of->i_ino &&
-	       vi->origin_gen == of->i_generation;
+	if (!vi || !ovi || inode->i_sb != of->i_sb)
+		return false;
+	heir = READ_ONCE(ovi->state) & VSERVER_STATE_HEIR;
+	if (heir && vserver_other_is(ovi, inode))
+		return true;
+	copy = vserver_other_is(vi, of) ||
+	       (heir && READ_ONCE(vi->other_ino) == ovi->other_ino &&
+		READ_ONCE(vi->other_gen) == ovi->other_gen);
+	/* Pairs with the barrier of vserver_set_state(): no copy any more? */
+	smp_rmb();
+	return copy && !(READ_ONCE(vi->state) & VSERVER_STATE_HEIR);
 }
-EXPORT_SYMBOL_GPL(vserver_is_copy);
+EXPORT_SYMBOL_GPL(vserver_stands_for);
 
 /**
  * vserver_reachable - does a path lie under the caller's root?
@@ -305,223 +351,6 @@ void vserver_allow_mount(struct dentry *dentry)
 }
 EXPORT_SYMBOL_GPL(vserver_allow_mount);
 
-/*
- * What follows decides whether the caller may do the operation, as the
- * operation itself will again on the copy: nobody may fill the disk with
- * copies of files that he can't modify. Nothing here changes the inode.
- */
-
-/* Would the mount or the disk have no id for the owner or group? */
-static bool vserver_ids_overflow(struct mnt_idmap *idmap, struct inode *inode,
-				 const struct iattr *attr)
-{
-	struct user_namespace *fs_userns = inode->i_sb->s_user_ns;
-
-	if (attr->ia_valid & ATTR_UID ?
-	    !vfsuid_has_fsmapping(idmap, fs_userns, attr->ia_vfsuid) :
-	    !vfsuid_valid(i_uid_into_vfsuid(idmap, inode)))
-		return true;
-	return attr->ia_valid & ATTR_GID ?
-	       !vfsgid_has_fsmapping(idmap, fs_userns, attr->ia_vfsgid) :
-	       !vfsgid_valid(i_gid_into_vfsgid(idmap, inode));
-}
-
-static int vserver_may_setattr(const struct path *path, struct iattr *attr)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct inode *inode = d_backing_inode(path->dentry);
-	int error;
-
-	if (attr->ia_valid & ATTR_TOUCH &&
-	    !inode_owner_or_capable(idmap, inode)) {
-		error = inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
-		if (error)
-			return error;
-	}
-	if (vserver_ids_overflow(idmap, inode, attr))
-		return -EOVERFLOW;
-	error = setattr_prepare(idmap, path->dentry, attr);
-	if (error)
-		return error;
-	return security_inode_setattr(idmap, path->dentry, attr);
-}
-
-/*
- * Need what is cut off not be copied? Watchers that are asked for permission
- * may still refuse, and integrity measurement looks at the whole content.
- */
-bool vserver_may_cut(const struct path *path)
-{
-	struct dentry *dentry = path->dentry;
-
-#ifdef CONFIG_FANOTIFY_ACCESS_PERMISSIONS
-	if (fsnotify_sb_has_priority_watchers(dentry->d_sb,
-					      FSNOTIFY_PRIO_CONTENT))
-		return false;
-#endif
-	return !IS_ENABLED(CONFIG_IMA_APPRAISE) ||
-	       __vfs_getxattr(dentry, d_backing_inode(dentry), XATTR_NAME_IMA,
-			      NULL, 0) == -ENODATA;
-}
-
-int __vserver_truncate(struct path *path, loff_t length)
-{
-	struct inode *inode = d_backing_inode(path->dentry);
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	bool cut;
-	int error;
-
-	error = inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
-	if (!error)
-		error = inode_newsize_ok(inode, length);
-	if (!error)
-		error = security_path_truncate(path);
-	if (error)
-		return error;
-
-	/*
-	 * xfs finds nothing to do when an empty file is truncated, and would
-	 * leave it set-user-id.
-	 */
-	cut = vserver_may_cut(path) &&
-	      (length || !setattr_should_drop_suidgid(idmap, inode));
-
-	/* What is cut off has gone: nobody may make the mount read-only now. */
-	error = mnt_get_write_access(path->mnt);
-	if (error)
-		return error;
-	error = __vserver_break_link(path, cut ? length : VSERVER_KEEP_ALL);
-	if (!error)
-		error = vserver_raced(d_backing_inode(path->dentry),
-				      vfs_truncate(path, length), false);
-	mnt_put_write_access(path->mnt);
-	return error;
-}
-
-int __vserver_cow_chmod(struct path *path, umode_t mode)
-{
-	struct iattr attr = {
-		.ia_valid = ATTR_MODE,
-		.ia_mode = (mode & S_IALLUGO) | S_IFREG,
-	};
-	int error;
-
-	error = security_path_chmod(path, mode);
-	if (!error)
-		error = vserver_may_setattr(path, &attr);
-	if (error)
-		return error;
-	return __vserver_break_link(path, VSERVER_KEEP_ALL);
-}
-
-int __vserver_cow_chown(struct path *path, uid_t user, gid_t group)
-{
-	kuid_t uid = make_kuid(current_user_ns(), user);
-	kgid_t gid = make_kgid(current_user_ns(), group);
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct user_namespace *fs_userns = d_backing_inode(path->dentry)->i_sb->s_user_ns;
-	struct iattr attr = {
-		.ia_vfsuid = INVALID_VFSUID,
-		.ia_vfsgid = INVALID_VFSGID,
-	};
-	int error;
-
-	if (user != (uid_t)-1) {
-		if (!uid_valid(uid))
-			return -EINVAL;
-		attr.ia_valid |= ATTR_UID;
-		attr.ia_vfsuid = VFSUIDT_INIT(uid);
-	}
-	if (group != (gid_t)-1) {
-		if (!gid_valid(gid))
-			return -EINVAL;
-		attr.ia_valid |= ATTR_GID;
-		attr.ia_vfsgid = VFSGIDT_INIT(gid);
-	}
-	/* Anybody may ask for no change; only the owner is worth a copy. */
-	if (!attr.ia_valid &&
-	    !inode_owner_or_capable(idmap, d_backing_inode(path->dentry)))
-		return -EPERM;
-	error = security_path_chown(path,
-				    from_vfsuid(idmap, fs_userns, attr.ia_vfsuid),
-				    from_vfsgid(idmap, fs_userns, attr.ia_vfsgid));
-	if (!error)
-		error = vserver_may_setattr(path, &attr);
-	if (error)
-		return error;
-	return __vserver_break_link(path, VSERVER_KEEP_ALL);
-}
-
-int __vserver_cow_utimes(struct path *path, bool touch)
-{
-	struct iattr attr = {
-		.ia_valid = touch ? ATTR_TOUCH : ATTR_TIMES_SET,
-	};
-	int error;
-
-	error = vserver_may_setattr(path, &attr);
-	if (error)
-		return error;
-	return __vserver_break_link(path, VSERVER_KEEP_ALL);
-}
-
-/* xattr_permission() without the look at immutability, the VFS's part. */
-static int vserver_may_write_xattr(const struct path *path, const char *name)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct inode *inode = d_backing_inode(path->dentry);
-
-	if (IS_APPEND(inode) || HAS_UNMAPPED_ID(idmap, inode))
-		return -EPERM;
-	if (!strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN))
-		return 0;
-	if (!strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
-		return inode_owner_or_capable(idmap, inode) ? 0 : -EPERM;
-	if (!strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
-		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
-	return inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
-}
-
-int __vserver_cow_setxattr(struct path *path, const char *name,
-			   const void *value, size_t size, int flags)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	struct inode *inode = d_backing_inode(path->dentry);
-	int error;
-
-	error = vserver_may_write_xattr(path, name);
-	if (error)
-		return error;
-	if (!strcmp(name, XATTR_NAME_CAPS) &&
-	    !capable_wrt_inode_uidgid(idmap, inode, CAP_SETFCAP))
-		return -EPERM;
-	if (!is_posix_acl_xattr(name)) {
-		guard(rwsem_write)(&inode->i_rwsem);
-		error = security_inode_setxattr(idmap, path->dentry, name,
-						value, size, flags);
-		if (error)
-			return error;
-	}
-	return __vserver_break_link(path, VSERVER_KEEP_ALL);
-}
-
-int __vserver_cow_removexattr(struct path *path, const char *name)
-{
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	int error;
-
-	error = vserver_may_write_xattr(path, name);
-	if (error)
-		return error;
-	if (!is_posix_acl_xattr(name)) {
-		guard(rwsem_write)(&d_backing_inode(path->dentry)->i_rwsem);
-		error = security_inode_removexattr(idmap, path->dentry, name);
-		if (error)
-			return error;
-	}
-	return __vserver_break_link(path, VSERVER_KEEP_ALL);
-}
-
 int __vserver_nameless(struct dentry **dentry)
 {
 	struct inode *inode = d_backing_inode(*dentry);
@@ -558,6 +387,31 @@ bool __vserver_silent(void)
 {
 	return vserver_cred(current_cred())->silent;
 }
+
+/**
+ * vserver_act_begin - act with other credentials, and unseen by audit
+ * @acting:	what vserver_act_end() wants
+ * @cred:	the credentials; the caller keeps a reference
+ *
+ * There would be records of temporary names.
+ */
+void vserver_act_begin(struct vserver_acting *acting, const struct cred *cred)
+{
+	acting->audit = vserver_audit_pause();
+	acting->cred = override_creds(cred);
+}
+EXPORT_SYMBOL_GPL(vserver_act_begin);
+
+/**
+ * vserver_act_end - be oneself again
+ * @acting:	from vserver_act_begin()
+ */
+void vserver_act_end(const struct vserver_acting *acting)
+{
+	revert_creds(acting->cred);
+	vserver_audit_resume(acting->audit);
+}
+EXPORT_SYMBOL_GPL(vserver_act_end);
 
 /**
  * vserver_cred_silence - let nothing that is done with credentials be an event

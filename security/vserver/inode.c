@@ -16,9 +16,11 @@
 #include <linux/cleanup.h>
 #include <linux/dcache.h>
 #include <linux/export.h>
+#include <linux/folio_batch.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h before it */
 #include <linux/mount.h>
+#include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/printk.h>
 #include <linux/security.h>
@@ -305,8 +307,39 @@ static int vserver_change_fsflags(struct mnt_idmap *idmap,
 }
 
 /*
+ * Whoever has pinned pages of the file may write to them when the descriptor
+ * and the mapping that he did it by have gone. Mapping a small folio often looks
+ * like pinning it, so that is subtracted; a large one counts its pins.
+ */
+static bool vserver_is_pinned(struct address_space *mapping)
+{
+	struct folio_batch batch;
+	bool pinned = false;
+	pgoff_t index = 0;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (!pinned && filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			struct folio *folio = batch.folios[i];
+
+			if (!folio_maybe_dma_pinned(folio))
+				continue;
+			if (folio_has_pincount(folio) ||
+			    folio_ref_count(folio) - folio_mapcount(folio) >=
+			    GUP_PIN_COUNTING_BIAS)
+				pinned = true;
+		}
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	return pinned;
+}
+
+/*
  * From here on nobody writes: not through an old descriptor, not through a
- * mapping, and no direct I/O is under way. The inode is locked.
+ * mapping, no direct I/O is under way, to this file or into its pages. The inode
+ * is locked.
  */
 static int vserver_deny_write(struct inode *inode)
 {
@@ -317,6 +350,8 @@ static int vserver_deny_write(struct inode *inode)
 		return -ETXTBSY;
 	inode_dio_wait(inode);
 	error = filemap_write_and_wait(inode->i_mapping);
+	if (!error && vserver_is_pinned(inode->i_mapping))
+		error = -ETXTBSY;
 	if (error)
 		atomic_inc(&inode->i_writecount);
 	return error;
@@ -434,7 +469,8 @@ EXPORT_SYMBOL_GPL(vserver_iattr_get);
  *
  * Return: 0; -EPERM without CAP_LINUX_IMMUTABLE; -EOPNOTSUPP if the file system
  * or the kind of file can't have attributes, -EINVAL if it can't have these;
- * -ETXTBSY if the file is open for writing or mapped so; -ERESTARTSYS if a
+ * -ETXTBSY if the file is open for writing, mapped so, or pages of it are
+ * pinned; -ERESTARTSYS if a
  * fatal signal came while somebody broke a link to the file.
  */
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
@@ -516,25 +552,30 @@ static bool vserver_only_alias(struct inode *inode, struct dentry *dentry)
 /**
  * vserver_clear_last - make the last name of a unified file an ordinary one
  * @path:	the file, on a mount with write access
+ * @readers:	how often the caller itself has it open for reading
  *
  * In place, if nobody else can see the inode: another guest may still read or
  * map a file whose name it has removed, or hold it by an O_PATH descriptor that
- * it could open for writing then. The inode's lock keeps vfs_link() out.
+ * it could open for writing then. Nor if the name has gone to another file,
+ * which is the one that the caller wants. The inode's lock keeps vfs_link() out.
  *
  * Return: 0 if the file is not unified any more, -EMLINK if a copy is needed,
  * or another negative errno.
  */
-int vserver_clear_last(const struct path *path)
+int vserver_clear_last(const struct path *path, int readers)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
+	struct vserver_inode *vi = vserver_inode(inode);
 	struct vserver_xattr x;
 	int error;
 
 	guard(rwsem_write)(&inode->i_rwsem);
 	if (!__vserver_unified(inode))
 		return 0;
-	if (inode->i_nlink > 1 || atomic_read(&inode->i_readcount) ||
+	if (inode->i_nlink > 1 || atomic_read(&inode->i_readcount) > readers ||
 	    (inode->i_nlink && d_unlinked(path->dentry)) ||
+	    (!inode->i_nlink &&
+	     READ_ONCE(vi->state) & VSERVER_STATE_REPLACED) ||
 	    !vserver_only_alias(inode, path->dentry))
 		return -EMLINK;
 	error = vserver_xattr_read(inode, &x);

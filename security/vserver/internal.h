@@ -49,14 +49,16 @@ struct vserver_task {
 /**
  * struct vserver_inode - the inode's blob
  * @state:	what is known of security.vserver, see inode.c
- * @origin_gen:	generation and
- * @origin_ino:	number of the unified inode that this one is the private copy
- *		of; 0 if none. Written before the inode is visible.
+ * @other_gen:	generation and
+ * @other_ino:	number of another inode of the file system, 0 if none: of the
+ *		unified one that this is a private copy of, written before
+ *		anybody sees the copy; or, with VSERVER_STATE_HEIR, of the one
+ *		that a name of this one went to last
  */
 struct vserver_inode {
 	u32 state;
-	u32 origin_gen;
-	u64 origin_ino;
+	u32 other_gen;
+	u64 other_ino;
 };
 
 /**
@@ -293,7 +295,10 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 #define VSERVER_STATE_KNOWN	0x80000000u
 #define VSERVER_STATE_BREAKING	0x40000000u	/* somebody breaks a link */
 #define VSERVER_STATE_SWEPT	0x20000000u	/* no debris of a crash in it */
-#define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT)
+#define VSERVER_STATE_HEIR	0x10000000u	/* a name went to other_ino */
+#define VSERVER_STATE_REPLACED	0x08000000u	/* its last name went to another */
+#define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT | \
+				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED)
 
 /* The type of vserver_ops.charge(); there is no such function. */
 bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
@@ -341,17 +346,20 @@ static inline bool vserver_memory(struct sysinfo *info,
 /* audit.c */
 #ifdef CONFIG_AUDITSYSCALL
 struct audit_context *vserver_audit_pause(void);
-void vserver_audit_resume(struct audit_context *context, dev_t dev, u64 ino,
-			  const struct inode *inode);
+void vserver_audit_resume(struct audit_context *context);
+void vserver_audit_moved(dev_t dev, u64 ino, const struct inode *inode);
 #else
 static inline struct audit_context *vserver_audit_pause(void)
 {
 	return NULL;
 }
 
-static inline void vserver_audit_resume(struct audit_context *context,
-					dev_t dev, u64 ino,
-					const struct inode *inode)
+static inline void vserver_audit_resume(struct audit_context *context)
+{
+}
+
+static inline void vserver_audit_moved(dev_t dev, u64 ino,
+				       const struct inode *inode)
 {
 }
 #endif

@@ -198,7 +198,6 @@ int __vserver_break_link(struct path *path, loff_t keep)
 	struct inode *inode = d_backing_inode(path->dentry);
 	const struct vserver_ops *ops;
 	dev_t dev = inode->i_sb->s_dev;
-	struct audit_context *audit;
 	u64 ino = inode->i_ino;
 	int error;
 
@@ -208,9 +207,8 @@ int __vserver_break_link(struct path *path, loff_t keep)
 	ops = vserver_ops_get();
 	if (!ops)
 		return -EPERM;
-	audit = vserver_audit_pause();
 	error = ops->break_link(ops, path, keep);
-	vserver_audit_resume(audit, dev, ino, d_backing_inode(path->dentry));
+	vserver_audit_moved(dev, ino, d_backing_inode(path->dentry));
 	vserver_ops_put(ops);
 	return error;
 }

@@ -39,6 +39,7 @@ enum vserver_cmd {
 	VCMD_get_version       = VCMD(VC_VERSION, 0, 0),
 	VCMD_get_vci           = VCMD(VC_VERSION, 1, 0),
 	VCMD_task_xid          = VCMD(VC_VINFO, 1, 0),
+	VCMD_task_tag          = VCMD(VC_VINFO, 3, 0),
 	VCMD_vx_info           = VCMD(VC_VINFO, 5, 0),
 	VCMD_ctx_stat          = VCMD(VC_VSTAT, 0, 0),
 	VCMD_rlimit_stat       = VCMD(VC_VSTAT, 1, 0),
@@ -66,6 +67,8 @@ enum vserver_cmd {
 	VCMD_set_space_v0      = VCMD(VC_PROCALT, 3, 0),
 	VCMD_set_space_v1      = VCMD(VC_PROCALT, 3, 1),
 	VCMD_set_space         = VCMD(VC_PROCALT, 3, 2),
+	VCMD_get_pflags        = VCMD(VC_PROCALT, 5, 0),
+	VCMD_set_pflags        = VCMD(VC_PROCALT, 6, 0),
 	VCMD_get_space_mask    = VCMD(VC_VSPACE, 0, 1),
 	VCMD_get_space_default = VCMD(VC_VSPACE, 1, 0),
 	VCMD_get_rlimit        = VCMD(VC_RLIMIT, 1, 0),
@@ -77,13 +80,19 @@ enum vserver_cmd {
 	VCMD_set_badness       = VCMD(VC_MEMCTRL, 6, 0),
 	VCMD_ctx_kill          = VCMD(VC_PROCTRL, 1, 0),
 	VCMD_wait_exit         = VCMD(VC_EVENT, 99, 0),
+	VCMD_set_sched_v3      = VCMD(VC_SCHED, 1, 3),
+	VCMD_set_sched_v4      = VCMD(VC_SCHED, 1, 4),
 	VCMD_set_sched         = VCMD(VC_SCHED, 1, 5),
 	VCMD_get_sched         = VCMD(VC_SCHED, 2, 5),
 	VCMD_sched_info        = VCMD(VC_SCHED, 3, 0),
+	VCMD_set_prio_bias     = VCMD(VC_SCHED, 4, 0),
+	VCMD_get_prio_bias     = VCMD(VC_SCHED, 5, 0),
 	VCMD_get_iattr         = VCMD(VC_INODE, 1, 1),
 	VCMD_set_iattr         = VCMD(VC_INODE, 2, 1),
 	VCMD_fget_iattr        = VCMD(VC_INODE, 3, 0),
 	VCMD_fset_iattr        = VCMD(VC_INODE, 4, 0),
+	VCMD_unify             = VCMD(VC_INODE, 5, 0),
+	VCMD_deunify           = VCMD(VC_INODE, 6, 0),
 	VCMD_set_vhi_name      = VCMD(VC_VHOST, 1, 0),
 	VCMD_get_vhi_name      = VCMD(VC_VHOST, 2, 0),
 };
@@ -296,6 +305,28 @@ struct vcmd_sock_stat_v0 {
 
 /* Scheduler: rates in ticks (1/HZ s) per interval, tokens in ticks */
 
+struct vcmd_sched_v3 {
+	__u32 mask;
+	__s32 fill_rate;
+	__s32 interval;
+	__s32 tokens;
+	__s32 tokens_min;
+	__s32 tokens_max;
+	__s32 prio_bias;
+};
+
+struct vcmd_sched_v4 {
+	__u32 mask;
+	__s32 fill_rate;
+	__s32 interval;
+	__s32 tokens;
+	__s32 tokens_min;
+	__s32 tokens_max;
+	__s32 prio_bias;
+	__s32 cpu_id;
+	__s32 bucket_id;
+};
+
 struct vcmd_sched_v5 {
 	__u32 mask;
 	__s32 cpu_id;
@@ -332,6 +363,17 @@ struct vcmd_sched_info {
 	__s32 vavavoom;
 };
 
+struct vcmd_prio_bias {
+	__s32 cpu_id;
+	__s32 prio_bias;
+};
+
+/* Processes: no flag has a meaning yet. */
+struct vcmd_pflags_v0 {
+	__u32 flagword;
+	__u32 mask;
+};
+
 /* Inode attributes */
 
 struct vcmd_ctx_iattr_v1 {
@@ -345,6 +387,11 @@ struct vcmd_ctx_fiattr_v0 {
 	__u32 xid;
 	__u32 flags;
 	__u32 mask;
+};
+
+/* The name of the unified file id goes to the equal one fd. */
+struct vcmd_unify_v0 {
+	__s32 fd;
 };
 
 #define IATTR_ADMIN		0x00000001u

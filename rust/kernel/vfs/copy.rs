@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A file without a name that becomes a copy of another: content and metadata.
+//! A file without a name that gets the content of another.
 //!
 //! C headers: [`include/linux/fs.h`](srctree/include/linux/fs.h),
-//! [`include/linux/splice.h`](srctree/include/linux/splice.h),
-//! [`include/linux/xattr.h`](srctree/include/linux/xattr.h),
-//! [`include/linux/posix_acl.h`](srctree/include/linux/posix_acl.h)
+//! [`include/linux/splice.h`](srctree/include/linux/splice.h)
 
-use super::{cred::OwnerCred, nop_idmap, Inode, Path, WriteAccess};
+use super::{check, cred::OwnerCred, nop_idmap, Inode, Path, WriteAccess};
 use crate::{
     bindings,
-    error::{from_err_ptr, to_result, Error, Result},
+    error::{from_err_ptr, to_result, Result},
     ffi::{c_int, c_long, c_void},
     prelude::*,
-    str::CStr,
     sync::aref::ARef,
     task::Task,
 };
@@ -78,15 +75,6 @@ impl Drop for OpenFile {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this is the last reference; process context.
         unsafe { bindings::__fput_sync(self.as_ptr()) };
-    }
-}
-
-/// A size, position or count, or a negative errno.
-fn check(ret: i64) -> Result<i64> {
-    if ret < 0 {
-        Err(Error::from_errno(c_int::try_from(ret)?))
-    } else {
-        Ok(ret)
     }
 }
 
@@ -319,283 +307,41 @@ impl TempFile {
         }
         Ok(())
     }
+}
 
-    /// Writes the content to the disk, so that no crash can bring the name back without it.
+impl Path {
+    /// Writes the content to the disk, so that no crash can bring a name back without it.
     ///
     /// # Errors
     ///
     /// Those of writing.
     pub fn flush(&self) -> Result {
-        // SAFETY: The file is open.
+        // SAFETY: The path holds the inode, whose mapping stays.
         to_result(unsafe {
-            bindings::filemap_write_and_wait_range((*self.file.as_ptr()).f_mapping, 0, i64::MAX)
+            bindings::filemap_write_and_wait_range((*self.inode().as_ptr()).i_mapping, 0, i64::MAX)
         })
+    }
+
+    /// Makes the file durable, with its content, under the names that it has.
+    ///
+    /// # Errors
+    ///
+    /// Those of `open(2)`, for the owner of `cred`, and `fsync(2)`.
+    pub fn sync(&self, cred: &OwnerCred) -> Result {
+        let file = OpenFile::read(self, cred)?;
+        // SAFETY: The file is open.
+        to_result(unsafe { bindings::vfs_fsync(file.as_ptr(), 0) })
     }
 }
 
 impl Unnamed {
-    pub(super) fn path(&self) -> &Path {
+    /// The file's path.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
     /// The file's inode.
     pub fn inode(&self) -> &Inode {
         self.path().inode()
-    }
-
-    /// Makes the file durable, with its content, under the name that it was given.
-    ///
-    /// # Errors
-    ///
-    /// Those of `fsync(2)`.
-    pub fn sync(&self, cred: &OwnerCred) -> Result {
-        let file = OpenFile::read(self.path(), cred)?;
-        // SAFETY: The file is open.
-        to_result(unsafe { bindings::vfs_fsync(file.as_ptr(), 0) })
-    }
-
-    /// Gives the file the inode flags of `from` rather than those that the directory hands down,
-    /// and its project id if `project`. Before there is content: some flags say how it is stored.
-    ///
-    /// Returns whether the project ids still differ.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL`: the write access is another mount's. Else those of the file system.
-    pub fn copy_fsflags(&self, from: &Path, project: bool, write: &WriteAccess) -> Result<bool> {
-        write.check(self.path())?;
-        // SAFETY: Both dentries are valid, and there is write access to the copy's mount.
-        let ret =
-            unsafe { bindings::vserver_copy_fsflags(from.0.dentry, self.path().0.dentry, project) };
-        check(ret.into()).map(|differ| differ != 0)
-    }
-
-    /// Gives the file the owner, ACLs, extended attributes, mode and times of `from`, in the order
-    /// in which none undoes another. To be run as [`OwnerCred`].
-    ///
-    /// A file that has not the whole content was modified just now. Mode and times are written
-    /// down when the file is linked.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL`: the write access is another mount's. Else those of the file system.
-    pub fn copy_metadata(&self, from: &Path, write: &WriteAccess) -> Result {
-        write.check(self.path())?;
-        let (original, copy) = (from.inode(), self.inode());
-
-        if copy.uid().val != original.uid().val || copy.gid().val != original.gid().val {
-            let mut attr = bindings::iattr {
-                ia_valid: bindings::ATTR_UID | bindings::ATTR_GID | bindings::ATTR_CTIME,
-                ..Default::default()
-            };
-            attr.__bindgen_anon_1.ia_uid = original.uid();
-            attr.__bindgen_anon_2.ia_gid = original.gid();
-            self.notify_change(&mut attr)?;
-        }
-        // Before what may depend on the mode.
-        let whole = copy.size() == original.size();
-        // SAFETY: Both inodes are valid, and nobody else sees the copy yet.
-        unsafe { bindings::vserver_copy_mode(copy.as_ptr(), original.as_ptr(), whole) };
-        self.copy_acl(original)?;
-        self.copy_xattrs(from)
-    }
-
-    fn notify_change(&self, attr: &mut bindings::iattr) -> Result {
-        self.inode().locked(|| {
-            // SAFETY: The dentry is valid, its inode locked; nobody can have a lease on a file
-            // without a name.
-            to_result(unsafe {
-                bindings::notify_change(
-                    nop_idmap(),
-                    self.path().0.dentry,
-                    attr,
-                    core::ptr::null_mut(),
-                )
-            })
-        })
-    }
-
-    /// The access ACL, or none where the directory's default has given one.
-    fn copy_acl(&self, original: &Inode) -> Result {
-        // SAFETY: The inode is valid.
-        if !unsafe { bindings::inode_is_posixacl(original.as_ptr()) } {
-            return Ok(());
-        }
-        let kind = bindings::ACL_TYPE_ACCESS as c_int;
-        let (acl, own) = (Acl::get(original, kind)?, Acl::get(self.inode(), kind)?);
-        if acl.0.is_null() && own.0.is_null() {
-            return Ok(());
-        }
-        self.inode().locked(|| {
-            // SAFETY: The dentry is valid, its inode locked, the ACL null or valid.
-            to_result(unsafe {
-                bindings::set_posix_acl(nop_idmap(), self.path().0.dentry, kind, acl.0)
-            })
-        })
-    }
-
-    fn copy_xattrs(&self, from: &Path) -> Result {
-        let list = list_xattrs(from)?;
-        let mut value = KVVec::new();
-
-        for name in list.split_inclusive(|c| *c == 0) {
-            let name = CStr::from_bytes_with_nul(name).map_err(|_| EIO)?;
-            if is_skipped(name.to_bytes()) {
-                continue;
-            }
-            if get_xattr(from, name, &mut value)? {
-                self.set_xattr(name, &value)?;
-            }
-        }
-        let inode = self.inode().as_ptr();
-        self.inode().locked(|| {
-            // Our own writing has noted that there is nothing for a write to strip.
-            // SAFETY: The inode is valid and locked.
-            unsafe { bindings::inode_set_flags(inode, 0, bindings::S_NOSEC) };
-        });
-        Ok(())
-    }
-
-    fn set_xattr(&self, name: &CStr, value: &[u8]) -> Result {
-        let dentry = self.path().0.dentry;
-
-        if name.to_bytes_with_nul() != bindings::XATTR_NAME_CAPS {
-            // SAFETY: The dentry is valid; `name` and `value` outlive the call.
-            return to_result(unsafe {
-                bindings::vfs_setxattr(
-                    nop_idmap(),
-                    dentry,
-                    name.as_char_ptr(),
-                    value.as_ptr().cast(),
-                    value.len(),
-                    0,
-                )
-            });
-        }
-        // The value belongs to the user namespace that it names, not to that of the kernel: it is
-        // copied as it is on disk.
-        let inode = self.inode();
-        inode.locked(|| {
-            // SAFETY: As above, and the inode is locked.
-            to_result(unsafe {
-                bindings::__vfs_setxattr(
-                    nop_idmap(),
-                    dentry,
-                    inode.as_ptr(),
-                    name.as_char_ptr(),
-                    value.as_ptr().cast(),
-                    value.len(),
-                    0,
-                )
-            })
-        })
-    }
-
-    /// Remembers that the file is a copy of `of`. Before it gets a name.
-    pub fn mark_copy_of(&self, of: &Inode) {
-        // SAFETY: Both inodes are valid, and nobody else sees this one yet.
-        unsafe { bindings::vserver_mark_copy(self.inode().as_ptr(), of.as_ptr()) };
-    }
-}
-
-/// An ACL.
-///
-/// # Invariants
-///
-/// Null, or a reference that the value owns.
-struct Acl(*mut bindings::posix_acl);
-
-impl Acl {
-    fn get(inode: &Inode, kind: c_int) -> Result<Self> {
-        // SAFETY: The inode is valid.
-        // INVARIANT: The answer is null, an error, or a reference.
-        from_err_ptr(unsafe { bindings::get_inode_acl(inode.as_ptr(), kind) }).map(Self)
-    }
-}
-
-impl Drop for Acl {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::posix_acl_release(self.0) };
-    }
-}
-
-/// What belongs to the original alone, or is copied otherwise.
-fn is_skipped(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"security.vserver"
-            | b"security.evm"
-            | b"system.posix_acl_access"
-            | b"system.posix_acl_default"
-    )
-}
-
-/// Where C code may write; null if there is no room, by which it knows that only the size is asked
-/// for.
-fn room(buffer: &mut KVVec<u8>) -> *mut u8 {
-    if buffer.is_empty() {
-        core::ptr::null_mut()
-    } else {
-        buffer.as_mut_ptr()
-    }
-}
-
-/// The names of all extended attributes, each with its NUL.
-fn list_xattrs(path: &Path) -> Result<KVVec<u8>> {
-    let mut list = KVVec::new();
-    loop {
-        let len = list.len();
-        // SAFETY: The dentry is valid; the list has room for `len` bytes.
-        let size =
-            check(
-                unsafe { bindings::vfs_listxattr(path.0.dentry, room(&mut list).cast(), len) }
-                    as i64,
-            );
-        match size {
-            Ok(size) => {
-                let size = usize::try_from(size)?;
-                if size <= len {
-                    list.truncate(size);
-                    return Ok(list);
-                }
-                list.resize(size, 0, GFP_KERNEL)?;
-            }
-            Err(e) if e == EOPNOTSUPP => return Ok(KVVec::new()),
-            // Somebody added one since it was asked for the size.
-            Err(e) if e == ERANGE => list.clear(),
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-/// Reads an extended attribute; false if it has gone.
-fn get_xattr(path: &Path, name: &CStr, value: &mut KVVec<u8>) -> Result<bool> {
-    value.clear();
-    loop {
-        let len = value.len();
-        // SAFETY: The path is valid; `value` has room for `len` bytes.
-        let size = check(unsafe {
-            bindings::__vfs_getxattr(
-                path.0.dentry,
-                path.inode().as_ptr(),
-                name.as_char_ptr(),
-                room(value).cast(),
-                len,
-            )
-        } as i64);
-        match size {
-            Ok(size) => {
-                let size = usize::try_from(size)?;
-                if size <= len {
-                    value.truncate(size);
-                    return Ok(true);
-                }
-                value.resize(size, 0, GFP_KERNEL)?;
-            }
-            Err(e) if e == ENODATA => return Ok(false),
-            Err(e) if e == ERANGE => value.clear(),
-            Err(e) => return Err(e),
-        }
     }
 }

@@ -46,14 +46,16 @@ impl OwnerCred {
         self.0.as_ptr()
     }
 
-    /// Runs `f` in the current task with these credentials.
+    /// Runs `f` in the current task with these credentials. Audit sees nothing of it.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        let mut acting = bindings::vserver_acting::default();
+
         // SAFETY: `self` outlives the call of `f`, so the task never has credentials that are
         // gone. Nothing unwinds in the kernel, and `f` can't return to user mode.
-        let old = unsafe { bindings::override_creds(self.as_ptr()) };
+        unsafe { bindings::vserver_act_begin(&mut acting, self.as_ptr()) };
         let ret = f();
-        // SAFETY: These were the task's before.
-        unsafe { bindings::revert_creds(old) };
+        // SAFETY: Begun above, by the same task.
+        unsafe { bindings::vserver_act_end(&acting) };
         ret
     }
 }

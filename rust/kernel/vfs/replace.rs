@@ -5,7 +5,7 @@
 //! C headers: [`include/linux/namei.h`](srctree/include/linux/namei.h),
 //! [`include/linux/filelock.h`](srctree/include/linux/filelock.h)
 
-use super::{copy::Unnamed, nop_idmap, Inode, Path, WriteAccess};
+use super::{nop_idmap, Inode, Path, WriteAccess};
 use crate::{
     bindings,
     error::{from_err_ptr, to_result, Result},
@@ -230,20 +230,20 @@ impl<'a> LockedDir<'a> {
         }
     }
 
-    /// Gives an unnamed file the name `name`.
+    /// Gives a file a further name, or its first.
     ///
     /// # Errors
     ///
     /// `EEXIST` if the name has a file, `ESTALE` if it is another directory's, and those of
     /// `link(2)`. If `delegation`, which must be none before, is then filled, waiting for it may
     /// help.
-    pub fn link(&self, file: &Unnamed, name: &Dentry, delegation: &mut Delegation) -> Result {
+    pub fn link(&self, file: &Path, name: &Dentry, delegation: &mut Delegation) -> Result {
         self.check(name)?;
         // SAFETY: All are valid by their types' invariants; the directory is the name's parent and
         // locked.
         to_result(unsafe {
             bindings::vfs_link(
-                file.path().0.dentry,
+                file.0.dentry,
                 nop_idmap(),
                 self.inode().as_ptr(),
                 name.0.as_ptr(),
