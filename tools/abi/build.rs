@@ -87,6 +87,15 @@ fn program(header: &str) -> Result<String, std::fmt::Error> {
     for name in constants(header) {
         writeln!(c, "PRINT({name});")?;
     }
+    c.push_str(
+        "puts(\"/// All commands, old versions too.\\npub const COMMANDS: &[u32] = &[\");\n",
+    );
+    for name in constants(header) {
+        if name.starts_with("VCMD_") {
+            writeln!(c, "puts(\"{name},\");")?;
+        }
+    }
+    c.push_str("puts(\"];\");\n");
     c.push_str("puts(\"/// Sizes and offsets of the structures.\");\n");
     c.push_str("puts(\"pub(crate) mod layout {\");\n");
     for (name, fields) in STRUCTS {

@@ -28,6 +28,7 @@ for_each_struct! {
     Badness = vcmd_badness_v0 { bias }
     CtxIattr = vcmd_ctx_iattr_v1 { name, xid, flags, mask }
     CtxFiattr = vcmd_ctx_fiattr_v0 { xid, flags, mask }
+    Unify = vcmd_unify_v0 { fd }
     SpaceMask = vcmd_space_mask_v1 { mask }
     Space = vcmd_space_mask_v2 { mask, index }
     VirtStat = vcmd_virt_stat_v0 {

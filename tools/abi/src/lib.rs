@@ -30,7 +30,7 @@ pub use context::{
     task_xid, vx_info, wait_exit,
 };
 pub use header::*;
-pub use inode::{fget_iattr, fset_iattr, generation, get_iattr, set_iattr};
+pub use inode::{deunify, fget_iattr, fset_iattr, generation, get_iattr, set_iattr, unify};
 pub use limits::{
     get_badness, get_rlimit, get_rlimit_mask, reset_hits, reset_minmax, rlimit_stat, set_badness,
     set_hard_limit, set_rlimit, sock_stat,

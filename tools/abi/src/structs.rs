@@ -214,6 +214,12 @@ pub struct CtxFiattr {
     pub mask: u32,
 }
 
+/// Data of `unify`.
+#[repr(C)]
+pub(crate) struct Unify {
+    pub(crate) fd: i32,
+}
+
 /// Answer of `get_space_mask` and `get_space_default`.
 #[repr(C)]
 #[derive(Default)]
@@ -317,7 +323,7 @@ macro_rules! payload {
 payload!(
     VxInfo, CtxStat, CtxCreate, CtxMigrate, CtxFlags, CtxKill, WaitExit, Sched, SchedInfo
 );
-payload!(CtxFiattr, VhiName, Bcaps, Ccaps, Umask);
+payload!(CtxFiattr, Unify, VhiName, Bcaps, Ccaps, Umask);
 payload!(Rlimit, RlimitMask, RlimitStat, SockStat, Badness);
 payload!(SpaceMask, Space, VirtStat);
 

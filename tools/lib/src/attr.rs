@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Attributes of files.
 
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
@@ -29,6 +28,9 @@ pub trait Attributes: Sync {
     fn get(&self, file: BorrowedFd<'_>) -> Result<abi::CtxFiattr, Errno>;
     /// Makes those attributes that `mask` names equal to `flags`.
     fn set(&self, file: BorrowedFd<'_>, flags: u32, mask: u32) -> Result<(), Errno>;
+    /// Gives the name by which the unified file `old` was opened to the unified file `new`.
+    /// `ESTALE`: they are not what they were.
+    fn unify(&self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno>;
 }
 
 /// The kernel's attributes, by `vserver(2)`.
@@ -49,6 +51,10 @@ impl Attributes for Kernel {
                 mask,
             },
         )
+    }
+
+    fn unify(&self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno> {
+        abi::unify(old, new)
     }
 }
 
@@ -78,6 +84,10 @@ impl Attributes for Stock {
     }
 
     fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
+
+    fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
         Err(Errno::NOSYS)
     }
 }
@@ -138,20 +148,21 @@ pub fn change(entry: &Entry, flags: u32, mask: u32) -> Result<()> {
     let Some(file) = file else {
         return Vserver(Err(Errno::OPNOTSUPP)).doing(doing);
     };
-    if mask & !flags & UNIFIED != 0 && is_shared(&file) {
-        return Err(Error::Invalid(format!(
-            "{}: is shared with other names, all of which would change with it; \
-             `vserver deunify` gives it an inode of its own",
-            path.display()
-        )));
+    let unified = abi::fget_iattr(&file).is_ok_and(|attr| protect::is_unified(&attr));
+    if unified && mask & !flags & UNIFIED != 0 {
+        if fstat(&file).is_ok_and(|stat| stat.st_nlink > 1) {
+            return Err(Error::Invalid(format!(
+                "{}: is shared with other names, all of which would change with it; \
+                 `vserver deunify` gives it an inode of its own",
+                path.display()
+            )));
+        }
+        // Somebody else may have it open from when it was shared.
+        if mask & !flags & abi::IATTR_IMMUTABLE != 0 {
+            return Vserver(abi::deunify(&file)).doing(doing);
+        }
     }
     Vserver(Kernel.set(file.as_fd(), flags, mask)).doing(doing)
-}
-
-/// Whether a file is unified and has other names.
-fn is_shared(file: &File) -> bool {
-    let unified = abi::fget_iattr(file).is_ok_and(|attr| protect::is_unified(&attr));
-    unified && fstat(file).is_ok_and(|stat| stat.st_nlink > 1)
 }
 
 /// The attributes that a comma-separated list names.

@@ -187,6 +187,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
     use std::sync::Mutex;
 
+    use rustix::fs::{Mode, OFlags, openat};
     use vserver_abi as abi;
 
     use super::*;
@@ -221,6 +222,10 @@ mod tests {
         fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
             Err(Errno::NOSYS)
         }
+
+        fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
+            Err(Errno::NOSYS)
+        }
     }
 
     impl Protection for Fake {
@@ -235,6 +240,10 @@ mod tests {
         fn restore(&self, file: &File) -> Result<(), Errno> {
             Self::set(self, fstat(file)?.st_ino, UNIFIED);
             Ok(())
+        }
+
+        fn part(&self, _: &File, _: &Entry) -> Result<()> {
+            unreachable!("nothing is deunified here")
         }
 
         fn exposed(
@@ -338,8 +347,6 @@ mod tests {
             tree.copy(|ino, generation| kernel(ino + 1, generation)),
             tree.copy(|ino, generation| kernel(ino, generation ^ 1)),
             tree.copy(|ino, generation| tool(ino + 1, generation)),
-            // Without an identity, and not protected.
-            tree.copy(|_, _| ".vserver-unify.00000000.1.0".to_owned()),
         ];
         // Its own, but with another name somewhere.
         let linked = tree.copy(kernel);
@@ -363,14 +370,22 @@ mod tests {
     #[test]
     fn further_names_of_shared_files_are_removed() {
         let tree = Tree::new();
-        let (left, kernels) = (".vserver-unify.00000000.1.0", kernel(1, 1));
-        fs::hard_link(tree.path("a"), tree.path(left)).unwrap();
-        // The kernel never links to a shared file: somebody else did.
-        fs::hard_link(tree.path("a"), tree.path(&kernels)).unwrap();
-        let found = tree.cleanup(false);
-        let want = [(kernels, What::Foreign), (left.to_owned(), What::Link)];
+        let (ino, generation) = identity(&File::open(tree.path("a")).unwrap()).unwrap();
+        // The kernel's leads to what it says; with ours a copy has exchanged names.
+        let debris = [kernel(ino, generation), tool(1, 1)];
+        // Somebody else made this one.
+        let foreign = kernel(1, 1);
+        for name in debris.iter().chain([&foreign]) {
+            fs::hard_link(tree.path("a"), tree.path(name)).unwrap();
+        }
+        let mut found = tree.cleanup(false);
+        let mut want = debris.clone().map(|name| (name, What::Link)).to_vec();
+        want.push((foreign, What::Foreign));
+        for list in [&mut found, &mut want] {
+            list.sort_by(|a, b| a.0.cmp(&b.0));
+        }
         assert_eq!(found, want);
-        assert!(!tree.path(left).exists());
+        assert!(debris.iter().all(|name| !tree.path(name).exists()));
         assert_eq!(fs::metadata(tree.path("a")).unwrap().nlink(), 3);
     }
 
@@ -379,15 +394,15 @@ mod tests {
         let tree = Tree::new();
         let ino = tree.ino("a");
         tree.fake.set(ino, abi::IATTR_IUNLINK);
-        let left = ".vserver-unify.00000000.1.0";
-        fs::hard_link(tree.path("a"), tree.path(left)).unwrap();
+        let left = tool(1, 1);
+        fs::hard_link(tree.path("a"), tree.path(&left)).unwrap();
         assert_eq!(
             tree.cleanup(true).len(),
             3,
             "each name, as nothing is changed"
         );
         assert_eq!(tree.fake.of(ino), abi::IATTR_IUNLINK);
-        assert_eq!(tree.cleanup(false), [(left.to_owned(), What::Link)]);
+        assert_eq!(tree.cleanup(false), [(left, What::Link)]);
         assert_eq!(tree.fake.of(ino), UNIFIED);
 
         tree.fake.set(ino, abi::IATTR_IUNLINK);
@@ -417,8 +432,9 @@ mod tests {
     fn names_in_use_are_left() {
         let tree = Tree::new();
         let dir = File::open(tree.dir.path()).unwrap();
-        let temp = crate::temp::Temp::new(dir.as_fd());
-        temp.link(&File::open(tree.path("a")).unwrap()).unwrap();
+        let flags = OFlags::TMPFILE | OFlags::RDWR;
+        let copy = openat(&dir, ".", flags, Mode::RUSR).unwrap();
+        let temp = crate::temp::Temp::new(dir.as_fd(), &copy.into()).unwrap();
         let want = [(temp.name().to_owned(), What::InUse)];
         assert_eq!(tree.cleanup(false), want);
         assert!(tree.path(temp.name()).exists());

@@ -149,7 +149,7 @@ mod tests {
             .unwrap();
         let copied = copy(&file, &fd).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        let temp = Temp::of_copy(fd.as_fd(), &copied).unwrap();
+        let temp = Temp::new(fd.as_fd(), &copied).unwrap();
         let copied = copied.metadata().unwrap();
         let (old, new) = (
             fs::read(&path).unwrap(),

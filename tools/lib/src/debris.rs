@@ -3,7 +3,8 @@
 //!
 //! The kernel's are `.vserver-cow-INODE-GENERATION-RANDOM` and last no longer than its lock of the
 //! directory: nobody sees one but after a crash. Anybody may have made a file of such a name, so a
-//! name alone proves nothing: it has to lead to the very inode that it names, or to a unified one.
+//! name alone proves nothing: it has to lead to the very inode that it names. Ours may lead to a
+//! unified one instead, with which the copy has exchanged names.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -65,11 +66,11 @@ pub(crate) fn judge(
     };
     let shared = protect::is_unified(&attr) || protect::is_bared(&attr, stat.st_nlink);
     Ok(Some(if shared {
-        match ours {
+        match ours || parsed.inode == temp::identity(&file)? {
             true => Debris::Link(file, stat),
             false => Debris::Foreign,
         }
-    } else if stat.st_nlink == 1 && parsed.copy == Some(temp::identity(&file)?) {
+    } else if stat.st_nlink == 1 && parsed.inode == temp::identity(&file)? {
         Debris::Copy(stat)
     } else {
         // What is not protected may be a file that somebody has moved here meanwhile.
@@ -115,7 +116,7 @@ fn parse_kernel(name: &OsStr) -> Option<Parsed> {
     hex(8)?;
     words.next().is_none().then_some(Parsed {
         in_use: false,
-        copy: Some((ino, generation)),
+        inode: (ino, generation),
     })
 }
 
@@ -125,9 +126,9 @@ mod tests {
 
     #[test]
     fn names_of_the_kernel() {
-        let copy = |name: &str| parse_kernel(OsStr::new(name)).and_then(|p| p.copy);
+        let inode = |name: &str| parse_kernel(OsStr::new(name)).map(|p| p.inode);
         assert_eq!(
-            copy(".vserver-cow-00000000000001a2-0000beef-deadbeef"),
+            inode(".vserver-cow-00000000000001a2-0000beef-deadbeef"),
             Some((0x1a2, 0xbeef))
         );
         for name in [
@@ -140,7 +141,7 @@ mod tests {
             ".vserver-cow-00000000000001g2-0000beef-deadbeef",
             "vserver-cow-00000000000001a2-0000beef-deadbeef",
         ] {
-            assert_eq!(copy(name), None, "{name}");
+            assert_eq!(inode(name), None, "{name}");
         }
     }
 }

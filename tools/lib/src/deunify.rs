@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Unified files get an inode of their own again.
 //!
-//! With the module or without: then the immutable flag is off the shared inode for as long as it
-//! takes to exchange the name.
+//! With the module the kernel does it, as at the first modification. Without, a copy is made and
+//! exchanged with the name, and the immutable flag is off the shared inode for as long as that takes.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 
 use rustix::fs::fstat;
@@ -50,21 +51,43 @@ fn by(way: &dyn Protection, entry: &Entry) -> Result<Done> {
     }
     let last = stat.st_nlink == 1;
     if last && way.clear(&file).map_err(failed)? {
-        return Ok(Done::Cleared);
+        return Ok(match fstat(&file).map_err(failed)?.st_nlink {
+            0 => Done::Copied,
+            _ => Done::Cleared,
+        });
     }
-    let copied = copy(&file, entry.dir()).map_err(|e| Error::file("copy", path, e))?;
-    let new = fstat(&copied).map_err(failed)?;
-    let (old, new) = ((stat.st_dev, stat.st_ino), (new.st_dev, new.st_ino));
-    let mut temp = Some(Temp::of_copy(entry.dir(), &copied).map_err(failed)?);
-    let mut exchange = || match temp.take() {
+    match last {
+        true => exchange(&file, entry, |_, action| Ok(action()?))?,
+        false => way.part(&file, entry)?,
+    }
+    Ok(Done::Copied)
+}
+
+/// Gives a name of a shared file an inode of its own where the kernel cannot: by a copy, whose name is
+/// exchanged with it.
+pub(crate) fn by_copy(way: &dyn Protection, file: &File, entry: &Entry) -> Result<()> {
+    exchange(file, entry, |file, action| way.exposed(file, action))
+}
+
+fn exchange(
+    file: &File,
+    entry: &Entry,
+    exposed: impl FnOnce(&File, &mut dyn FnMut() -> Result<(), Errno>) -> Result<(), Exposed>,
+) -> Result<()> {
+    let path = entry.path();
+    let failed = |errno: Errno| Error::file("deunify", path, errno);
+    let copied = copy(file, entry.dir()).map_err(|e| Error::file("copy", path, e))?;
+    let identity = |file: &File| fstat(file).map(|stat| (stat.st_dev, stat.st_ino));
+    let (old, new) = (
+        identity(file).map_err(failed)?,
+        identity(&copied).map_err(failed)?,
+    );
+    let mut temp = Some(Temp::new(entry.dir(), &copied).map_err(failed)?);
+    let mut action = || match temp.take() {
         Some(temp) => replace(temp, entry.name(), old, new),
         None => Ok(()),
     };
-    let exchanged = match last {
-        true => exchange().map_err(Exposed::from),
-        false => way.exposed(&file, &mut exchange),
-    };
-    exchanged.map_err(|e| match e {
+    exposed(file, &mut action).map_err(|e| match e {
         Exposed::Failed(errno) => failed(errno),
         Exposed::Bared(errno) => Error::Io {
             doing: format!(
@@ -73,13 +96,12 @@ fn by(way: &dyn Protection, entry: &Entry) -> Result<Done> {
             ),
             source: errno.into(),
         },
-    })?;
-    Ok(Done::Copied)
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs;
     use std::os::fd::BorrowedFd;
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
@@ -133,6 +155,10 @@ mod tests {
         fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
             Err(Errno::NOSYS)
         }
+
+        fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
+            Err(Errno::NOSYS)
+        }
     }
 
     impl Protection for Fake {
@@ -146,6 +172,10 @@ mod tests {
 
         fn restore(&self, _: &File) -> Result<(), Errno> {
             self.note("restore")
+        }
+
+        fn part(&self, file: &File, entry: &Entry) -> Result<(), Error> {
+            by_copy(self, file, entry)
         }
 
         fn exposed(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! How the protection of unified files is taken off and put back.
 //!
-//! With the module that is its system call, and names of protected files can be removed as they
+//! With the module its system call does it, and names of protected files can be removed as they
 //! are. A stock kernel knows only the immutable flag, which has to be off the shared inode for as
 //! long as it takes to remove or exchange one of its names. A crash in that moment leaves an inode
 //! with several names that says in its extended attribute that it is shared, and has not the flag:
@@ -15,6 +15,9 @@ use rustix::io::Errno;
 use vserver_abi as abi;
 
 use crate::attr::{Attributes, Kernel, Stock, UNIFIED, XATTR};
+use crate::deunify;
+use crate::error::{Error, Result};
+use crate::walk::Entry;
 
 /// What the kernel at hand offers.
 pub(crate) trait Protection: Sync {
@@ -26,6 +29,10 @@ pub(crate) trait Protection: Sync {
 
     /// Protects an inode from which an interruption has left the flag taken.
     fn restore(&self, file: &File) -> Result<(), Errno>;
+
+    /// Gives the name of `entry`, by which `file` was opened, an inode of its own; the shared one has
+    /// more names.
+    fn part(&self, file: &File, entry: &Entry) -> Result<(), Error>;
 
     /// Does something for which names of the inode must be removable, and leaves it protected.
     fn exposed(
@@ -58,12 +65,17 @@ impl Protection for Module {
         &Kernel
     }
 
+    /// By a copy if anybody else has it open, who may have had it when it was shared.
     fn clear(&self, file: &File) -> Result<bool, Errno> {
-        Kernel.set(file.as_fd(), 0, UNIFIED).map(|()| true)
+        abi::deunify(file).map(|()| true)
     }
 
     fn restore(&self, file: &File) -> Result<(), Errno> {
         Kernel.set(file.as_fd(), UNIFIED, UNIFIED)
+    }
+
+    fn part(&self, file: &File, entry: &Entry) -> Result<(), Error> {
+        abi::deunify(file).map_err(|e| Error::file("deunify", entry.path(), e))
     }
 
     fn exposed(
@@ -98,6 +110,10 @@ impl Protection for Flag {
         let flags = ioctl_getflags(file)?;
         ioctl_setflags(file, flags | IFlags::IMMUTABLE)?;
         fsync(file)
+    }
+
+    fn part(&self, file: &File, entry: &Entry) -> Result<(), Error> {
+        deunify::by_copy(self, file, entry)
     }
 
     fn exposed(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Replacing a file whose directory others may be changing at the same time.
+//! Replacing a file whose directory others may be changing at the same time, where the kernel has
+//! nothing better to offer.
 
 use std::ffi::OsStr;
 
@@ -62,45 +63,54 @@ fn leads_to(dir: BorrowedFd<'_>, name: &OsStr, inode: Inode) -> Result<bool, Err
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs::{self, File, Metadata};
+    use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
+    use rustix::fs::{Mode, OFlags, openat};
+
     use super::*;
 
-    fn inode(path: &Path) -> Inode {
-        let meta = fs::metadata(path).unwrap();
+    /// Puts a copy with the content `new` in the place of `name`, if that leads to `old`.
+    fn replaced(dir: &Path, name: &str, old: Inode) -> Result<(), Errno> {
+        let fd = File::open(dir).unwrap();
+        let flags = OFlags::TMPFILE | OFlags::RDWR;
+        let mut copy = File::from(openat(&fd, ".", flags, Mode::RUSR).unwrap());
+        copy.write_all(b"new").unwrap();
+        let temp = Temp::new(fd.as_fd(), &copy).unwrap();
+        let done = replace(
+            temp,
+            OsStr::new(name),
+            old,
+            inode(&copy.metadata().unwrap()),
+        );
+        assert_eq!(fs::read_dir(dir).unwrap().count(), 1, "a temporary name");
+        done
+    }
+
+    fn inode(meta: &Metadata) -> Inode {
         (meta.dev(), meta.ino())
     }
 
     #[test]
     fn the_new_file_takes_the_place_of_the_old() {
         let dir = tempfile::tempdir().unwrap();
-        let fd = File::open(dir.path()).unwrap();
-        let temp = Temp::new(fd.as_fd());
-        let (name, new) = (dir.path().join("f"), dir.path().join(temp.name()));
+        let name = dir.path().join("f");
         fs::write(&name, "old").unwrap();
-        fs::write(&new, "new").unwrap();
-        replace(temp, OsStr::new("f"), inode(&name), inode(&new)).unwrap();
+        let old = inode(&fs::metadata(&name).unwrap());
+        replaced(dir.path(), "f", old).unwrap();
         assert_eq!(fs::read_to_string(&name).unwrap(), "new");
-        assert!(!new.exists());
     }
 
     #[test]
     fn another_file_of_that_name_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let fd = File::open(dir.path()).unwrap();
-        let temp = Temp::new(fd.as_fd());
-        let (name, new) = (dir.path().join("f"), dir.path().join(temp.name()));
+        let name = dir.path().join("f");
         fs::write(&name, "somebody's").unwrap();
-        fs::write(&new, "new").unwrap();
-        let old = inode(dir.path());
-        assert_eq!(
-            replace(temp, OsStr::new("f"), old, inode(&new)),
-            Err(Errno::STALE)
-        );
+        let old = inode(&fs::metadata(dir.path()).unwrap());
+        assert_eq!(replaced(dir.path(), "f", old), Err(Errno::STALE));
         assert_eq!(fs::read_to_string(&name).unwrap(), "somebody's");
-        assert!(!new.exists());
     }
 }

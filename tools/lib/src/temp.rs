@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Temporary names: gone after a failure, known again after a crash.
 //!
-//! `.vserver-unify.BOOT.PID.N` is a further name for a shared file, on its way into the place of
-//! another. `.vserver-unify.BOOT.PID.N.INODE.GENERATION` is a private copy on the same way: the
-//! name says which inode it was made for, so that what somebody else puts there is not taken for
-//! it.
+//! `.vserver-unify.BOOT.PID.N.INODE.GENERATION` is a private copy on its way into the place of a
+//! shared file: the name says which inode it was made for, so that what somebody else puts there is
+//! not taken for it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -35,37 +34,25 @@ pub(crate) struct Temp<'a> {
 }
 
 impl<'a> Temp<'a> {
-    /// A name nobody uses. Nothing is made yet.
-    pub(crate) fn new(dir: BorrowedFd<'a>) -> Self {
+    /// A name nobody uses for `copy`, a file without one, which has it when this returns.
+    pub(crate) fn new(dir: BorrowedFd<'a>, copy: &File) -> Result<Self, Errno> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{PREFIX}{}.{}.{n}", *BOOT, process::id());
-        Self {
+        let (boot, pid, (ino, generation)) = (&*BOOT, process::id(), identity(copy)?);
+        let name = format!("{PREFIX}{boot}.{pid}.{n}.{ino:x}.{generation:x}");
+        match linkat(copy, "", dir, &name, AtFlags::EMPTY_PATH) {
+            // That way needs a capability; this way needs /proc.
+            Err(Errno::NOENT) => {
+                let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
+                linkat(CWD, path, dir, &name, AtFlags::SYMLINK_FOLLOW)
+            }
+            linked => linked,
+        }?;
+        Ok(Self {
             dir,
             name,
             armed: true,
-        }
-    }
-
-    /// A name for `copy`, a file without one, which has it when this returns.
-    pub(crate) fn of_copy(dir: BorrowedFd<'a>, copy: &File) -> Result<Self, Errno> {
-        let mut temp = Self::new(dir);
-        let (ino, generation) = identity(copy)?;
-        temp.name += &format!(".{ino:x}.{generation:x}");
-        temp.link(copy)?;
-        Ok(temp)
-    }
-
-    /// Makes it a name of the open file: of this very file, whatever its names lead to by now.
-    pub(crate) fn link(&self, file: &File) -> Result<(), Errno> {
-        match linkat(file, "", self.dir, &self.name, AtFlags::EMPTY_PATH) {
-            // That way needs a capability; this way needs /proc.
-            Err(Errno::NOENT) => {
-                let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-                linkat(CWD, path, self.dir, &self.name, AtFlags::SYMLINK_FOLLOW)
-            }
-            linked => linked,
-        }
+        })
     }
 
     pub(crate) fn dir(&self) -> BorrowedFd<'a> {
@@ -115,8 +102,8 @@ pub(crate) fn identity(file: &File) -> Result<(u64, u32), Errno> {
 pub(crate) struct Parsed {
     /// The process that made it is still there.
     pub(crate) in_use: bool,
-    /// Number and generation of the private copy that was to have it.
-    pub(crate) copy: Option<(u64, u32)>,
+    /// Number and generation of the inode that was to have another name.
+    pub(crate) inode: (u64, u32),
 }
 
 /// Takes a temporary name apart; `None` if it is another name.
@@ -126,16 +113,16 @@ pub(crate) fn parse(name: &OsStr) -> Option<Parsed> {
     let pid = words.next()?.parse().ok().filter(|pid: &i32| *pid > 0)?;
     let pid = Pid::from_raw(pid)?;
     words.next()?.parse::<u64>().ok()?;
-    let copy = match (words.next(), words.next(), words.next()) {
-        (None, ..) => None,
-        (Some(ino), Some(generation), None) => Some((
-            u64::from_str_radix(ino, 16).ok()?,
-            u32::from_str_radix(generation, 16).ok()?,
-        )),
-        _ => return None,
-    };
+    let ino = u64::from_str_radix(words.next()?, 16).ok()?;
+    let generation = u32::from_str_radix(words.next()?, 16).ok()?;
+    if words.next().is_some() {
+        return None;
+    }
     let in_use = boot == *BOOT && test_kill_process(pid) != Err(Errno::SRCH);
-    Some(Parsed { in_use, copy })
+    Some(Parsed {
+        in_use,
+        inode: (ino, generation),
+    })
 }
 
 #[cfg(test)]
@@ -150,14 +137,14 @@ mod tests {
     fn names_of_dead_processes_are_left_over() {
         let (own, boot) = (process::id(), &*BOOT);
         let in_use = |name: &str| parsed(name).unwrap().in_use;
-        assert!(in_use(&format!("{PREFIX}{boot}.{own}.0")));
-        assert!(!in_use(&format!("{PREFIX}{boot}.2147483647.3")));
+        assert!(in_use(&format!("{PREFIX}{boot}.{own}.0.1.1")));
+        assert!(!in_use(&format!("{PREFIX}{boot}.2147483647.3.1.1")));
         assert!(
-            !in_use(&format!("{PREFIX}00000000.{own}.0")),
+            !in_use(&format!("{PREFIX}00000000.{own}.0.1.1")),
             "another boot's"
         );
         assert!(
-            !in_use(&format!("{PREFIX}.{own}.0")),
+            !in_use(&format!("{PREFIX}.{own}.0.1.1")),
             "a boot without /proc"
         );
     }
@@ -165,22 +152,22 @@ mod tests {
     #[test]
     fn names_of_copies_say_of_which() {
         let name = format!("{PREFIX}0.2147483647.3.1f.abcd");
-        assert_eq!(parsed(&name).unwrap().copy, Some((0x1f, 0xabcd)));
-        assert_eq!(parsed(".vserver-unify.0.1.0").unwrap().copy, None);
+        assert_eq!(parsed(&name).unwrap().inode, (0x1f, 0xabcd));
     }
 
     #[test]
     fn other_names_are_none_of_ours() {
         for name in [
             ".vserver-unify.",
-            ".vserver-unify.0.x.1",
-            ".vserver-unify.0.0.1",
-            ".vserver-unify.0.-1.1",
+            ".vserver-unify.0.x.1.2.3",
+            ".vserver-unify.0.0.1.2.3",
+            ".vserver-unify.0.-1.1.2.3",
+            ".vserver-unify.0.1.1",
             ".vserver-unify.0.1.1.2",
             ".vserver-unify.0.1.1.x.2",
             ".vserver-unify.0.1.1.2.3.4",
             ".vserver-cow-1",
-            "vserver-unify.0.1.1",
+            "vserver-unify.0.1.1.2.3",
             "bash",
         ] {
             assert_eq!(parsed(name), None, "{name}");
@@ -195,10 +182,10 @@ mod tests {
         let fd = File::open(dir.path()).unwrap();
         let copy = openat(&fd, ".", OFlags::TMPFILE | OFlags::RDWR, Mode::RUSR).unwrap();
         let copy = File::from(copy);
-        let temp = Temp::of_copy(fd.as_fd(), &copy).unwrap();
+        let temp = Temp::new(fd.as_fd(), &copy).unwrap();
         assert!(dir.path().join(temp.name()).exists());
-        let copied = parsed(temp.name()).unwrap().copy;
-        assert_eq!(copied, Some(identity(&copy).unwrap()));
+        let inode = parsed(temp.name()).unwrap().inode;
+        assert_eq!(inode, identity(&copy).unwrap());
         drop(temp);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use vserver::attr;
+use vserver::attr::{self, Attributes};
 use vserver::exclude::Excludes;
-use vserver::unify::{self, Options, Progress, Reason, Report};
+use vserver::unify::{self, Alone, Options, Progress, Reason, Report};
 
 use crate::args::Unify;
 use crate::output::{self, bytes, line};
@@ -24,11 +24,11 @@ struct Outcome<'a> {
 
 /// `vserver unify`
 pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
-    let attributes = match args.dry_run {
-        true => attr::best(),
+    let (attributes, _alone): (&dyn Attributes, _) = match args.dry_run {
+        true => (attr::best(), None),
         false => {
             attr::check_usable()?;
-            &attr::Kernel
+            (&attr::Kernel, Some(Alone::new()?))
         }
     };
     let mut excludes = Excludes::default();

@@ -57,7 +57,7 @@ struct Group<'a> {
     report: &'a mut Report,
 }
 
-impl Group<'_> {
+impl<'a> Group<'a> {
     fn unify(mut self, fds: &BTreeMap<u16, OwnedFd>, candidate: &Candidate) {
         let mut members = Vec::new();
         // Why a file has nobody to share with, if it comes to that.
@@ -86,11 +86,11 @@ impl Group<'_> {
     }
 
     /// Makes all that equal the leader share its inode; returns the others.
-    fn gather<'m>(
+    fn gather(
         &mut self,
-        mut leader: Member<'m>,
-        members: Vec<(Member<'m>, Reason)>,
-    ) -> Vec<(Member<'m>, Reason)> {
+        mut leader: Member<'a>,
+        members: Vec<(Member<'a>, Reason)>,
+    ) -> Vec<(Member<'a>, Reason)> {
         let mut rest = Vec::new();
         let mut joined = false;
         let mut unusable = None;
@@ -134,12 +134,12 @@ impl Group<'_> {
     }
 
     /// Opens a file and checks that it is still what the scan saw and may be shared.
-    fn open<'m>(
+    fn open(
         &self,
         tree: usize,
-        dir: &'m OwnedFd,
-        candidate: &'m Candidate,
-    ) -> Result<Member<'m>, Outcome> {
+        dir: &OwnedFd,
+        candidate: &Candidate,
+    ) -> Result<Member<'a>, Outcome> {
         let name = &*candidate.name;
         let file = match open_quietly(dir, name) {
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => {
@@ -152,7 +152,7 @@ impl Group<'_> {
         if !FileType::from_raw_mode(stat.st_mode).is_file() || key.size != candidate.size {
             return Err(Outcome::Skip(Reason::Changed));
         }
-        Member::new(self.run, tree, dir, name, file, stat, key)
+        Member::new(self.run, tree, file, stat, key)
     }
 
     /// Notes an outcome that ends the matter for a file.

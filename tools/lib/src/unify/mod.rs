@@ -7,17 +7,19 @@
 //!    looked at: type, size, file system, mode, owner. What could be equal is in the [`Plan`].
 //! 2. extended attributes and the first bytes of content;
 //! 3. `share`: both files get the attributes that make their content stand still, then it
-//!    is compared as a whole, then one name is made to lead to the other's inode.
+//!    is compared as a whole, then the kernel makes one name lead to the other's inode.
 //!
 //! The trees may belong to guests that run, and that wish us no good: no path is looked up
 //! twice and no symlink is followed; files are opened once and dealt with by descriptor.
 
+mod alone;
 mod compare;
 mod group;
 mod plan;
 mod report;
 mod scan;
 mod share;
+mod uses;
 
 use std::path::{Path, PathBuf};
 
@@ -31,8 +33,10 @@ use crate::attr::Attributes;
 use crate::error::{Error, Result};
 use crate::exclude::Excludes;
 
+pub use alone::Alone;
 pub use plan::{Candidate, DirPlan, Plan};
 pub use report::{Amount, Reason, Report};
+use uses::Uses;
 
 /// What to unify, and how.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +71,7 @@ struct Run<'a> {
     attributes: &'a dyn Attributes,
     progress: &'a dyn Progress,
     trees: Vec<Tree>,
+    uses: Uses,
 }
 
 /// An open tree.
@@ -120,6 +125,7 @@ pub fn unify(
         attributes,
         progress,
         trees: open_trees(&options.trees)?,
+        uses: Uses::default(),
     };
     let (plan, report) = scan::scan(&run);
     progress.planned(plan.files());

@@ -3,24 +3,21 @@
 //!
 //! The order is what makes it safe: first both files get their attributes, which the kernel
 //! refuses while a writer is there and after which their content stands still; then they are
-//! compared; then the name is exchanged, and given back if it was not the file that was
-//! compared. At each point a crash leaves both names with whole content.
+//! compared; then the kernel gives the name of one to the other, if it still leads to the file
+//! that was compared and that still stands still. At each point a crash leaves both names with whole content.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::fd::OwnedFd;
 use rustix::fs::{IFlags, Stat, fstat, ioctl_getflags};
 use rustix::io::Errno;
 
 use super::Run;
 use super::compare::{self, Key};
 use super::report::Reason;
+use super::uses::Use;
 use crate::attr::UNIFIED;
-use crate::replace;
-use crate::temp::Temp;
 use crate::xattr::{Xattrs, xattrs};
 
 /// What came of trying to share.
@@ -58,23 +55,21 @@ pub(super) struct Member<'a> {
     pub(super) unified: bool,
     /// It was us who protected it.
     ours: bool,
-    dir: &'a OwnedFd,
-    name: &'a OsStr,
     file: File,
     key: Key,
+    using: Use<'a>,
 }
 
 impl<'a> Member<'a> {
     /// Takes an open file, if its kind can be shared at all.
     pub(super) fn new(
-        run: &Run<'_>,
+        run: &'a Run<'_>,
         tree: usize,
-        dir: &'a OwnedFd,
-        name: &'a OsStr,
         file: File,
         stat: Stat,
         key: Key,
     ) -> Result<Self, Outcome> {
+        let using = run.uses.begin((stat.st_dev, stat.st_ino));
         let unified = match run.attributes.get(file.as_fd()) {
             Ok(attr) => attr.flags & attr.mask & UNIFIED == UNIFIED,
             Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Err(Outcome::Skip(Reason::Unsupported)),
@@ -94,10 +89,9 @@ impl<'a> Member<'a> {
             stat,
             unified,
             ours: false,
-            dir,
-            name,
             file,
             key,
+            using,
         })
     }
 
@@ -134,9 +128,18 @@ impl<'a> Member<'a> {
 
     /// Takes the protection off again, if it was us and nobody shares the file.
     pub(super) fn unprotect(&mut self, run: &Run<'_>) {
-        if self.ours && fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 1) {
-            // Where this fails the file stays protected: whole, and a write gets through.
-            let _ = run.attributes.set(self.file.as_fd(), 0, UNIFIED);
+        if !self.ours {
+            return;
+        }
+        let mut taken = false;
+        self.using.if_alone(|| {
+            if fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 1) {
+                // Where this fails the file stays protected: whole, and a write gets through.
+                let _ = run.attributes.set(self.file.as_fd(), 0, UNIFIED);
+                taken = true;
+            }
+        });
+        if taken {
             self.ours = false;
             self.unified = false;
         }
@@ -185,7 +188,7 @@ fn try_share(
     member.check_unchanged(run)?;
     same_metadata(leader, member)?;
     same(compare::same_content(&leader.file, &member.file, size))?;
-    replace(leader, member)
+    replace(run, leader, member)
 }
 
 fn same_metadata(leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome> {
@@ -210,23 +213,17 @@ fn same(compared: io::Result<bool>) -> Result<(), Outcome> {
 }
 
 /// Puts the leader's inode in the place of the member's.
-fn replace(leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome> {
-    let temp = Temp::new(member.dir.as_fd());
-    temp.link(&leader.file).map_err(link_failed)?;
-    replace::replace(temp, member.name, member.inode(), leader.inode()).map_err(|e| match e {
-        Errno::STALE => Outcome::Skip(Reason::Changed),
-        errno => Outcome::Failed("replace", errno),
-    })
-}
-
-/// What it means that the leader gets no further name.
-fn link_failed(errno: Errno) -> Outcome {
-    match errno {
+fn replace(run: &Run<'_>, leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome> {
+    let unified = run
+        .attributes
+        .unify(member.file.as_fd(), leader.file.as_fd());
+    unified.map_err(|errno| match errno {
         // Another file has to be the next leader.
         Errno::MLINK => Outcome::LeaderUnusable(Box::new(Outcome::Skip(Reason::HardLinked))),
         // Its last name is gone.
         Errno::NOENT => Outcome::LeaderUnusable(Box::new(Outcome::Skip(Reason::Changed))),
+        Errno::STALE => Outcome::Skip(Reason::Changed),
         Errno::XDEV => Outcome::Differs(Reason::OtherFileSystem),
-        errno => Outcome::Failed("link", errno),
-    }
+        errno => Outcome::Failed("replace", errno),
+    })
 }

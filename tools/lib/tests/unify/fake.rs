@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use rustix::fs::{AtFlags, CWD, linkat, rename};
 use rustix::io::Errno;
 use vserver::abi::CtxFiattr;
 use vserver::attr::{Attributes, UNIFIED};
@@ -82,5 +83,21 @@ impl Attributes for Fake {
         let old = all.entry(inode(file)?).or_default();
         *old = (*old & !mask) | (flags & mask);
         Ok(())
+    }
+
+    fn unify(&self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno> {
+        let name = path(old);
+        let found = rustix::fs::lstat(&name).map_err(|_| Errno::STALE)?;
+        let still = (found.st_dev, found.st_ino) == inode(old)?;
+        if !still || self.flags(&name) != UNIFIED {
+            return Err(Errno::STALE);
+        }
+        if self.get(new)?.flags != UNIFIED {
+            return Err(Errno::NOENT);
+        }
+        let temp = name.with_extension("temporary");
+        let new = format!("/proc/self/fd/{}", new.as_raw_fd());
+        linkat(CWD, new, CWD, &temp, AtFlags::SYMLINK_FOLLOW)?;
+        rename(temp, name)
     }
 }

@@ -191,7 +191,7 @@ fn one_tree_named_twice_is_a_mistake() {
 #[test]
 fn left_overs_of_a_killed_run_are_removed() {
     let trees = Trees::example();
-    let name = "usr/.vserver-unify.00000000.2147483647.0";
+    let name = "usr/.vserver-unify.00000000.2147483647.0.1.1";
     trees.write("b", name, b"debris");
     let fake = Fake::new();
     fake.set(
@@ -206,7 +206,7 @@ fn left_overs_of_a_killed_run_are_removed() {
 #[test]
 fn what_a_guest_moved_onto_a_left_over_is_kept() {
     let trees = Trees::example();
-    let path = trees.path("b", "usr/.vserver-unify.00000000.2147483647.0");
+    let path = trees.path("b", "usr/.vserver-unify.00000000.2147483647.0.1.1");
     fs::write(&path, b"the only copy").unwrap();
     let report = unify(&trees.options(), &Fake::new(), &Quiet).unwrap();
     assert_eq!(report.cleaned, 0);
