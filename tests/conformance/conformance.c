@@ -145,6 +145,14 @@ static int fd_id(void)
 	return open("/tmp", O_RDONLY);
 }
 
+/* What the id is too: the command tells that they are one file. */
+static void fill_unify(void *data)
+{
+	struct vcmd_unify_v0 *unify = data;
+
+	unify->fd = fd_id();
+}
+
 static int any_id(void)
 {
 	return VX_XID_ANY;
@@ -169,6 +177,9 @@ static const struct command commands[] = {
 	NO_DATA(get_version, FREE),
 	NO_DATA(get_vci, FREE),
 	NO_DATA(task_xid, .id = self_id, ASKS),
+	NO_DATA(task_tag, .id = self_id, ASKS),
+	DATA(get_pflags, vcmd_pflags_v0, .id = self_id, ASKS),
+	DATA(set_pflags, vcmd_pflags_v0, .id = self_id, CHANGES),
 	NO_DATA(ctx_create_v0, .id = any_id, HOST_ONLY),
 	DATA(ctx_create_v1, vcmd_ctx_create, .id = any_id, .fill = fill_create,
 	     .optional = 1, HOST_ONLY),
@@ -191,7 +202,11 @@ static const struct command commands[] = {
 	DATA(set_umask, vcmd_umask, CHANGES),
 	DATA(ctx_kill, vcmd_ctx_kill_v0, .fill = fill_kill, CHANGES),
 	DATA(get_sched, vcmd_sched_v5, ASKS),
+	DATA(set_sched_v3, vcmd_sched_v3, CHANGES),
+	DATA(set_sched_v4, vcmd_sched_v4, CHANGES),
 	DATA(set_sched, vcmd_sched_v5, CHANGES),
+	DATA(set_prio_bias, vcmd_prio_bias, CHANGES),
+	DATA(get_prio_bias, vcmd_prio_bias, ASKS),
 	DATA(sched_info, vcmd_sched_info, ASKS),
 	DATA(get_vhi_name, vcmd_vhi_name_v0, .fill = fill_name, ASKS),
 	DATA(set_vhi_name, vcmd_vhi_name_v0, .fill = fill_name, CHANGES),
@@ -222,6 +237,9 @@ static const struct command commands[] = {
 	DATA(set_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, HOST_ONLY),
 	DATA(fget_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, ASKS),
 	DATA(fset_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, HOST_ONLY),
+	DATA(unify, vcmd_unify_v0, .id = fd_id, .fill = fill_unify,
+	     .error = { EINVAL, EPERM, EPERM, EPERM }),
+	NO_DATA(deunify, .id = fd_id, HOST_ONLY),
 };
 
 static unsigned int tests;
@@ -449,6 +467,41 @@ static int limits_stick(void)
 	       vserver(VCMD_set_rlimit, XID, &limit) == -EINVAL;
 }
 
+static int old_schedulers_stick(void)
+{
+	struct vcmd_sched_v3 v3 = {
+		.mask = VXSM_FILL_RATE | VXSM_INTERVAL | VXSM_TOKENS_MAX,
+		.fill_rate = 7,
+		.interval = 70,
+		.tokens_max = 700,
+	};
+	struct vcmd_sched_v4 v4 = {
+		.mask = VXSM_FILL_RATE | VXSM_CPU_ID | VXSM_BUCKET_ID,
+		.fill_rate = 8,
+	};
+	struct vcmd_prio_bias bias = { .prio_bias = -3 };
+	struct vcmd_sched_v5 now = {};
+
+	if (vserver(VCMD_set_sched_v3, XID, &v3) ||
+	    vserver(VCMD_get_sched, XID, &now) || now.fill_rate[0] != 7 ||
+	    now.interval[0] != 70 || now.tokens_max != 700)
+		return 0;
+	if (vserver(VCMD_set_sched_v4, XID, &v4) ||
+	    vserver(VCMD_set_prio_bias, XID, &bias) ||
+	    vserver(VCMD_get_sched, XID, &now) || now.fill_rate[0] != 8 ||
+	    now.interval[0] != 70 || now.prio_bias != -3)
+		return 0;
+	bias.prio_bias = 0;
+	if (vserver(VCMD_get_prio_bias, XID, &bias) || bias.prio_bias != -3)
+		return 0;
+	/* What version 4 can say more than version 3 is looked at. */
+	v4.bucket_id = 1;
+	bias.cpu_id = -1;
+	return vserver(VCMD_set_sched_v4, XID, &v4) == -EINVAL &&
+	       vserver(VCMD_set_prio_bias, XID, &bias) == -EINVAL &&
+	       vserver(VCMD_get_prio_bias, XID, &bias) == -EINVAL;
+}
+
 static int info_is_right(void)
 {
 	struct vcmd_vx_info_v0 info = {};
@@ -531,6 +584,7 @@ int main(void)
 		{ "words_stick", words_stick },
 		{ "names_stick", names_stick },
 		{ "limits_stick", limits_stick },
+		{ "old_schedulers_stick", old_schedulers_stick },
 		{ "info_is_right", info_is_right },
 		{ "waiting_is_refused", waiting_is_refused },
 		{ "unknown_commands", unknown_commands },

@@ -100,7 +100,8 @@ class Boot:
 
     def _environment(self, number):
         passed = {name for suite in self.group for name in suite.env if name in os.environ}
-        return {name: os.environ[name] for name in sorted(passed)} | {"BOOT": number}
+        return {name: os.environ[name] for name in sorted(passed)} | {"BOOT": number,
+                                                                 "PATIENCE": self.patience}
 
     def _watch(self, output, limits):
         return Watch(output, limits, self.patience)

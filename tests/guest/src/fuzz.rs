@@ -38,56 +38,6 @@ const TIMES: u32 = 100;
 /// The contexts that are fought for.
 const XIDS: [u32; 4] = [401, 402, 403, 404];
 
-/// Commands, of which version and number are changed now and then.
-const COMMANDS: &[u32] = &[
-    abi::VCMD_get_version,
-    abi::VCMD_get_vci,
-    abi::VCMD_task_xid,
-    abi::VCMD_vx_info,
-    abi::VCMD_ctx_stat,
-    abi::VCMD_rlimit_stat,
-    abi::VCMD_virt_stat,
-    abi::VCMD_sock_stat,
-    abi::VCMD_ctx_create,
-    abi::VCMD_ctx_create_v0,
-    abi::VCMD_ctx_migrate,
-    abi::VCMD_ctx_migrate_v0,
-    abi::VCMD_get_cflags,
-    abi::VCMD_set_cflags,
-    abi::VCMD_get_ccaps_v0,
-    abi::VCMD_set_ccaps_v0,
-    abi::VCMD_get_ccaps,
-    abi::VCMD_set_ccaps,
-    abi::VCMD_get_bcaps,
-    abi::VCMD_set_bcaps,
-    abi::VCMD_get_umask,
-    abi::VCMD_set_umask,
-    abi::VCMD_enter_space,
-    abi::VCMD_enter_space_v0,
-    abi::VCMD_set_space,
-    abi::VCMD_set_space_v0,
-    abi::VCMD_get_space_mask,
-    abi::VCMD_get_space_default,
-    abi::VCMD_get_rlimit,
-    abi::VCMD_set_rlimit,
-    abi::VCMD_get_rlimit_mask,
-    abi::VCMD_reset_hits,
-    abi::VCMD_reset_minmax,
-    abi::VCMD_get_badness,
-    abi::VCMD_set_badness,
-    abi::VCMD_ctx_kill,
-    abi::VCMD_wait_exit,
-    abi::VCMD_get_sched,
-    abi::VCMD_set_sched,
-    abi::VCMD_sched_info,
-    abi::VCMD_get_iattr,
-    abi::VCMD_set_iattr,
-    abi::VCMD_fget_iattr,
-    abi::VCMD_fset_iattr,
-    abi::VCMD_get_vhi_name,
-    abi::VCMD_set_vhi_name,
-];
-
 /// Numbers at which something changes.
 const WORDS: &[u64] = &[
     0,
@@ -242,7 +192,8 @@ fn caller(seed: u64) -> Result<()> {
         _ => {}
     }
     for _ in 0..CALLS_EACH {
-        let mut cmd = random.pick(COMMANDS, 0);
+        // Version and number are changed now and then.
+        let mut cmd = random.pick(abi::COMMANDS, 0);
         if random.one_in(8) {
             cmd ^= 1 << random.below(32);
         }
@@ -253,9 +204,9 @@ fn caller(seed: u64) -> Result<()> {
             _ => random.pick(&XIDS, 0),
         };
         // A descriptor that the test itself needs is nobody's to change.
-        let id = match cmd == abi::VCMD_fset_iattr {
-            true => file.as_raw_fd() as u32,
-            false => id,
+        let id = match cmd {
+            abi::VCMD_fset_iattr | abi::VCMD_unify | abi::VCMD_deunify => file.as_raw_fd() as u32,
+            _ => id,
         };
         let _ = raw::vserver(cmd, id, arena.argument(&mut random));
         if random.one_in(20) {

@@ -48,7 +48,7 @@ macro_rules! tests {
     };
 }
 
-/// How long a test may take under emulation and on a debug kernel, in seconds.
+/// How long a test may take under emulation, in seconds.
 const LIMIT: u32 = 100;
 
 /// What a test has to say fits in a pipe.

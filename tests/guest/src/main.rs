@@ -11,6 +11,7 @@ mod context;
 mod cow;
 mod crash;
 mod directories;
+mod dm;
 mod escape;
 mod events;
 mod failsafe;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The flags and the attribute that make a file a unified one.
 
+use crate::process::{Status, eventually, pipe, sleep_forever, spawn};
+use crate::raw;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, Mode, OFlags, XattrFlags, setxattr};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use rustix::process::Signal;
 use std::fs;
+use std::io::Read as _;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use vserver_abi as abi;
@@ -47,6 +51,78 @@ pub(super) fn writers_are_busy() -> Result<()> {
         set_flags(&pair.a, UNIFIED, UNIFIED),
         Errno::TXTBSY,
     )?;
+    drop(fd);
+    let map = map_shared(&pair.a)?;
+    refused(
+        "mapping",
+        set_flags(&pair.a, UNIFIED, UNIFIED),
+        Errno::TXTBSY,
+    )?;
+    ensure!(look(&pair.a)?.flags == 0, "flags left behind");
+    // SAFETY: the mapping from above, of which there is no reference.
+    ensure!(unsafe { libc::munmap(map as *mut libc::c_void, 4096) } == 0);
+    set_flags(&pair.a, UNIFIED, UNIFIED)?;
+    pair.intact()
+}
+
+/// Somebody writes to pages of the file, which he has pinned, and neither the descriptor nor the
+/// mapping is there any more by which he got at them.
+pub(super) fn pinned_pages_are_busy() -> Result<()> {
+    let pair = Pair::new("pinned")?;
+    set_flags(&pair.a, 0, UNIFIED)?;
+    let (mut read, write) = pipe()?;
+    let mapper = spawn(|| {
+        let told =
+            map_shared(&pair.a).and_then(|map| Ok(rustix::io::write(&write, &map.to_ne_bytes())?));
+        match told {
+            Ok(_) => sleep_forever(),
+            Err(_) => 1,
+        }
+    })?;
+    let mut address = [0; 8];
+    read.read_exact(&mut address)?;
+    let address = usize::from_ne_bytes(address);
+    let pid = mapper.pid().as_raw_nonzero().get();
+    let writer = spawn(|| match raw::unfilled_page() {
+        // The first byte is what it waits for; it never comes.
+        Ok(page) => {
+            let (from, to) = (iovec(page), iovec(address));
+            // SAFETY: the one is memory of its own, the other another process's.
+            unsafe { libc::process_vm_writev(pid, &from, 1, &to, 1, 0) };
+            1
+        }
+        Err(_) => 2,
+    })?;
+    let stat = format!("/proc/{}/wchan", writer.pid().as_raw_nonzero());
+    eventually("the writer waits", || {
+        fs::read_to_string(&stat).is_ok_and(|s| s.contains("userfault"))
+    })?;
+    mapper.kill(Signal::KILL)?;
+    mapper.wait()?;
+    refused(
+        "pinned",
+        set_flags(&pair.a, UNIFIED, UNIFIED),
+        Errno::TXTBSY,
+    )?;
+    ensure!(look(&pair.a)?.flags == 0, "flags left behind");
+    writer.kill(Signal::KILL)?;
+    let ended = writer.wait()?;
+    ensure!(matches!(ended, Status::Killed(_)), "the writer: {ended:?}");
+    set_flags(&pair.a, UNIFIED, UNIFIED)?;
+    ensure!(fs::read(&pair.b)? == CONTENT, "it was written");
+    Ok(())
+}
+
+fn iovec(address: usize) -> libc::iovec {
+    libc::iovec {
+        iov_base: address as *mut libc::c_void,
+        iov_len: 1,
+    }
+}
+
+/// The address of the first page, shared and writable.
+fn map_shared(path: &Path) -> Result<usize> {
+    let fd = open(path, OFlags::RDWR)?;
     // SAFETY: a new mapping of a file that has as many bytes; nothing is written to it.
     let map = unsafe {
         libc::mmap(
@@ -58,18 +134,8 @@ pub(super) fn writers_are_busy() -> Result<()> {
             0,
         )
     };
-    ensure!(map != libc::MAP_FAILED);
-    drop(fd);
-    refused(
-        "mapping",
-        set_flags(&pair.a, UNIFIED, UNIFIED),
-        Errno::TXTBSY,
-    )?;
-    ensure!(look(&pair.a)?.flags == 0, "flags left behind");
-    // SAFETY: the mapping from above, of which there is no reference.
-    ensure!(unsafe { libc::munmap(map, 4096) } == 0);
-    set_flags(&pair.a, UNIFIED, UNIFIED)?;
-    pair.intact()
+    ensure!(map != libc::MAP_FAILED, "mmap");
+    Ok(map as usize)
 }
 
 /// 17: they are those of all names.

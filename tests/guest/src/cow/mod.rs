@@ -20,6 +20,7 @@ mod opens;
 mod overlay;
 mod permission;
 mod truncation;
+mod unify;
 mod unseen;
 
 use crate::harness::{Suite, Test};
@@ -37,6 +38,7 @@ use opens::*;
 use overlay::*;
 use permission::*;
 use truncation::*;
+use unify::*;
 use unseen::*;
 
 // The same on each file system; the part of a suite's name after the dash says which.
@@ -85,12 +87,19 @@ const TESTS: &[Test] = tests![
     last_link_after_a_reader,
     last_link_is_linked_again,
     unlink_rename_link,
+    unify_gives_the_name,
+    unify_follows_the_name,
+    unify_needs_two_that_stand_still,
+    unify_in_vain,
+    unify_and_old_descriptors,
+    deunify,
     rename_between_two_names,
     link_inside_a_context,
     link_needs_a_right,
     inside_a_context,
     plain_immutable_stays,
     writers_are_busy,
+    pinned_pages_are_busy,
     inode_flags_are_fixed,
     generation_is_fixed,
     layout_is_fixed,

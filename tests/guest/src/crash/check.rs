@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is looked at after a crash.
 
-use super::files::{FILES, RELINK, Tree, look};
+use super::files::{FILES, NEW, Tree, look};
 use super::ways::{State, WAYS, Way};
-use crate::unified::Look;
+use crate::unified::{Look, UNIFIED};
 use anyhow::{Result, bail, ensure};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -62,7 +62,7 @@ impl std::fmt::Display for Count {
 }
 
 /// Counts the names that hold the original or a whole private file, and the temporary names that
-/// hold whole copies; tells what is bad about the others.
+/// hold whole files; tells what is bad about the others.
 pub fn names(tree: &Tree, known: impl Fn(Way, u64) -> Known) -> Result<Count> {
     let originals = tree.originals()?;
     let mut count = Count::default();
@@ -93,7 +93,10 @@ fn name(way: Way, path: &Path, original: &Look, known: Known, count: &mut Count)
     }
     ensure!(known != Known::Untouched, "nobody broke the link");
     ensure!(fs::metadata(path)?.nlink() == 1, "the copy has more names");
-    match way.judge(original, &look(path)?)? {
+    let mut is = look(path)?;
+    // It was about to be unified.
+    is.flags &= !UNIFIED;
+    match way.judge(original, &is)? {
         State::Done => count.done += 1,
         State::Private if known == Known::Durable => bail!("what was durable has gone"),
         State::Private => count.private += 1,
@@ -109,7 +112,7 @@ pub fn debris(dir: &Path) -> Result<Vec<PathBuf>> {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(TEMPORARY) {
             found.push(dir.join(&name));
-        } else if !bytes.starts_with(RELINK.as_bytes()) {
+        } else if name != NEW {
             let number = name.to_str().and_then(|name| name.parse().ok());
             ensure!(
                 number.is_some_and(|n: u64| n < FILES),
@@ -138,9 +141,12 @@ pub fn sweeps(tree: &Tree, way: Way) -> Result<()> {
     Ok(())
 }
 
-/// A temporary name leads to a copy of some original, which nobody has changed yet.
+/// A temporary name leads to some original, or a copy of one which nobody has changed yet.
 fn whole_copy(way: Way, originals: &[Look], path: &Path) -> Result<()> {
     let is = look(path)?;
+    if originals.iter().any(|original| original.ino == is.ino) {
+        return Ok(());
+    }
     let mut why = anyhow::anyhow!("no originals");
     for original in originals {
         match way.judge(original, &is) {

@@ -7,7 +7,7 @@
 //! `SEED` is what the storm's random numbers come from.
 
 use super::check::{self, Known};
-use super::files::{RELINK, Tree};
+use super::files::{NEW, Tree};
 use super::storm;
 use super::ways::WAYS;
 use crate::harness::Suite;
@@ -120,31 +120,15 @@ fn debris_goes() -> Result<()> {
             let dir = way.dir(&tree);
             let found = check::debris(&dir)?;
             let planted = found.iter().filter(|path| is_planted(path)).count();
-            let expected = usize::from(!is_first_boot()?);
+            let expected = if is_first_boot()? { 0 } else { 2 };
             ensure!(planted == expected, "{kind}: planted debris: {found:?}");
             if planted < found.len() {
                 println!("# {kind}: a break's own debris: {found:?}");
             }
-            remove_relinks(&dir)?;
-
             check::sweeps(&tree, *way).context(*kind)?;
             plant(&tree, &dir)?;
         }
         tree.sync()?;
-    }
-    Ok(())
-}
-
-fn remove_relinks(dir: &Path) -> Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(RELINK.as_bytes())
-        {
-            fs::remove_file(entry.path())?;
-        }
     }
     Ok(())
 }
@@ -158,18 +142,24 @@ fn is_planted(path: &Path) -> bool {
         .ends_with(PLANTED.as_bytes())
 }
 
-/// Leaves a file behind that is what a break leaves if it is cut off before the rename: its name
-/// carries its own inode number and generation.
+/// Leaves behind what a break, and what a tool that unifies, leave if they are cut off before the
+/// rename: names that carry the inode number and generation of what they lead to.
 fn plant(tree: &Tree, dir: &Path) -> Result<()> {
-    let temp = dir.join(format!("{RELINK}planted"));
+    let temp = dir.join(NEW);
     super::files::make(&temp, 0)?;
-    let file = File::open(&temp)?;
+    make_temporary(&temp, tree, dir)?;
+    fs::hard_link(tree.origin(0), &temp)?;
+    make_temporary(&temp, tree, dir)
+}
+
+fn make_temporary(temp: &Path, tree: &Tree, dir: &Path) -> Result<()> {
+    let file = File::open(temp)?;
     let name: PathBuf = dir.join(format!(
         ".vserver-cow-{:016x}-{:08x}{PLANTED}",
         file.metadata()?.ino(),
         generation(&file)?
     ));
-    fs::rename(&temp, &name).with_context(|| tree.root.display().to_string())
+    fs::rename(temp, &name).with_context(|| tree.root.display().to_string())
 }
 
 fn generation(file: &File) -> Result<u32> {

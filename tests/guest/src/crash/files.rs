@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use vserver_abi as abi;
 
 /// How many originals there are.
 pub const FILES: u64 = SHAPES.len() as u64;
@@ -196,13 +197,8 @@ impl Tree {
 
     /// Lets a name be one of the original again, as a tool that unifies does.
     pub fn relink(&self, name: &Path, n: u64) -> Result<()> {
-        let temp = name.with_file_name(format!("{RELINK}{n}"));
-        match fs::remove_file(&temp) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
-            _ => (),
-        }
-        fs::hard_link(self.origin(n), &temp)?;
-        Ok(fs::rename(&temp, name)?)
+        unified::set_flags(name, UNIFIED, UNIFIED)?;
+        Ok(abi::unify(File::open(name)?, File::open(self.origin(n))?)?)
     }
 
     pub fn is_original(&self, name: &Path, n: u64) -> Result<bool> {
@@ -210,8 +206,8 @@ impl Tree {
     }
 }
 
-/// What the names begin with under which `relink` makes its link.
-pub const RELINK: &str = ".relink-";
+/// A name for what is to have a temporary one.
+pub const NEW: &str = ".new";
 
 /// Where two files differ, in words that fit on a line.
 pub fn differences(want: &Look, is: &Look) -> String {

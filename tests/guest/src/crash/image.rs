@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Disk images in memory: sparse files on tmpfs.
 
-use super::dm;
 use super::log::Entry;
+use crate::dm;
 use anyhow::{Context as _, Result};
 use rustix::fs::{self as rfs, FallocateFlags, SeekFrom};
 use rustix::io::Errno;

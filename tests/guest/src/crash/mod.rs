@@ -11,10 +11,10 @@
 
 mod check;
 pub mod cuts;
-mod dm;
 mod files;
 mod image;
 mod log;
+mod log_writes;
 pub mod replay;
 mod storm;
 mod ways;

@@ -12,10 +12,10 @@
 
 use super::check::{self, Count, Known};
 use super::cuts;
-use super::dm::LogWrites;
 use super::files::{FILES, Tree};
 use super::image::Image;
 use super::log::{self, Entry};
+use super::log_writes::LogWrites;
 use super::storm::{Random, make_durable};
 use super::ways::{WAYS, Way, fsync};
 use crate::harness::Suite;
@@ -32,7 +32,7 @@ use std::process::Command;
 
 pub const SUITE: Suite = Suite {
     name: "replay",
-    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=400 env=STOPS env=SEED",
+    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=700 env=STOPS env=SEED",
     tests: tests![ext4, ext4_fast, xfs, xfs_plain, btrfs, f2fs],
 };
 
@@ -281,7 +281,7 @@ impl Copy {
         let path = Path::new("/tmp/copy");
         let copy = Self {
             kind: kind.into(),
-            image: Image::new(path, super::dm::size(disk)?)?,
+            image: Image::new(path, crate::dm::size(disk)?)?,
             tree: Tree::new("/mnt/replay"),
         };
         fs::create_dir_all(&copy.tree.root)?;

@@ -2,7 +2,7 @@
 //! Where faults are injected: the suite's file system on a disk that fails on demand, and an
 //! account of what it has free.
 
-use super::dm::{Disk, Flaky};
+use super::flaky::{Disk, Flaky};
 use crate::process::eventually;
 use crate::unified::{open, root};
 use anyhow::{Context as _, Result, ensure};
@@ -69,7 +69,9 @@ impl Ground {
         let this = Self {
             kind: kind.to_owned(),
             options: CString::new(options)?,
-            source: disk.as_ref().map_or_else(|| "none".into(), Flaky::path),
+            source: disk
+                .as_ref()
+                .map_or_else(|| "none".into(), |disk| disk.path()),
             at,
             disk,
         };

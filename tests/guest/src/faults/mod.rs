@@ -5,7 +5,7 @@
 //! behind, and the next attempt succeeds.
 
 mod case;
-mod dm;
+mod flaky;
 mod full;
 mod ground;
 mod memory;

@@ -2,7 +2,7 @@
 //! The disk fails: at every request of an operation, at all writing, and altogether.
 
 use super::case::{self, Case, at_every_point, content, old_or_new, rich, sweep};
-use super::dm::Disk;
+use super::flaky::Disk;
 use super::ground::Ground;
 use super::nth::Point;
 use crate::unified::{Pair, open};

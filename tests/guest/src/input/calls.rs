@@ -25,6 +25,7 @@ pub(super) fn pointers() -> Result<()> {
             (abi::VCMD_set_iattr, 0),
             (abi::VCMD_fget_iattr, number),
             (abi::VCMD_fset_iattr, number),
+            (abi::VCMD_unify, number),
         ] {
             pair.refused("the structure", vserver(cmd, id, at), Errno::FAULT)?;
         }
@@ -61,7 +62,12 @@ pub(super) fn descriptors() -> Result<()> {
     let mut data = [0u32; 3];
     let at = data.as_mut_ptr() as usize;
     for fd in [-1i32 as u32, 9999] {
-        for cmd in [abi::VCMD_fget_iattr, abi::VCMD_fset_iattr] {
+        for cmd in [
+            abi::VCMD_fget_iattr,
+            abi::VCMD_fset_iattr,
+            abi::VCMD_unify,
+            abi::VCMD_deunify,
+        ] {
             refused("no descriptor", vserver(cmd, fd, at), Errno::BADF)?;
         }
     }

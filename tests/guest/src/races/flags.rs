@@ -2,7 +2,7 @@
 //! Breaks and writers against whoever makes the file unified or an ordinary one.
 
 use super::race::race;
-use super::shared::{How, PAST, Shared, place};
+use super::shared::{How, PAST, Shared, differ, place};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::OFlags;
@@ -10,6 +10,7 @@ use rustix::io::{Errno, pwrite, write};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vserver_abi as abi;
 
 /// A file that is unified and ordinary by turns is either broken or, while it is ordinary, one
 /// file under both names; a copy is made of a file that stands still.
@@ -136,6 +137,47 @@ pub fn no_torn_copy() -> Result<()> {
         race.count(if a.ino == b.ino { "one file" } else { "copy" });
         ensure!(fs::read_dir(&shared.inner)?.count() == 1, "debris");
         Ok(())
+    })
+}
+
+/// A file of one name that is modified and gives its name to an equal one: the modification is
+/// found by the name, whoever was first.
+pub fn unify_at_once() -> Result<()> {
+    let shared = Shared::new("unify")?;
+    race(|race| {
+        shared.renew()?;
+        let how = race.pick(How::ALL)?;
+        fs::remove_file(&shared.a)?;
+        fs::write(&shared.a, &shared.before.content)?;
+        set_times(&shared.a, PAST)?;
+        let mode = rustix::fs::Mode::from_raw_mode(shared.before.mode & 0o7777);
+        rustix::fs::chmod(&shared.a, mode)?;
+        set_flags(&shared.a, UNIFIED, UNIFIED)?;
+        let own = look(&shared.a)?.ino;
+        let (old, new) = (
+            open(&shared.a, OFlags::RDONLY)?,
+            open(&shared.b, OFlags::RDONLY)?,
+        );
+        let (got, unified) = race.pair(
+            || how.run(&shared.a),
+            // Nobody has it open then: a waiter could take it for a private one.
+            || {
+                let unified = abi::unify(&old, &new);
+                drop((old, new));
+                unified
+            },
+        )?;
+        got.with_context(|| format!("{how:?}"))?;
+        ensure!(matches!(unified, Ok(()) | Err(Errno::STALE)), "{unified:?}");
+        let now = look(&shared.a)?;
+        let wanted = how.applied(&shared.before, &now);
+        ensure!(now == wanted, "{how:?}: {}", differ(&now, &wanted));
+        race.count(match (unified, now.ino == own) {
+            (Ok(()), _) => "unified",
+            (_, true) => "in place",
+            _ => "copied",
+        });
+        shared.settled(&["in", "in/a"])
     })
 }
 

@@ -23,7 +23,7 @@ mod writers;
 use crate::harness::{Suite, Test};
 use crate::tests;
 use directory::fixed_directory;
-use flags::{no_torn_copy, tool, ununify};
+use flags::{no_torn_copy, tool, unify_at_once, ununify};
 use held_up::{open_held_by_a_lease, truncate_held_by_a_watcher};
 use kills::kill;
 use leases::{
@@ -84,6 +84,7 @@ const TESTS: &[Test] = tests![
     link_inside_a_context,
     ununify,
     no_torn_copy,
+    unify_at_once,
     tool,
     writers_in_flight,
     delegation_of_the_directory,
