@@ -51,7 +51,7 @@ impl fmt::Display for Reason {
             Self::OneTree => "in one tree only",
             Self::NotRegular => "not a regular file",
             Self::Empty => "empty",
-            Self::OtherFileSystem => "on another file system",
+            Self::OtherFileSystem => "cannot be linked to the others",
             Self::Size => "size differs",
             Self::Metadata => "mode, owner or group differs",
             Self::Times => "modification time differs",
