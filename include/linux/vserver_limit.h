@@ -8,6 +8,17 @@
 struct file;
 struct kern_ipc_perm;
 struct task_struct;
+struct vserver_ctx;
+
+/**
+ * struct vserver_charged - to whom something counts
+ * @ctx:	the context, with a reference; NULL on the host
+ * @n:		how much
+ */
+struct vserver_charged {
+	struct vserver_ctx *ctx;
+	unsigned long n;
+};
 
 #ifdef CONFIG_SECURITY_VSERVER
 
@@ -16,6 +27,10 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 int __vserver_lock_charge(const struct file *file);
 void __vserver_lock_force(const struct file *file);
 void __vserver_lock_uncharge(const struct file *file);
+int __vserver_msg_charge(struct kern_ipc_perm *perm, unsigned long bytes);
+int __vserver_msg_resize(struct kern_ipc_perm *perm, unsigned long bytes);
+int __vserver_mq_charge(struct vserver_charged *charged, unsigned long bytes);
+void __vserver_mq_uncharge(struct vserver_charged *charged);
 int __vserver_shm_charge(struct kern_ipc_perm *perm, unsigned long pages);
 int __vserver_sem_charge(struct kern_ipc_perm *perm, int nsems);
 void __vserver_ipc_uncharge(struct kern_ipc_perm *perm);
@@ -54,6 +69,61 @@ static __always_inline void vserver_lock_uncharge(const struct file *file)
 {
 	if (static_branch_unlikely(&vserver_key))
 		__vserver_lock_uncharge(file);
+}
+
+/**
+ * vserver_msg_charge - count a message queue of System V IPC
+ * @perm:	the queue, whose blob is there
+ * @bytes:	what it may hold
+ *
+ * Return: 0, or -ENOSPC if that is more than the caller's context may have.
+ */
+static __always_inline int vserver_msg_charge(struct kern_ipc_perm *perm,
+					      unsigned long bytes)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_msg_charge(perm, bytes);
+	return 0;
+}
+
+/**
+ * vserver_msg_resize - a queue is about to hold more or less than it did
+ * @perm:	the queue, whose lock is held
+ * @bytes:	what it may hold from now on
+ *
+ * Return: 0, or -ENOSPC if that is more than the queue's context may have.
+ */
+static __always_inline int vserver_msg_resize(struct kern_ipc_perm *perm,
+					      unsigned long bytes)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_msg_resize(perm, bytes);
+	return 0;
+}
+
+/**
+ * vserver_mq_charge - count a POSIX message queue
+ * @charged:	to whom it counts, nobody yet; part of the queue
+ * @bytes:	what it may hold
+ *
+ * Return: 0, or -EMFILE if that is more than the caller's context may have.
+ */
+static __always_inline int vserver_mq_charge(struct vserver_charged *charged,
+					     unsigned long bytes)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_mq_charge(charged, bytes);
+	return 0;
+}
+
+/**
+ * vserver_mq_uncharge - a POSIX message queue is freed
+ * @charged:	to whom it counts
+ */
+static __always_inline void vserver_mq_uncharge(struct vserver_charged *charged)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_mq_uncharge(charged);
 }
 
 /**
@@ -114,6 +184,25 @@ static __always_inline long vserver_oom_adj(const struct task_struct *p,
 static inline int vserver_lock_charge(const struct file *file) { return 0; }
 static inline void vserver_lock_force(const struct file *file) {}
 static inline void vserver_lock_uncharge(const struct file *file) {}
+static inline int vserver_msg_charge(struct kern_ipc_perm *perm,
+				     unsigned long bytes)
+{
+	return 0;
+}
+
+static inline int vserver_msg_resize(struct kern_ipc_perm *perm,
+				     unsigned long bytes)
+{
+	return 0;
+}
+
+static inline int vserver_mq_charge(struct vserver_charged *charged,
+				    unsigned long bytes)
+{
+	return 0;
+}
+
+static inline void vserver_mq_uncharge(struct vserver_charged *charged) {}
 static inline int vserver_shm_charge(struct kern_ipc_perm *perm,
 				     unsigned long pages)
 {

@@ -83,18 +83,54 @@ static void vserver_ipc_remember(struct kern_ipc_perm *perm,
 	vi->n = n;
 }
 
-/* msg_queue_alloc_security: ENOSPC, as at the namespace's own limit. */
-int vserver_msg_queue_alloc(struct kern_ipc_perm *perm)
+int __vserver_msg_charge(struct kern_ipc_perm *perm, unsigned long bytes)
 {
 	struct vserver_ctx *ctx = vserver_task(current)->ctx;
 
-	vserver_ipc_alloc(perm);
 	if (!ctx)
 		return 0;
-	if (!vserver_limit_charge(ctx, RLIMIT_MSGQUEUE, 1))
+	if (!vserver_limit_charge(ctx, RLIMIT_MSGQUEUE, bytes))
 		return -ENOSPC;
-	vserver_ipc_remember(perm, ctx, RLIMIT_MSGQUEUE, 1);
+	vserver_ipc_remember(perm, ctx, RLIMIT_MSGQUEUE, bytes);
 	return 0;
+}
+
+/* The queue's lock is held. */
+int __vserver_msg_resize(struct kern_ipc_perm *perm, unsigned long bytes)
+{
+	struct vserver_ipc *vi = vserver_ipc(perm);
+
+	if (!vi->ctx)
+		return 0;
+	if (bytes < vi->n)
+		vserver_limit_uncharge(vi->ctx, vi->id, vi->n - bytes);
+	else if (!vserver_limit_charge(vi->ctx, vi->id, bytes - vi->n))
+		return -ENOSPC;
+	vi->n = bytes;
+	return 0;
+}
+
+/* EMFILE, as at the limit of the caller's user. */
+int __vserver_mq_charge(struct vserver_charged *charged, unsigned long bytes)
+{
+	struct vserver_ctx *ctx = vserver_task(current)->ctx;
+
+	if (!ctx)
+		return 0;
+	if (!vserver_limit_charge(ctx, RLIMIT_MSGQUEUE, bytes))
+		return -EMFILE;
+	vserver_ctx_get(ctx);
+	charged->ctx = ctx;
+	charged->n = bytes;
+	return 0;
+}
+
+void __vserver_mq_uncharge(struct vserver_charged *charged)
+{
+	if (!charged->ctx)
+		return;
+	vserver_limit_uncharge(charged->ctx, RLIMIT_MSGQUEUE, charged->n);
+	vserver_ctx_put(charged->ctx);
 }
 
 int __vserver_shm_charge(struct kern_ipc_perm *perm, unsigned long pages)

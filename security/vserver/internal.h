@@ -238,7 +238,6 @@ bool vserver_limit_is_exceeded(struct vserver_ctx *ctx, unsigned int id);
 /* charge.c */
 int vserver_file_alloc(struct file *file);
 void vserver_file_free(struct file *file);
-int vserver_msg_queue_alloc(struct kern_ipc_perm *perm);
 
 /* socket.c */
 int vserver_socket_post_create(struct socket *sock, int family, int type,

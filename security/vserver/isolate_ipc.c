@@ -16,7 +16,7 @@
 
 #include "internal.h"
 
-/* shm_alloc_security, sem_alloc_security, and for msg_queue_alloc_security */
+/* msg_queue_alloc_security, shm_alloc_security, sem_alloc_security */
 int vserver_ipc_alloc(struct kern_ipc_perm *perm)
 {
 	vserver_ipc(perm)->owner = __vserver_own();

@@ -66,6 +66,7 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(file_send_sigiotask, vserver_file_send_sigiotask),
 	LSM_HOOK_INIT(file_receive, vserver_file_receive),
 
+	LSM_HOOK_INIT(msg_queue_alloc_security, vserver_ipc_alloc),
 	LSM_HOOK_INIT(shm_alloc_security, vserver_ipc_alloc),
 	LSM_HOOK_INIT(sem_alloc_security, vserver_ipc_alloc),
 	LSM_HOOK_INIT(ipc_permission, vserver_ipc_permission),
@@ -93,7 +94,6 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(file_alloc_security, vserver_file_alloc),
 	LSM_HOOK_INIT(file_release, vserver_file_release),
 	LSM_HOOK_INIT(file_free_security, vserver_file_free),
-	LSM_HOOK_INIT(msg_queue_alloc_security, vserver_msg_queue_alloc),
 	LSM_HOOK_INIT(msg_queue_free_security, __vserver_ipc_uncharge),
 	LSM_HOOK_INIT(shm_free_security, __vserver_ipc_uncharge),
 	LSM_HOOK_INIT(sem_free_security, __vserver_ipc_uncharge),

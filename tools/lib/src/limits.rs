@@ -43,7 +43,7 @@ pub const FILES: Thing = thing("files", 7);
 pub const SOCKETS: Thing = thing("sockets", abi::VLIMIT_NSOCK);
 /// File locks.
 pub const LOCKS: Thing = thing("locks", 10);
-/// Message queues.
+/// Bytes that message queues may hold.
 pub const QUEUES: Thing = thing("message_queues", 12);
 /// Pages in segments of shared memory.
 pub const SHARED: Thing = pages("shared_memory", abi::VLIMIT_SHMEM);

@@ -11,19 +11,22 @@ const SHARED: u32 = abi::VLIMIT_SHMEM;
 const ARRAYS: u32 = abi::VLIMIT_SEMARY;
 const SEMAPHORES: u32 = abi::VLIMIT_NSEMS;
 
+/// What a queue may hold, unless it is said otherwise.
+pub const QUEUE: u64 = 16384;
+
 /// Objects of the test's own, which go with it.
-fn own_ipc() -> Result<()> {
+pub fn own_ipc() -> Result<()> {
     // SAFETY: nothing of memory is concerned.
     check(unsafe { libc::unshare(libc::CLONE_NEWIPC) })?;
     Ok(())
 }
 
-fn queue() -> Result<libc::c_int, Errno> {
+pub fn queue() -> Result<libc::c_int, Errno> {
     // SAFETY: nothing of memory is concerned; so with the following.
     check(unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) })
 }
 
-fn remove_queue(id: libc::c_int) -> Result<(), Errno> {
+pub fn remove_queue(id: libc::c_int) -> Result<(), Errno> {
     // SAFETY: the command takes no structure.
     check(unsafe { libc::msgctl(id, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
 }
@@ -51,9 +54,9 @@ fn remove_segment(id: libc::c_int) -> Result<(), Errno> {
 pub fn queues_are_counted() -> Result<()> {
     own_ipc()?;
     inside(|| {
-        limit(QUEUES, 2)?;
+        limit(QUEUES, 2 * QUEUE)?;
         let (one, two) = (queue()?, queue()?);
-        has(QUEUES, 2)?;
+        has(QUEUES, 2 * QUEUE)?;
         expect(queue(), Errno::NOSPC)?;
         hits(QUEUES, 1)?;
         // At once, each time.
@@ -61,7 +64,7 @@ pub fn queues_are_counted() -> Result<()> {
         for _ in 0..50 {
             remove_queue(queue()?)?;
         }
-        has(QUEUES, 1)?;
+        has(QUEUES, QUEUE)?;
         hits(QUEUES, 1)?;
         remove_queue(two)?;
         has(QUEUES, 0)
@@ -132,8 +135,8 @@ pub fn objects_outlive_their_context() -> Result<()> {
         }
     })?;
     made.pass()?;
-    for id in [QUEUES, ARRAYS, SHARED] {
-        ensure!(abi::rlimit_stat(XID, id)?.value == 1);
+    for (id, value) in [(QUEUES, QUEUE), (ARRAYS, 1), (SHARED, 1)] {
+        ensure!(abi::rlimit_stat(XID, id)?.value == value);
     }
     guest.end()?;
     expect(abi::ctx_stat(XID), Errno::SRCH)?;

@@ -8,6 +8,7 @@ mod locks;
 mod memory;
 mod oom;
 mod processes;
+mod queues;
 mod sockets;
 mod traffic;
 
@@ -40,6 +41,10 @@ use oom::bias;
 use processes::{
     entering_counts, processes_are_counted, processes_are_refused, processes_storm,
     threads_are_processes,
+};
+use queues::{
+    posix_queues_are_counted, posix_queues_at_their_users_limit, posix_queues_storm,
+    queues_change_their_size, queues_share_a_limit,
 };
 use sockets::{
     connections_from_outside, sockets_are_counted, sockets_are_refused, sockets_storm,
@@ -75,6 +80,11 @@ pub const SUITE: Suite = Suite {
         unix_connections_from_outside,
         sockets_storm,
         queues_are_counted,
+        queues_change_their_size,
+        queues_share_a_limit,
+        posix_queues_are_counted,
+        posix_queues_at_their_users_limit,
+        posix_queues_storm,
         arrays_are_counted,
         segments_are_counted,
         objects_outlive_their_context,

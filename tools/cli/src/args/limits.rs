@@ -49,8 +49,8 @@ pub(crate) struct Limits {
     /// File locks
     #[arg(long, value_name = "N")]
     locks: Option<Most>,
-    /// Message queues of System V IPC
-    #[arg(long, value_name = "N")]
+    /// Bytes that message queues may hold
+    #[arg(long, value_name = "BYTES")]
     message_queues: Option<Most>,
     /// Shared memory of System V IPC
     #[arg(long, value_name = "PAGES")]
