@@ -28,6 +28,8 @@ bool __vserver_sees_pid(struct pid *pid);
 bool __vserver_sees_nr(pid_t nr);
 bool __vserver_sees_ipc(struct kern_ipc_perm *perm);
 bool __vserver_sees_proc(const char *name);
+bool __vserver_sees_proc_in(const char *dir, const void *data,
+			    const char *name);
 u64 __vserver_own(void);
 bool vserver_is_foreign(u64 owner);
 
@@ -75,6 +77,20 @@ static __always_inline bool vserver_sees_proc(const char *name)
 {
 	return !static_branch_unlikely(&vserver_key) ||
 	       __vserver_sees_proc(name);
+}
+
+/**
+ * vserver_sees_proc_in - whether there is an entry in a directory of /proc
+ * @dir:	the directory's name
+ * @data:	its data: of "net" the network namespace
+ * @name:	the entry's name
+ */
+static __always_inline bool vserver_sees_proc_in(const char *dir,
+						 const void *data,
+						 const char *name)
+{
+	return !static_branch_unlikely(&vserver_key) ||
+	       __vserver_sees_proc_in(dir, data, name);
 }
 
 /**
@@ -153,6 +169,12 @@ static inline bool vserver_sees_ipc(struct kern_ipc_perm *perm)
 }
 
 static inline bool vserver_sees_proc(const char *name)
+{
+	return true;
+}
+
+static inline bool vserver_sees_proc_in(const char *dir, const void *data,
+					const char *name)
 {
 	return true;
 }

@@ -25,7 +25,8 @@
 
 #include "internal.h"
 
-DEFINE_STATIC_KEY_FALSE(vserver_key);
+struct static_key_false vserver_key = STATIC_KEY_FALSE_INIT;
+EXPORT_SYMBOL_GPL(vserver_key);
 
 static const struct vserver_ops __rcu *vserver_ops;
 static DEFINE_MUTEX(vserver_ops_lock);

@@ -8,11 +8,13 @@
  * after that keeps no context alive.
  */
 
+#include <linux/export.h>
 #include <linux/net.h>
 #include <linux/netlink.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/socket.h>
+#include <linux/vserver_sock.h>
 #include <net/sock.h>
 #include <trace/events/sock.h>
 #include <uapi/linux/vserver.h>
@@ -98,6 +100,20 @@ void vserver_file_release(struct file *file)
 	sock = sock_from_file(file);
 	if (sock && sock->sk)
 		vserver_sock_uncharge(sock->sk);
+}
+
+bool __vserver_sees_sock(const struct sock *sk)
+{
+	const struct vserver_ctx *ctx = vserver_task(current)->ctx;
+
+	return !ctx ||
+	       (sk_fullsock(sk) && READ_ONCE(vserver_sock(sk)->ctx) == ctx);
+}
+EXPORT_SYMBOL_GPL(__vserver_sees_sock);
+
+bool __vserver_sees_net(const struct net *net)
+{
+	return !vserver_task(current)->ctx || !net_eq(net, &init_net);
 }
 
 static unsigned int vserver_family(unsigned int family)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Linux-VServer, built-in part: which processes there are for whom */
 
+#include <linux/kstrtox.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/ptrace.h>
@@ -9,6 +10,7 @@
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 #include <linux/vserver_visible.h>
+#include <net/net_namespace.h>
 #include <uapi/linux/vserver.h>
 
 #include "internal.h"
@@ -97,4 +99,27 @@ bool __vserver_sees_proc(const char *name)
 	return !vserver_task(current)->ctx ||
 	       match_string(vserver_proc_entries,
 			    ARRAY_SIZE(vserver_proc_entries), name) >= 0;
+}
+
+/* In the host's network namespace: no lists of everybody's sockets. */
+static const char *const vserver_net_entries[] = {
+	"arp", "dev", "fib_trie", "if_inet6", "igmp", "igmp6", "ipv6_route",
+	"netstat", "protocols", "route", "snmp", "snmp6", "sockstat",
+	"sockstat6", "unix", "wireless",
+};
+
+bool __vserver_sees_proc_in(const char *dir, const void *data, const char *name)
+{
+	const struct vserver_task *own = vserver_task(current);
+	u32 xid;
+
+	if (!own->ctx)
+		return true;
+	if (!strcmp(dir, "net") && data == &init_net)
+		return match_string(vserver_net_entries,
+				    ARRAY_SIZE(vserver_net_entries), name) >= 0;
+	/* No other contexts. */
+	if (!strcmp(dir, "virtual"))
+		return kstrtou32(name, 10, &xid) || xid == own->xid;
+	return true;
 }

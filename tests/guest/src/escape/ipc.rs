@@ -2,7 +2,7 @@
 //! System V IPC, abstract sockets and keys, in namespaces that are shared.
 
 use super::calls::{address, call, done};
-use super::{ALL, Found, NO_WATCH, rows};
+use super::{ALL, Found, NO_WATCH, diag, rows};
 use crate::harness::Test;
 use rustix::io::Errno;
 use std::os::linux::net::SocketAddrExt as _;
@@ -109,6 +109,18 @@ const SOCKETS: &[Test] = rows![ALL;
         let name = SocketAddr::from_abstract_name(format!("escape-{}-d", v.pid()))?;
         io(UnixDatagram::unbound()?.connect_addr(&name))
     };
+    "/proc/net/unix", Ok(0), |v| {
+        let name = format!("@escape-{}", v.pid());
+        let text = std::fs::read_to_string("/proc/net/unix")?;
+        Ok(Ok(text.lines().any(|line| line.ends_with(&name)).into()))
+    };
+    "sock_diag lists its UNIX socket", Ok(0), diag::lists_unix;
+    "sock_diag of its UNIX socket", Err(Errno::NOENT), diag::tells_of_unix;
+    "sock_diag lists its TCP socket", Ok(0), diag::lists_tcp;
+    "sock_diag of its TCP socket", Err(Errno::NOENT), diag::tells_of_tcp;
+    "sock_diag lists its UDP socket", Ok(0), diag::lists_udp;
+    "sock_diag of its UDP socket", Err(Errno::NOENT), diag::tells_of_udp;
+    "SOCK_DESTROY of its TCP socket", Err(Errno::NOENT), diag::destroys_tcp;
 ];
 
 const KEYS: &[Test] = rows![NO_WATCH;

@@ -9,8 +9,10 @@
 
 mod alone;
 mod calls;
+mod diag;
 mod facilities;
 mod ipc;
+mod network;
 mod proc;
 mod processes;
 mod signals;
@@ -38,6 +40,7 @@ const TABLES: &[&[Test]] = &[
     ipc::ROWS,
     facilities::ROWS,
     alone::TESTS,
+    network::TESTS,
 ];
 
 const TESTS: [Test; count(TABLES)] = join(TABLES);

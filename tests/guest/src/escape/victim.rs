@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use rustix::io;
 use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use vserver_abi as abi;
@@ -21,6 +22,10 @@ struct Says {
     sem: i32,
     msg: i32,
     key: i32,
+    /// The number of its UNIX socket, the ports of its INET sockets.
+    socket: i32,
+    tcp: i32,
+    udp: i32,
 }
 
 /// The handle of a file, as the kernel has it.
@@ -147,6 +152,18 @@ impl Victim {
         self.says.msg as usize
     }
 
+    pub fn socket(&self) -> u32 {
+        self.says.socket as u32
+    }
+
+    pub fn tcp(&self) -> u16 {
+        self.says.tcp as u16
+    }
+
+    pub fn udp(&self) -> u16 {
+        self.says.udp as u16
+    }
+
     pub fn key(&self) -> usize {
         self.says.key as usize
     }
@@ -220,7 +237,7 @@ fn lock_name(pid: u32) -> String {
 }
 
 /// What the victim keeps open.
-type Things = (UnixListener, UnixDatagram, File);
+type Things = (UnixListener, UnixDatagram, TcpListener, UdpSocket, File);
 
 /// Makes one of everything.
 fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
@@ -232,6 +249,9 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
     let key = ipc_key(pid);
     let (mut kind, mut name) = (*b"user\0", *b"escape\0");
     let own_keyring = -2i32 as usize;
+    let stream = UnixListener::bind_addr(&socket_name(pid)?).context("bind")?;
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("tcp")?;
+    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("udp")?;
     let says = Says {
         ready: 1,
         shm: call(libc::SYS_shmget, &[key, 4096, create]).context("shmget")? as i32,
@@ -248,6 +268,9 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
             ],
         )
         .context("add_key")? as i32,
+        socket: rustix::fs::fstat(&stream)?.st_ino as i32,
+        tcp: tcp.local_addr()?.port().into(),
+        udp: udp.local_addr()?.port().into(),
     };
     const KEYCTL_SETPERM: usize = 5;
     call(
@@ -267,7 +290,6 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
     )
     .context("lock")?;
 
-    let stream = UnixListener::bind_addr(&socket_name(pid)?).context("bind")?;
     let datagram = SocketAddr::from_abstract_name(format!("escape-{pid}-d"))?;
     let datagram = UnixDatagram::bind_addr(&datagram).context("bind")?;
 
@@ -278,7 +300,7 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
     .context("setpriority")?;
     call(libc::SYS_setpgid, &[0, 0]).context("setpgid")?;
     call(libc::SYS_setresuid, &[UID, UID, UID]).context("setresuid")?;
-    Ok((says, (stream, datagram, locked)))
+    Ok((says, (stream, datagram, tcp, udp, locked)))
 }
 
 impl Drop for Victim {
