@@ -24,6 +24,7 @@
 #include <uapi/linux/utsname.h>
 #include <uapi/linux/vserver.h>
 
+struct file;
 struct module;
 struct seq_file;
 struct vserver_ctx;
@@ -298,6 +299,9 @@ bool vserver_space_names(const struct vserver_space *space,
 			 struct new_utsname *names);
 void vserver_space_set_names(const struct vserver_space *space,
 			     const char *nodename, const char *domainname);
+
+int vserver_open_text(struct file *file,
+		      int (*show)(struct seq_file *m, void *data));
 
 void vserver_limit_sum(struct vserver_ctx *ctx);
 void vserver_limit_get(const struct vserver_ctx *ctx, unsigned int id,

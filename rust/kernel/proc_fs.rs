@@ -68,22 +68,24 @@ impl Drop for Dir {
     }
 }
 
-/// What a file shows, made anew for each reader.
+/// What a file shows, made anew each time that it is opened.
 pub trait Show: Send + Sync + 'static {
-    /// Prints the contents. Process context, may sleep; runs in several readers at a time.
+    /// Prints the contents. Process context, may sleep; runs for several openers at a time, and
+    /// again if there was too little room.
     ///
     /// # Errors
     ///
-    /// What the reader's `read(2)` is to fail with.
+    /// What the opener's `open(2)` is to fail with.
     fn show(&self, m: &SeqFile) -> Result;
 }
 
-/// A read-only file in `/proc`; dropping it removes it, after waiting for readers.
+/// A read-only file in `/proc`; dropping it removes it, after waiting for who is just opening it.
+/// Readers have the text already: they hold up nothing.
 ///
 /// # Invariants
 ///
 /// `entry` is a file in `_dir` that nobody but `Drop` removes, and `data` is the pointer it was
-/// made with. `data` came from [`KBox::into_raw`] and is freed only by `Drop`.
+/// made with, with `OPS`. `data` came from [`KBox::into_raw`] and is freed only by `Drop`.
 pub struct File<T: Show> {
     entry: NonNull<bindings::proc_dir_entry>,
     data: NonNull<T>,
@@ -97,6 +99,14 @@ unsafe impl<T: Show> Send for File<T> {}
 unsafe impl<T: Show> Sync for File<T> {}
 
 impl<T: Show> File<T> {
+    /// What procfs calls. An opened file has other operations, so that there must be a
+    /// `proc_lseek` only to say that it can seek.
+    const OPS: bindings::proc_ops = bindings::proc_ops {
+        proc_open: Some(Self::open_callback),
+        proc_lseek: Some(bindings::noop_llseek),
+        ..pin_init::zeroed()
+    };
+
     /// Makes the world-readable file `name` in `dir`, which shows `data`. May sleep.
     ///
     /// # Errors
@@ -104,14 +114,14 @@ impl<T: Show> File<T> {
     /// `ENOMEM`.
     pub fn new(name: &CStr, dir: &Arc<Dir>, data: T) -> Result<Self> {
         let data = KBox::into_raw(KBox::new(data, flags::GFP_KERNEL)?);
-        // SAFETY: `name` is a C string, `dir` a directory by its invariant; `data` stays valid
-        // until the entry is removed, as `show_callback` needs it.
+        // SAFETY: `name` is a C string, `dir` a directory by its invariant; `OPS` and `data` stay
+        // valid until the entry is removed, as `open_callback` needs them.
         let entry = unsafe {
-            bindings::proc_create_single_data(
+            bindings::proc_create_data(
                 name.as_char_ptr(),
                 0o444,
                 dir.entry.as_ptr(),
-                Some(Self::show_callback),
+                &Self::OPS,
                 data.cast(),
             )
         };
@@ -131,11 +141,19 @@ impl<T: Show> File<T> {
         }
     }
 
-    unsafe extern "C" fn show_callback(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `single_open` put the entry's data there; it is a `T` by the type invariants,
-        // and `Drop` waits for this function before it frees it.
-        let data = unsafe { &*(*m).private.cast::<T>() };
-        // SAFETY: procfs calls with a `seq_file` that this thread has locked.
+    unsafe extern "C" fn open_callback(
+        _: *mut bindings::inode,
+        file: *mut bindings::file,
+    ) -> c_int {
+        // SAFETY: procfs opens `file`, which is one of an entry that was made with `OPS`.
+        unsafe { bindings::vserver_open_text(file, Some(Self::show_callback)) }
+    }
+
+    unsafe extern "C" fn show_callback(m: *mut bindings::seq_file, data: *mut c_void) -> c_int {
+        // SAFETY: `vserver_open_text` passes the entry's data; it is a `T` by the type invariants, and
+        // `Drop` waits for that function before it frees it.
+        let data = unsafe { &*data.cast::<T>() };
+        // SAFETY: `m` is a `seq_file` of this thread's own.
         let m = unsafe { SeqFile::from_raw(m) };
         from_result(|| data.show(m).map(|()| 0))
     }
@@ -146,7 +164,7 @@ impl<T: Show> Drop for File<T> {
         // SAFETY: By the type invariants the entry is still there.
         unsafe { bindings::proc_remove(self.entry.as_ptr()) };
         // SAFETY: By the type invariants `data` is a leaked box; `proc_remove` waited for the
-        // readers and lets no new ones in.
+        // openers and lets no new ones in.
         drop(unsafe { KBox::from_raw(self.data.as_ptr()) });
     }
 }

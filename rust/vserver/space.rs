@@ -9,6 +9,8 @@
 use crate::{syscall::Call, Ctx};
 use kernel::{
     prelude::*,
+    seq_file::SeqFile,
+    seq_print,
     sync::Arc,
     vserver::{
         abi::{self, cmd},
@@ -131,5 +133,12 @@ impl Totals {
             self.uts += holds(space::UTS);
             self.ipc += holds(space::IPC);
         }
+    }
+
+    /// Prints the head of `/proc/virtual/status`, of so many contexts.
+    pub(crate) fn print(&self, m: &SeqFile, contexts: u32) {
+        seq_print!(m, "#CTotal:\t{contexts}\n#CActive:\t{contexts}\n");
+        seq_print!(m, "#NSProxy:\t{}\t{} ", self.sets, self.dirs);
+        seq_print!(m, "{} {} {}\n", self.mnt, self.uts, self.ipc);
     }
 }

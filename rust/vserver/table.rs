@@ -4,7 +4,7 @@
 //!
 //! A context is in the table from its creation until nobody is left in it (or, if it is
 //! persistent, until it no longer is). Ending goes in three steps, because removing its directory
-//! in /proc waits for readers, who may want the table and may take their time:
+//! in /proc waits for who is just opening a file there, and namespaces take their time:
 //!
 //! 1. locked: it has ended: nobody finds or enters it,
 //! 2. a worker, unlocked: namespaces are let go, the directory goes,
@@ -217,9 +217,9 @@ impl Table {
         ctx.end();
     }
 
-    /// The last steps of an end. May sleep, and waits for who reads the context's files.
+    /// The last steps of an end. May sleep, and waits for who is opening the context's files.
     pub(crate) fn remove(&self, ctx: &Ctx) {
-        // First what does not wait for readers. Mounts go with it, unlocked.
+        // Mounts go with the spaces, unlocked.
         let spaces = core::mem::take(&mut *ctx.spaces.lock());
         drop(spaces);
         let files = ctx.files.lock().take();

@@ -88,7 +88,7 @@ static void vserver_ctx_free(struct work_struct *work)
 	module_put(owner);
 }
 
-/* Ends wait for helpers and readers: not in a queue that these need. */
+/* Ends wait for helpers and for mounts: not in a queue that these need. */
 static struct workqueue_struct *vserver_end_wq __ro_after_init;
 
 static int __init vserver_end_init(void)
