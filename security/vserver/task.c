@@ -13,6 +13,7 @@
 #include <linux/resource.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/sem.h>
 #include <linux/string.h>
 #include <linux/vserver_sched.h>
 
@@ -239,6 +240,8 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 		atomic_inc(&ctx->tasks);
 		vt->counted = true;
 		commit_creds(cred);
+		/* What it left undone with semaphores is the host's. */
+		exit_sem(current);
 	}
 	WRITE_ONCE(vt->xid, xid);
 	/* A charge from another CPU looks into the context without a lock. */

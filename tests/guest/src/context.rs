@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Contexts: creation, inheritance, entering, flags, signals, end, and who may do what.
 
+mod inside;
+
 use crate::harness::Suite;
 use crate::process::{self, Child, Gate, Status, isolated, spawn};
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, bail, ensure};
+use inside::{lists_nobody_else, semaphores_are_left_outside, status_of_ones_own};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::collections::HashMap;
@@ -49,6 +52,9 @@ pub const SUITE: Suite = Suite {
         names,
         proc_files,
         proc_hides_from_others,
+        lists_nobody_else,
+        status_of_ones_own,
+        semaphores_are_left_outside,
         module_stays_while_used,
         many_contexts_and_storms,
     ],
@@ -124,7 +130,8 @@ fn proc_file(xid: u32, name: &str) -> Result<HashMap<String, String>> {
 fn version() -> Result<()> {
     ensure!(abi::get_version()? == 0x0002_0308);
     let features = abi::get_vci()?;
-    let wanted = abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES;
+    let wanted =
+        abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES | abi::VCI_MEMCG;
     ensure!(features == wanted, "{features:#x}");
     // Clients pass ids that mean nothing.
     ensure!(raw::vserver(abi::VCMD_get_version, 63, 1)? == 0x0002_0308);
@@ -424,8 +431,8 @@ fn ends_with_the_last() -> Result<()> {
     Ok(())
 }
 
-/// Removing a file from /proc waits for its readers; one whose buffer is never there must not
-/// keep a stranger from exiting.
+/// Nobody waits for a reader whose buffer is never there: neither who exits, nor who waits for the
+/// context's end, nor who wants its id.
 fn reader_holds_up_nobody() -> Result<()> {
     let guest = Guest::new(XID, 0)?;
     let reader = spawn(|| match raw::unfilled_page() {
@@ -445,8 +452,21 @@ fn reader_holds_up_nobody() -> Result<()> {
         fs::read_to_string(format!("/proc/{}/syscall", reader.id()))
             .is_ok_and(|syscall| syscall.starts_with("0 "))
     })?;
+    let waiter = spawn(|| i32::from(abi::wait_exit(XID).is_err()))?;
+    process::eventually("a wait for the end", || {
+        fs::read_to_string(format!("/proc/{}/syscall", waiter.id()))
+            .is_ok_and(|syscall| syscall.starts_with("236 "))
+    })?;
     guest.end()?;
     expect(abi::ctx_stat(XID), Errno::SRCH)?;
+    ensure!(waiter.wait()? == Status::Exited(0));
+    ensure!(!fs::exists(format!("/proc/virtual/{XID}"))?, "its files");
+    // The reader has the text of the first one.
+    let next = Guest::new(XID, 0)?;
+    let syscall = fs::read_to_string(format!("/proc/{}/syscall", reader.id()))?;
+    ensure!(syscall.starts_with("0 "), "{syscall}");
+    ensure!(proc_file(XID, "status")?["Tasks"] == "1");
+    next.end()?;
     reader.kill(Signal::KILL)?;
     ensure!(reader.wait()? == Status::Killed(libc::SIGKILL));
     process::eventually("its files are gone", || {
