@@ -12,6 +12,7 @@
 #define _LINUX_VSERVER_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/compiler_types.h>
 #include <linux/path.h>
 #include <linux/reboot.h>
@@ -195,28 +196,30 @@ struct vserver_load {
 /**
  * struct vserver_ctx - the part of a context that built-in code knows
  * @xid:	the context's id, constant
+ * @init:	its init process, by its number in the initial pid namespace; 0 is
+ *		none yet, negative none any more
  * @serial:	a number that no other context has or gets while the system runs,
  *		constant: the owner of what may outlive the context
- * @usage:	references: one of each task, those of the module
- * @tasks:	living tasks; counted up at fork, down in do_exit(). A task that
- *		enters counts under the lock of the module's table.
- * @forks:	tasks that were born in it
- * @born_ns:	when it was made, by the clock that counts from boot; constant
- * @load:	its load, under a lock of load.c
  * @flags:	VXF_*, written under the lock of the module's table
  * @bcaps:	the upper bound on the capabilities of those inside
  * @ccaps:	VXC_*, powers that the bound does not take
  * @umask:	CLONE_NEW* that those inside may unshare. These four are read
- *		anywhere without a lock, as are the next three.
- * @badness:	added to its processes' oom_score_adj
- * @init:	its init process, by its number in the initial pid namespace; 0 is
- *		none yet, negative none any more
- * @reaper:	the process that gets its orphans before @init does; 0 if none.
- *		Forgotten when it exits, as @init is.
- * @limits:	what it has, and may have; changed without a lock
+ *		anywhere without a lock, as are @init, @badness and @reaper.
  * @ops:	the operations, valid while the context lives: the context holds
  *		a reference to the module
  * @cpu:	per-CPU use
+ * @badness:	added to its processes' oom_score_adj
+ * @reaper:	the process that gets its orphans before @init does; 0 if none.
+ *		Forgotten when it exits, as @init is.
+ * @born_ns:	when it was made, by the clock that counts from boot; constant
+ * @usage:	references: one of each task, those of the module. What is above
+ *		hardly ever changes and hooks read it; from here on counters
+ *		change on every CPU.
+ * @tasks:	living tasks; counted up at fork, down in do_exit(). A task that
+ *		enters counts under the lock of the module's table.
+ * @forks:	tasks that were born in it
+ * @load:	its load, under a lock of load.c
+ * @limits:	what it has, and may have; changed without a lock
  * @end_work:	runs @ops->ctx_end()
  * @free_work:	runs @ops->ctx_free() after a grace period, because a charge
  *		from another CPU reads a task's context without a reference
@@ -225,22 +228,24 @@ struct vserver_load {
  */
 struct vserver_ctx {
 	u32 xid;
+	pid_t init;
 	u64 serial;
-	refcount_t usage;
-	atomic_t tasks;
-	atomic_t forks;
-	u64 born_ns;
-	struct vserver_load load;
 	u64 flags;
 	u64 bcaps;
 	u64 ccaps;
 	u64 umask;
-	s64 badness;
-	pid_t init;
-	pid_t reaper;
-	struct vserver_limit limits[VSERVER_LIMITS];
 	const struct vserver_ops *ops;
 	struct vserver_cpu __percpu *cpu;
+
+	s64 badness;
+	pid_t reaper;
+	u64 born_ns;
+
+	refcount_t usage ____cacheline_aligned_in_smp;
+	atomic_t tasks;
+	atomic_t forks;
+	struct vserver_load load;
+	struct vserver_limit limits[VSERVER_LIMITS];
 	struct work_struct end_work;
 	struct rcu_work free_work;
 };

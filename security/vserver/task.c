@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Linux-VServer, built-in part: which context a task belongs to */
 
+#include <linux/build_bug.h>
+#include <linux/cache.h>
 #include <linux/cred.h>
 #include <linux/export.h>
 #include <linux/fdtable.h>
@@ -14,6 +16,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sem.h>
+#include <linux/stddef.h>
 #include <linux/string.h>
 #include <linux/vserver_sched.h>
 
@@ -109,6 +112,9 @@ static void vserver_ctx_end_work(struct work_struct *work)
 }
 
 static atomic64_t vserver_serial = ATOMIC64_INIT(0);
+
+/* What hooks read is in one cache line, which counters don't share. */
+static_assert(offsetofend(struct vserver_ctx, cpu) <= SMP_CACHE_BYTES);
 
 /**
  * vserver_ctx_init - prepare the built-in part of a context
