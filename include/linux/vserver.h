@@ -308,6 +308,7 @@ void vserver_space_set_names(const struct vserver_space *space,
 int vserver_open_text(struct file *file,
 		      int (*show)(struct seq_file *m, void *data));
 
+bool vserver_limits_memory(void);
 void vserver_limit_sum(struct vserver_ctx *ctx);
 void vserver_limit_get(const struct vserver_ctx *ctx, unsigned int id,
 		       struct vserver_limit_state *state);

@@ -17,12 +17,21 @@ use kernel::{
     vserver::{
         self,
         abi::{self, cmd},
-        capable, Capability, Context, Whom,
+        capable,
+        limit::has_memory_cgroups,
+        Capability, Context, Whom,
     },
 };
 
 /// What this module does of the interface.
-const FEATURES: u32 = abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES;
+fn features() -> u32 {
+    let memory = if has_memory_cgroups() {
+        abi::VCI_MEMCG
+    } else {
+        0
+    };
+    abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES | memory
+}
 
 /// The flags of a context that is created without any.
 const DEFAULT_FLAGS: u64 = abi::VXF_STATE_SETUP | abi::VXF_STATE_INIT | abi::VXF_STATE_ADMIN;
@@ -138,7 +147,7 @@ pub(crate) fn sees(xid: u32) -> bool {
 }
 
 /// Whether the caller is in a context that confines it.
-fn is_inside() -> bool {
+pub(crate) fn is_inside() -> bool {
     vserver::current_xid() >= abi::VX_XID_MIN
 }
 
@@ -152,7 +161,7 @@ pub(crate) fn dispatch(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> 
     let call = Call { reg, cmd, id, data };
     match cmd {
         cmd::GET_VERSION => return Ok(abi::VCI_VERSION),
-        cmd::GET_VCI => return Ok(FEATURES),
+        cmd::GET_VCI => return Ok(features()),
         cmd::GET_RLIMIT_MASK => return call.write(&limit::MASK),
         cmd::GET_SPACE_MASK => return space::supported(&call),
         _ => {}

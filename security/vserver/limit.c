@@ -11,6 +11,7 @@
 #include <linux/bug.h>
 #include <linux/export.h>
 #include <linux/fdtable.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
@@ -147,11 +148,21 @@ static unsigned int vserver_open_fds(const struct task_struct *p)
 }
 
 /**
+ * vserver_limits_memory - whether memory cgroups limit what is only summed here
+ */
+bool vserver_limits_memory(void)
+{
+	return !mem_cgroup_disabled();
+}
+EXPORT_SYMBOL_GPL(vserver_limits_memory);
+
+/**
  * vserver_limit_sum - look up what is not counted
  * @ctx:	the context, whose values of %VSERVER_LIMITS_SUMMED are renewed
  *
- * Goes through all processes of the machine. What processes share that are no
- * threads of each other, as after vfork(), counts for each.
+ * Goes through all processes of the machine, if the context has any. What
+ * processes share that are no threads of each other, as after vfork(), counts
+ * for each.
  */
 void vserver_limit_sum(struct vserver_ctx *ctx)
 {
@@ -161,6 +172,8 @@ void vserver_limit_sum(struct vserver_ctx *ctx)
 
 	rcu_read_lock();
 	for_each_process(p) {
+		if (!vserver_ctx_tasks(ctx))
+			break;
 		if (READ_ONCE(vserver_task(p)->ctx) != ctx)
 			continue;
 		t = find_lock_task_mm(p);

@@ -108,6 +108,7 @@ enum vserver_cmd {
 #define VCI_FULLCOWBL		(1u << 9)
 #define VCI_SPACES		(1u << 10)
 #define VCI_NETV2		(1u << 11)
+#define VCI_MEMCG		(1u << 12)
 #define VCI_DEBUG		(1u << 16)
 
 /* Context ids */

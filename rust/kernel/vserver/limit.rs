@@ -21,7 +21,7 @@ pub mod id {
     pub const FILES: u32 = bindings::RLIMIT_NOFILE;
     /// File locks.
     pub const LOCKS: u32 = bindings::RLIMIT_LOCKS;
-    /// Message queues.
+    /// Bytes that message queues may hold.
     pub const QUEUES: u32 = bindings::RLIMIT_MSGQUEUE;
     pub use uapi::{
         VLIMIT_ANON as ANON, VLIMIT_DENTRY as DENTRIES, VLIMIT_MAPPED as MAPPED,
@@ -38,6 +38,12 @@ const SUMMED: u32 = bindings::vserver_limits_VSERVER_LIMITS_SUMMED;
 
 /// Things that there is something to say of.
 const KNOWN: u32 = COUNTED | SUMMED | 1 << id::DENTRIES;
+
+/// Whether memory cgroups limit the memory that is only summed up here.
+pub fn has_memory_cgroups() -> bool {
+    // SAFETY: Always safe to call.
+    unsafe { bindings::vserver_limits_memory() }
+}
 
 /// A number below 32 whose bit is in `mask`.
 fn is_in(id: u32, mask: u32) -> bool {

@@ -61,7 +61,7 @@ pub static FEATURES: Names = Names {
         ("full_cow_link_breaking", abi::VCI_FULLCOWBL as u64),
         ("spaces", abi::VCI_SPACES as u64),
         ("network_v2", abi::VCI_NETV2 as u64),
-        ("memory_cgroup", 1 << 12),
+        ("memory_cgroup", abi::VCI_MEMCG as u64),
         ("debug", abi::VCI_DEBUG as u64),
         ("history", 1 << 20),
         ("per_process_tag", 1 << 28),
