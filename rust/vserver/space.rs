@@ -73,17 +73,33 @@ fn set(call: &Call<'_>) -> Result<u32> {
         0 => DEFAULT & space::supported(),
         mask => mask,
     };
-    let mut spaces = ctx.spaces.lock();
-    // Who ends the context lets go of them after he has said that it has ended.
-    if ctx.has_ended() {
-        return Err(ESRCH);
+    loop {
+        let old = get(&ctx, index);
+        // Made, and let go, outside of the lock: both may sleep for long.
+        let new = Space::of_caller(mask, old.as_deref())?;
+        let new = Arc::new(new, GFP_KERNEL)?;
+        let mut spaces = ctx.spaces.lock();
+        // Who ends the context lets go of them after he has said that it has ended.
+        if ctx.has_ended() {
+            return Err(ESRCH);
+        }
+        let slot = spaces.get_mut(index).ok_or(EINVAL)?;
+        if is_same(slot.as_ref(), old.as_ref()) {
+            let _old = slot.replace(new);
+            drop(spaces);
+            return Ok(0);
+        }
+        // Somebody else was faster: what he holds is held as well.
     }
-    let slot = spaces.get_mut(index).ok_or(EINVAL)?;
-    let new = Space::of_caller(mask, slot.as_deref())?;
-    let old = slot.replace(Arc::new(new, GFP_KERNEL)?);
-    drop(spaces);
-    drop(old);
-    Ok(0)
+}
+
+/// Whether both are one set, or none.
+fn is_same(a: Option<&Arc<Space>>, b: Option<&Arc<Space>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// `enter_space`: the caller moves into what the context holds.
