@@ -4,6 +4,7 @@
 #include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
@@ -92,6 +93,14 @@ struct task_struct *__vserver_child_reaper(struct task_struct *father,
 
 /* The administrator's program, run on the host; /proc/sys/kernel/vshelper. */
 static char vserver_helper_path[256] = "/sbin/vshelper";
+static DEFINE_MUTEX(vserver_helper_lock);	/* for the path */
+
+static int vserver_helper_sysctl(const struct ctl_table *table, int write,
+				 void *buffer, size_t *lenp, loff_t *ppos)
+{
+	guard(mutex)(&vserver_helper_lock);
+	return proc_dostring(table, write, buffer, lenp, ppos);
+}
 
 static const struct ctl_table vserver_sysctls[] = {
 	{
@@ -99,7 +108,7 @@ static const struct ctl_table vserver_sysctls[] = {
 		.data		= vserver_helper_path,
 		.maxlen		= sizeof(vserver_helper_path),
 		.mode		= 0644,
-		.proc_handler	= proc_dostring,
+		.proc_handler	= vserver_helper_sysctl,
 	},
 };
 
@@ -125,9 +134,12 @@ int vserver_helper(const char *action, u32 xid)
 		NULL
 	};
 	char id[sizeof("4294967295")];
-	char *argv[4] = { vserver_helper_path, (char *)action, id, NULL };
+	char path[sizeof(vserver_helper_path)];
+	char *argv[4] = { path, (char *)action, id, NULL };
 
-	if (!vserver_helper_path[0])
+	scoped_guard(mutex, &vserver_helper_lock)
+		strscpy(path, vserver_helper_path);
+	if (!path[0])
 		return -ENOENT;
 	snprintf(id, sizeof(id), "%u", xid);
 	return call_usermodehelper(argv[0], argv, envp, UMH_WAIT_EXEC);
