@@ -17,12 +17,29 @@ struct user_namespace;
 
 DECLARE_STATIC_KEY_FALSE(vserver_key);
 
+int __vserver_capable(const struct cred *cred, int cap);
 bool __vserver_ns_ccap(struct user_namespace *ns, int cap, u64 ccap);
 bool __vserver_may_unshare(struct user_namespace *ns, u64 flags);
 bool __vserver_may_setns(u32 type);
 bool __vserver_may_set_sysctl(struct ctl_table_set *set);
 bool __vserver_lend_mount(const char *type, unsigned long *flags);
 void __vserver_lend_end(void);
+
+/**
+ * vserver_capable - may these credentials do what a capability of theirs is for?
+ * @cred:	the credentials
+ * @cap:	the capability, which they have
+ *
+ * Any context; asks the credentials only.
+ *
+ * Return: 0, or -EPERM if the context that they stand for is bound not to.
+ */
+static __always_inline int vserver_capable(const struct cred *cred, int cap)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_capable(cred, cap);
+	return 0;
+}
 
 /**
  * vserver_ns_ccap - as ns_capable(), for what a context may do without
@@ -114,6 +131,11 @@ static __always_inline void vserver_lend_end(bool lent)
 }
 
 #else
+
+static inline int vserver_capable(const struct cred *cred, int cap)
+{
+	return 0;
+}
 
 static inline bool vserver_ns_ccap(struct user_namespace *ns, int cap,
 				   u64 ccap)

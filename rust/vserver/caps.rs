@@ -30,7 +30,6 @@ pub(crate) const DEFAULT_BCAPS: u64 = Cap::mask(&[
     Cap::SysPtrace,
     Cap::SysBoot,
     Cap::Lease,
-    Cap::AuditWrite,
     Cap::Setfcap,
 ]);
 

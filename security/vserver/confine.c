@@ -12,9 +12,13 @@
 #include <linux/kdev_t.h>
 #include <linux/magic.h>
 #include <linux/major.h>
+#include <linux/netlink.h>
 #include <linux/nsproxy.h>
 #include <linux/sched/task.h>
 #include <linux/syslog.h>
+#include <linux/vserver_caps.h>
+#include <linux/xattr.h>
+#include <net/sock.h>
 #include <uapi/linux/vserver.h>
 
 #include "internal.h"
@@ -64,7 +68,7 @@ static int vserver_device_permission(const struct inode *inode)
 	if (!inode->i_rdev || inode->i_rdev == WHITEOUT_DEV ||
 	    (S_ISCHR(inode->i_mode) && vserver_is_harmless(inode->i_rdev)))
 		return 0;
-	return vserver_capable(current_cred(), &init_user_ns, CAP_MKNOD, 0);
+	return vserver_capable(current_cred(), CAP_MKNOD);
 }
 
 /* File systems by which the kernel is looked into and set. */
@@ -115,13 +119,58 @@ int vserver_inode_permission(struct inode *inode, int mask)
 }
 
 /*
+ * inode_setattr: whoever owns a file may change its mode and times, though not
+ * what is in it. The entries of /proc are one for all who see them.
+ */
+int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			  struct iattr *attr)
+{
+	const struct super_block *sb = dentry->d_sb;
+
+	if (likely(!vserver_confining()))
+		return 0;
+	if (sb->s_magic == PROC_SUPER_MAGIC &&
+	    attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
+		return -EPERM;
+	return vserver_sb_permission(sb, MAY_WRITE);
+}
+
+/*
+ * For inode_setxattr and inode_removexattr: attributes that the VFS guards by
+ * capabilities alone. The inode is locked.
+ */
+int vserver_xattr_permission(struct mnt_idmap *idmap, struct inode *inode,
+			     const char *name)
+{
+	if (likely(!vserver_confining()) ||
+	    (strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN) &&
+	     strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN)))
+		return 0;
+	return inode_permission(idmap, inode, MAY_WRITE);
+}
+
+/*
+ * netlink_send: the records of audit are the host's. As in a user namespace
+ * one is told that there is no audit: on EPERM nobody could log in.
+ */
+int vserver_netlink_send(struct sock *sk, struct sk_buff *skb)
+{
+	const u64 audit = BIT_ULL(CAP_AUDIT_WRITE) | BIT_ULL(CAP_AUDIT_CONTROL) |
+			  BIT_ULL(CAP_AUDIT_READ);
+	const struct vserver_ctx *ctx = vserver_confining();
+
+	if (likely(!ctx) || sk->sk_protocol != NETLINK_AUDIT)
+		return 0;
+	return READ_ONCE(ctx->bcaps) & audit ? 0 : -ECONNREFUSED;
+}
+
+/*
  * What is loaded into the kernel is everybody's. A module is loaded by who asks
  * for a protocol, and another kernel by who may reboot.
  */
 static int vserver_load_permission(void)
 {
-	return vserver_capable(current_cred(), &init_user_ns, CAP_SYS_MODULE,
-			       0);
+	return vserver_capable(current_cred(), CAP_SYS_MODULE);
 }
 
 int vserver_kernel_module_request(char *name)
@@ -155,5 +204,5 @@ int vserver_syslog(int type)
 		if (!ctx || READ_ONCE(ctx->ccaps) & VXC_SYSLOG)
 			return 0;
 	}
-	return vserver_capable(current_cred(), &init_user_ns, CAP_SYSLOG, 0);
+	return vserver_capable(current_cred(), CAP_SYSLOG);
 }

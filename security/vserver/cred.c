@@ -3,6 +3,7 @@
 
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/vserver_caps.h>
 #include <uapi/linux/vserver.h>
 
 #include "internal.h"
@@ -33,17 +34,13 @@ void vserver_cred_free(struct cred *cred)
 }
 
 /*
- * capable: a context bounds what credentials can, in every user namespace.
- * While it is being set up it holds nobody but who does that.
+ * A context bounds what credentials can, in every user namespace. While it is
+ * being set up it holds nobody but who does that.
  */
-int vserver_capable(const struct cred *cred, struct user_namespace *ns, int cap,
-		    unsigned int opts)
+int __vserver_capable(const struct cred *cred, int cap)
 {
-	const struct vserver_ctx *ctx;
+	const struct vserver_ctx *ctx = vserver_cred(cred)->ctx;
 
-	if (!static_branch_unlikely(&vserver_key))
-		return 0;
-	ctx = vserver_cred(cred)->ctx;
 	if (likely(!ctx) || READ_ONCE(ctx->bcaps) & BIT_ULL(cap) ||
 	    READ_ONCE(ctx->flags) & VXF_STATE_SETUP)
 		return 0;

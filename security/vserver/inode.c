@@ -212,13 +212,15 @@ int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			   const char *name, const void *value, size_t size,
 			   int flags)
 {
-	return strcmp(name, VSERVER_XATTR_NAME) ? 0 : -EPERM;
+	return vserver_inode_removexattr(idmap, dentry, name);
 }
 
 int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			      const char *name)
 {
-	return strcmp(name, VSERVER_XATTR_NAME) ? 0 : -EPERM;
+	if (!strcmp(name, VSERVER_XATTR_NAME))
+		return -EPERM;
+	return vserver_xattr_permission(idmap, d_backing_inode(dentry), name);
 }
 
 /*
@@ -276,7 +278,7 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case F2FS_IOC_RESERVE_COMPRESS_BLOCKS:
 		return vserver_unified(file_inode(file)) ? -EPERM : 0;
 	default:
-		return vserver_tty_ioctl(cmd);
+		return vserver_tty_ioctl(file, cmd);
 	}
 }
 

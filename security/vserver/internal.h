@@ -202,7 +202,7 @@ void vserver_file_set_fowner(struct file *file);
 int vserver_file_send_sigiotask(struct task_struct *p,
 				struct fown_struct *fown, int sig);
 int vserver_file_receive(struct file *file);
-int vserver_tty_ioctl(unsigned int cmd);
+int vserver_tty_ioctl(const struct file *file, unsigned int cmd);
 
 /* isolate_ipc.c */
 int vserver_ipc_alloc(struct kern_ipc_perm *perm);
@@ -254,14 +254,17 @@ void vserver_traffic_stop(void);
 int vserver_cred_prepare(struct cred *new, const struct cred *old, gfp_t gfp);
 void vserver_cred_transfer(struct cred *new, const struct cred *old);
 void vserver_cred_free(struct cred *cred);
-int vserver_capable(const struct cred *cred, struct user_namespace *ns, int cap,
-		    unsigned int opts);
 
 /* ccaps.c */
 int vserver_userns_create(const struct cred *cred);
 
 /* confine.c */
 int vserver_inode_permission(struct inode *inode, int mask);
+int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			  struct iattr *attr);
+int vserver_xattr_permission(struct mnt_idmap *idmap, struct inode *inode,
+			     const char *name);
+int vserver_netlink_send(struct sock *sk, struct sk_buff *skb);
 int vserver_kernel_module_request(char *name);
 int vserver_kernel_load_data(enum kernel_load_data_id id, bool contents);
 int vserver_kernel_read_file(struct file *file, enum kernel_read_file_id id,

@@ -13,10 +13,12 @@
 #include <linux/fs.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
+#include <linux/tty.h>
 #include <linux/vserver_visible.h>
 #include <uapi/asm/ioctls.h>
 #include <uapi/linux/vserver.h>
 
+#include "../../drivers/tty/tty.h"
 #include "internal.h"
 
 u64 __vserver_own(void)
@@ -139,12 +141,24 @@ int vserver_file_receive(struct file *file)
 	return !ctx || !from || from == ctx ? 0 : -EACCES;
 }
 
-/* A terminal may be the host's too: nobody inside types for who is outside. */
-int vserver_tty_ioctl(unsigned int cmd)
+static bool vserver_is_terminal(const struct file *file)
+{
+#ifdef CONFIG_TTY
+	return file->f_op->unlocked_ioctl == tty_ioctl;
+#else
+	return false;
+#endif
+}
+
+/*
+ * A terminal may be the host's too: nobody inside types for who is outside. To
+ * other files the same numbers mean other things.
+ */
+int vserver_tty_ioctl(const struct file *file, unsigned int cmd)
 {
 	const struct vserver_ctx *ctx = vserver_task(current)->ctx;
 
-	if (likely(!ctx))
+	if (likely(!ctx) || !vserver_is_terminal(file))
 		return 0;
 	switch (cmd) {
 	case TIOCSTI:

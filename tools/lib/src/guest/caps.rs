@@ -35,7 +35,6 @@ impl Caps {
                 | CapabilitySet::NET_BIND_SERVICE
                 | CapabilitySet::IPC_OWNER
                 | CapabilitySet::SYS_CHROOT
-                | CapabilitySet::AUDIT_WRITE
                 | CapabilitySet::LEASE,
         )
     }
