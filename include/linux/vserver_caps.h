@@ -8,9 +8,11 @@
 #include <linux/jump_label.h>
 #include <linux/types.h>
 #include <linux/utsname.h>
+#include <uapi/linux/resource.h>
 #include <uapi/linux/vserver.h>
 
 struct ctl_table_set;
+struct path;
 struct user_namespace;
 
 #ifdef CONFIG_SECURITY_VSERVER
@@ -19,10 +21,12 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 int __vserver_capable(const struct cred *cred, int cap);
 bool __vserver_ns_ccap(struct user_namespace *ns, int cap, u64 ccap);
+bool __vserver_trusted_capable(const char *name);
 bool __vserver_may_unshare(struct user_namespace *ns, u64 flags);
 bool __vserver_may_setns(u32 type);
 bool __vserver_may_set_sysctl(struct ctl_table_set *set);
 bool __vserver_lend_mount(const char *type, unsigned long *flags);
+bool __vserver_lend_remount(const struct path *path, unsigned long *flags);
 void __vserver_lend_end(void);
 
 /**
@@ -64,6 +68,30 @@ static __always_inline bool vserver_ns_ccap(struct user_namespace *ns,
 static __always_inline bool vserver_ccap(int cap, u64 ccap)
 {
 	return vserver_ns_ccap(&init_user_ns, cap, ccap);
+}
+
+/**
+ * vserver_rlimit_capable - may the caller raise the hard limit of a process?
+ * @resource:	RLIMIT_*; those that stand for a capability of their own, which
+ *		are ipc_lock and sys_nice, are not a context capability's
+ */
+static __always_inline bool vserver_rlimit_capable(unsigned int resource)
+{
+	bool other = resource == RLIMIT_MEMLOCK || resource == RLIMIT_NICE ||
+		     resource == RLIMIT_RTPRIO;
+
+	return vserver_ccap(CAP_SYS_RESOURCE, other ? 0 : VXC_SET_RLIMIT);
+}
+
+/**
+ * vserver_trusted_capable - may the caller read and write this attribute?
+ * @name:	trusted.*
+ */
+static __always_inline bool vserver_trusted_capable(const char *name)
+{
+	if (static_branch_unlikely(&vserver_key))
+		return __vserver_trusted_capable(name);
+	return capable(CAP_SYS_ADMIN);
 }
 
 /**
@@ -124,6 +152,20 @@ static __always_inline bool vserver_lend_mount(const char *type,
 	       __vserver_lend_mount(type, flags);
 }
 
+/**
+ * vserver_lend_remount - let a context remount what it has mounted that way
+ * @path:	the mount
+ * @flags:	MS_*, restricted here
+ *
+ * Return: true if CAP_SYS_ADMIN is the caller's until vserver_lend_end().
+ */
+static __always_inline bool vserver_lend_remount(const struct path *path,
+						 unsigned long *flags)
+{
+	return static_branch_unlikely(&vserver_key) &&
+	       __vserver_lend_remount(path, flags);
+}
+
 static __always_inline void vserver_lend_end(bool lent)
 {
 	if (unlikely(lent))
@@ -148,6 +190,16 @@ static inline bool vserver_ccap(int cap, u64 ccap)
 	return capable(cap);
 }
 
+static inline bool vserver_rlimit_capable(unsigned int resource)
+{
+	return capable(CAP_SYS_RESOURCE);
+}
+
+static inline bool vserver_trusted_capable(const char *name)
+{
+	return capable(CAP_SYS_ADMIN);
+}
+
 static inline bool vserver_uts_capable(struct uts_namespace *uts)
 {
 	return ns_capable(uts->user_ns, CAP_SYS_ADMIN);
@@ -169,6 +221,12 @@ static inline bool vserver_may_set_sysctl(struct ctl_table_set *set)
 }
 
 static inline bool vserver_lend_mount(const char *type, unsigned long *flags)
+{
+	return false;
+}
+
+static inline bool vserver_lend_remount(const struct path *path,
+					unsigned long *flags)
 {
 	return false;
 }

@@ -8,13 +8,17 @@
  */
 
 #include <linux/capability.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
 #include <linux/ipc_namespace.h>
+#include <linux/mount.h>
 #include <linux/nsproxy.h>
 #include <linux/pid_namespace.h>
 #include <linux/string.h>
 #include <linux/sysctl.h>
 #include <linux/user_namespace.h>
 #include <linux/vserver_caps.h>
+#include <linux/xattr.h>
 #include <net/net_namespace.h>
 #include <uapi/linux/mount.h>
 
@@ -30,14 +34,24 @@ static bool vserver_has_ccap(u64 ccap)
 bool __vserver_ns_ccap(struct user_namespace *ns, int cap, u64 ccap)
 {
 	struct vserver_task *vt = vserver_task(current);
+	u8 lent = vt->lent;
 	bool capable;
 
 	if (!vserver_has_ccap(ccap))
 		return ns_capable(ns, cap);
 	vt->lent = cap + 1;
 	capable = ns_capable(ns, cap);
-	vt->lent = 0;
+	vt->lent = lent;
 	return capable;
+}
+
+/* What overlayfs leaves in its layers is taken at its word by who mounts it. */
+bool __vserver_trusted_capable(const char *name)
+{
+	u64 ccap = strstarts(name, XATTR_TRUSTED_PREFIX "overlay.") ?
+		   0 : VXC_FS_TRUSTED;
+
+	return __vserver_ns_ccap(&init_user_ns, CAP_SYS_ADMIN, ccap);
 }
 
 bool __vserver_may_unshare(struct user_namespace *ns, u64 flags)
@@ -84,25 +98,66 @@ bool __vserver_may_set_sysctl(struct ctl_table_set *set)
 }
 #endif
 
-/*
- * File systems that show or keep nothing but the mounting context's own, in a
- * mount namespace that is not the host's.
- */
-bool __vserver_lend_mount(const char *type, unsigned long *flags)
+/* File systems that show or keep nothing but the mounting context's own. */
+static bool vserver_is_own_kind(const char *type)
 {
-	const unsigned long other = MS_REMOUNT | MS_BIND | MS_MOVE | MS_SHARED |
-				    MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
+	return !strcmp(type, "tmpfs") || !strcmp(type, "proc");
+}
 
-	if (!vserver_has_ccap(VXC_SECURE_MOUNT) || !type || *flags & other ||
-	    (strcmp(type, "tmpfs") && strcmp(type, "proc")) ||
+/* In a mount namespace that is not the host's, and never to run as others. */
+static bool vserver_lend(u64 ccap, unsigned long *flags, unsigned long kind)
+{
+	const unsigned long kinds = MS_REMOUNT | MS_BIND | MS_MOVE | MS_SHARED |
+				    MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
+	unsigned long wanted = *flags;
+
+	/* As path_mount() does: a magic number that hides other flags. */
+	if ((wanted & MS_MGC_MSK) == MS_MGC_VAL)
+		wanted &= ~MS_MGC_MSK;
+	if (!vserver_has_ccap(ccap) || (wanted & kinds) != kind ||
 	    current->nsproxy->mnt_ns == init_task.nsproxy->mnt_ns)
 		return false;
-	*flags |= MS_NODEV | MS_NOSUID;
+	*flags = wanted | MS_NODEV | MS_NOSUID;
 	vserver_task(current)->lent = CAP_SYS_ADMIN + 1;
 	return true;
+}
+
+bool __vserver_lend_mount(const char *type, unsigned long *flags)
+{
+	return type && vserver_is_own_kind(type) &&
+	       vserver_lend(VXC_SECURE_MOUNT, flags, 0);
+}
+
+bool __vserver_lend_remount(const struct path *path, unsigned long *flags)
+{
+	const struct super_block *sb = path->mnt->mnt_sb;
+	const struct vserver_ctx *ctx = vserver_confining();
+
+	return ctx && vserver_sb(sb)->owner == vserver_owner(ctx) &&
+	       vserver_is_own_kind(sb->s_type->name) &&
+	       vserver_lend(VXC_SECURE_REMOUNT, flags, MS_REMOUNT);
 }
 
 void __vserver_lend_end(void)
 {
 	vserver_task(current)->lent = 0;
+}
+
+int vserver_sb_alloc(struct super_block *sb)
+{
+	vserver_sb(sb)->owner = vserver_owner(vserver_confining());
+	return 0;
+}
+
+/*
+ * fs_context_parse_param: options that want the capability for something else.
+ * noswap keeps pages from the swap space, pidns shows other processes.
+ */
+int vserver_fs_context_parse_param(struct fs_context *fc,
+				   struct fs_parameter *param)
+{
+	if (vserver_task(current)->lent != CAP_SYS_ADMIN + 1 ||
+	    (strcmp(param->key, "noswap") && strcmp(param->key, "pidns")))
+		return -ENOPARAM;
+	return -EPERM;
 }

@@ -22,6 +22,8 @@
 DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 struct audit_context;
+struct fs_context;
+struct fs_parameter;
 struct sysinfo;
 union bpf_attr;
 
@@ -111,6 +113,15 @@ struct vserver_ipc {
 };
 
 /**
+ * struct vserver_sb - a superblock's blob
+ * @owner:	whose mount made it, as for a file; constant. What is mounted while
+ *		the context is set up is the host's.
+ */
+struct vserver_sb {
+	u64 owner;
+};
+
+/**
  * struct vserver_key - a key's blob
  * @owner:	whose it is, as for a file, or %VSERVER_OWNER_ALL; constant
  */
@@ -145,6 +156,11 @@ static inline struct vserver_inode *vserver_inode(const struct inode *inode)
 static inline struct vserver_file *vserver_file(const struct file *file)
 {
 	return file->f_security + vserver_blob_sizes.lbs_file;
+}
+
+static inline struct vserver_sb *vserver_sb(const struct super_block *sb)
+{
+	return sb->s_security + vserver_blob_sizes.lbs_superblock;
 }
 
 static inline struct vserver_sock *vserver_sock(const struct sock *sk)
@@ -257,6 +273,9 @@ void vserver_cred_free(struct cred *cred);
 
 /* ccaps.c */
 int vserver_userns_create(const struct cred *cred);
+int vserver_sb_alloc(struct super_block *sb);
+int vserver_fs_context_parse_param(struct fs_context *fc,
+				   struct fs_parameter *param);
 
 /* confine.c */
 int vserver_inode_permission(struct inode *inode, int mask);
