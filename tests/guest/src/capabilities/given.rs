@@ -36,7 +36,7 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_SYSLOG: u64 = 1 << 34;
 
 /// Enters a context that has been set up with this beside what contexts have by default.
-fn enter(ccaps: u64, bcaps: u64, umask: UnshareFlags) -> Result<()> {
+pub(super) fn enter(ccaps: u64, bcaps: u64, umask: UnshareFlags) -> Result<()> {
     abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
     abi::set_ccaps(XID, ccaps, !0)?;
     abi::set_bcaps(XID, bcaps, bcaps)?;
@@ -44,7 +44,7 @@ fn enter(ccaps: u64, bcaps: u64, umask: UnshareFlags) -> Result<()> {
     Ok(abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?)
 }
 
-fn enter_with(ccaps: u64) -> Result<()> {
+pub(super) fn enter_with(ccaps: u64) -> Result<()> {
     enter(ccaps, 0, UnshareFlags::empty())
 }
 

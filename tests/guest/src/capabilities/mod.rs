@@ -3,8 +3,10 @@
 //! context capability gives back of it.
 
 mod given;
+mod lent;
 mod powers;
 
+use crate::escape::{count, join};
 use crate::harness::{Body, Suite, Test};
 use crate::process::isolated;
 use crate::unified::refused;
@@ -20,6 +22,8 @@ struct Power {
     inside: Errno,
     /// What it says on the host, where that is an error that comes after the question who asks.
     outside: Option<Errno>,
+    /// The context capability that gives it, 0 if there is none.
+    given: u64,
     /// Done once before that, on the host, in the same process.
     before: fn() -> Result<()>,
     try_it: fn() -> Result<(), Errno>,
@@ -32,6 +36,20 @@ impl Body for Power {
             abi::ctx_create(XID, 0)?;
             refused("inside", (self.try_it)(), self.inside)
         })?;
+        for ccaps in [!self.given, self.given] {
+            isolated(|| {
+                (self.before)()?;
+                abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
+                abi::set_ccaps(XID, ccaps, !0)?;
+                abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?;
+                let got = (self.try_it)();
+                if ccaps == 0 || ccaps != self.given {
+                    return refused("without the one that gives it", got, self.inside);
+                }
+                ensure!(got.err() == self.outside, "with it: {got:?}");
+                Ok(())
+            })?;
+        }
         isolated(|| {
             (self.before)()?;
             let got = (self.try_it)();
@@ -83,6 +101,10 @@ pub const POWERS: Suite = Suite {
 
 pub const GIVEN: Suite = Suite {
     name: "ccaps",
-    wants: "timeout=300",
-    tests: given::TESTS,
+    wants: "ext4 timeout=300",
+    tests: &GIVEN_TESTS,
 };
+
+const GIVEN_TABLES: &[&[Test]] = &[given::TESTS, lent::TESTS];
+
+const GIVEN_TESTS: [Test; count(GIVEN_TABLES)] = join(GIVEN_TABLES);

@@ -3,11 +3,13 @@
 
 use super::{Power, Right, test};
 use crate::calls::c_path;
+use crate::escape::{count, join};
 use crate::harness::Test;
 use crate::namespace::new_mounts;
 use crate::process;
-use crate::unified::syscall;
-use anyhow::{Result, ensure};
+use crate::tests;
+use crate::unified::{refused, syscall};
+use anyhow::{Context as _, Result, ensure};
 use rustix::fd::AsFd as _;
 use rustix::fs::{self as rfs, CWD, FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
@@ -21,12 +23,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use vserver_abi as abi;
 
-/// A table of tests: what root inside gets, then what the host's root gets if not success.
+/// A table of tests: what root inside gets, then what the host's root gets if not success, and the
+/// context capability that gives it to root inside.
 macro_rules! powers {
-    ($($name:ident $inside:ident $(($outside:ident))? $([$before:expr])?: $try_it:expr;)*) => {
+    ($($name:ident $inside:ident $(($outside:ident))? $([$before:expr])? $(by $given:ident)?:
+        $try_it:expr;)*) => {
         &[$(test(stringify!($name), &Power {
             inside: Errno::$inside,
             outside: powers!(@outside $($outside)?),
+            given: 0 $(| abi::$given)?,
             before: powers!(@before $($before)?),
             try_it: || $try_it,
         })),*]
@@ -71,8 +76,8 @@ const REFUSED: &[Test] = powers! {
     debugfs ACCESS: open("/sys/kernel/debug", OFlags::RDONLY);
     tracefs ACCESS: open("/sys/kernel/tracing/trace", OFlags::RDONLY);
     securityfs ACCESS: open("/sys/kernel/security/lsm", OFlags::RDONLY);
-    mount_tmpfs PERM [new_mounts]: mount("tmpfs", "/mnt");
-    mount_proc PERM [new_mounts]: mount("proc", "/mnt");
+    mount_tmpfs PERM [new_mounts] by VXC_SECURE_MOUNT: mount("tmpfs", "/mnt");
+    mount_proc PERM [new_mounts] by VXC_SECURE_MOUNT: mount("proc", "/mnt");
     mount_disk PERM [new_mounts]: rustix::mount::mount(disk(), "/mnt", "ext4", MountFlags::empty(), None);
     bind_mount PERM [new_mounts]: rustix::mount::mount_bind("/tmp", "/mnt");
     remount PERM [new_mounts]: rustix::mount::mount_remount("/tmp", MountFlags::empty(), "");
@@ -86,8 +91,8 @@ const REFUSED: &[Test] = powers! {
     pivot_root PERM (INVAL): call(libc::SYS_pivot_root, [c"/proc/self".as_ptr() as i64, c"/proc/self".as_ptr() as i64, 0, 0]);
     host_name PERM: call(libc::SYS_sethostname, [c"host".as_ptr() as i64, 4, 0, 0]);
     domain_name PERM: call(libc::SYS_setdomainname, [c"(none)".as_ptr() as i64, 6, 0, 0]);
-    kernel_log PERM: syslog(3);
-    kernel_log_size PERM: syslog(10);
+    kernel_log PERM by VXC_SYSLOG: syslog(3);
+    kernel_log_size PERM by VXC_SYSLOG: syslog(10);
     kernel_log_level PERM: syslog(7);
     nice ACCESS: nice(-5);
     real_time PERM: real_time();
@@ -98,11 +103,19 @@ const REFUSED: &[Test] = powers! {
     file_handle PERM: open_by_handle();
     raw_socket PERM: socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP);
     packet_socket PERM: socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
-    trusted_attribute PERM: set_attribute("trusted.x");
-    security_attribute PERM: set_attribute("security.x");
+    trusted_attribute PERM by VXC_FS_TRUSTED: set_attribute("trusted.x");
+    security_attribute PERM by VXC_FS_SECURITY: set_attribute("security.x");
     immutable_flag PERM: make_immutable();
-    raise_limit PERM [lower_limit]: set_limit(200);
-    oom_score ACCESS: oom_score();
+    sysfs_attribute ACCESS: sysfs_attribute();
+    sysfs_mode ACCESS: rfs::chmod("/sys/kernel/rcu_expedited", Mode::from_raw_mode(0o644));
+    sysfs_owner ACCESS: rfs::chown("/sys/kernel/rcu_expedited", Some(rfs::Uid::ROOT), None);
+    proc_mode PERM: rfs::chmod("/proc/uptime", Mode::from_raw_mode(0o444));
+    proc_owner PERM: rfs::chown("/proc/uptime", Some(rfs::Uid::ROOT), None);
+    quota_of_a_user PERM: set_quota();
+    login_uid PERM [log_in] by VXC_AUDIT_CONTROL: set_login_uid();
+    low_memory PERM: map_low();
+    raise_limit PERM [lower_limit] by VXC_SET_RLIMIT: set_limit(200);
+    oom_score ACCESS by VXC_OOM_ADJUST: oom_score();
     unshare_mounts PERM: unshare(UnshareFlags::NEWNS);
     unshare_users PERM: unshare(UnshareFlags::NEWUSER);
     unshare_uts PERM: unshare(UnshareFlags::NEWUTS);
@@ -136,23 +149,13 @@ const ALLOWED: &[Test] = rights! {
     time_is_not_adjusted: call(libc::SYS_adjtimex, [[0u64; 26].as_mut_ptr() as i64, 0, 0, 0]);
 };
 
-pub(super) const TESTS: &[Test] = &concat();
+const OTHERS: &[Test] = tests![modules_are_not_asked_for, memory_for_the_administrator];
 
-/// The two tables, and what is no line of a table.
-const fn concat() -> [Test; REFUSED.len() + ALLOWED.len() + 1] {
-    let mut all = [test("modules_are_not_asked_for", &modules_are_not_asked_for);
-        REFUSED.len() + ALLOWED.len() + 1];
-    let mut i = 0;
-    while i < REFUSED.len() {
-        all[i] = REFUSED[i];
-        i += 1;
-    }
-    while i < REFUSED.len() + ALLOWED.len() {
-        all[i] = ALLOWED[i - REFUSED.len()];
-        i += 1;
-    }
-    all
-}
+const TABLES: &[&[Test]] = &[REFUSED, ALLOWED, OTHERS];
+
+const JOINED: [Test; count(TABLES)] = join(TABLES);
+
+pub(super) const TESTS: &[Test] = &JOINED;
 
 /// A system call that is given numbers, and C strings and structures that outlive it.
 fn call(number: libc::c_long, args: [i64; 4]) -> Result<(), Errno> {
@@ -310,6 +313,50 @@ fn set_attribute(name: &str) -> Result<(), Errno> {
     rfs::fsetxattr(&file, name, b"x", XattrFlags::empty())
 }
 
+/// One that needs no more than setfcap.
+fn sysfs_attribute() -> Result<(), Errno> {
+    const FILE: &str = "/sys/kernel/rcu_expedited";
+    const NAME: &str = "security.capability";
+    let mut no_capabilities = [0u8; 20];
+    no_capabilities[3] = 2;
+    rfs::setxattr(FILE, NAME, &no_capabilities, XattrFlags::empty())?;
+    rfs::removexattr(FILE, NAME)
+}
+
+/// Sets nothing of a quota.
+fn set_quota() -> Result<(), Errno> {
+    const SET_QUOTA_OF_USERS: i64 = 0x0080_0008 << 8;
+    let quota = [0u64; 9];
+    let disk = c_path(Path::new(&disk()));
+    call(
+        libc::SYS_quotactl,
+        [
+            SET_QUOTA_OF_USERS,
+            disk.as_ptr() as i64,
+            1000,
+            quota.as_ptr() as i64,
+        ],
+    )
+}
+
+fn set_login_uid() -> Result<(), Errno> {
+    let file = rfs::open("/proc/self/loginuid", OFlags::WRONLY, Mode::empty())?;
+    rustix::io::write(&file, b"1000").map(drop)
+}
+
+/// The first time everybody may.
+fn log_in() -> Result<()> {
+    Ok(set_login_uid()?)
+}
+
+/// Maps a page where mistakes of the kernel's lead.
+fn map_low() -> Result<(), Errno> {
+    let (address, length) = (0, 0x1000);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: nothing is there.
+    syscall(unsafe { libc::syscall(libc::SYS_mmap, address, length, 0, flags, -1, 0) }).map(drop)
+}
+
 fn make_immutable() -> Result<(), Errno> {
     let file = new_file("immutable")?;
     let old = rfs::ioctl_getflags(&file)?;
@@ -375,4 +422,32 @@ fn modules_are_not_asked_for() -> Result<()> {
     inside?;
     ensure!(outside?.contains("net-pf-5"), "the host");
     Ok(())
+}
+
+/// Where memory is not overcommitted some is left to root, not to root inside a context.
+fn memory_for_the_administrator() -> Result<()> {
+    const SETTINGS: [(&str, &str); 2] = [
+        ("/proc/sys/vm/admin_reserve_kbytes", "1000000000"),
+        ("/proc/sys/vm/overcommit_memory", "2"),
+    ];
+    let old = SETTINGS.map(|(name, _)| fs::read_to_string(name));
+    let done = process::isolated(|| {
+        for (name, value) in SETTINGS {
+            fs::write(name, value)?;
+        }
+        map_memory().context("the host's root")?;
+        abi::ctx_create(super::XID, 0)?;
+        refused("inside", map_memory(), Errno::NOMEM)
+    });
+    for ((name, _), old) in SETTINGS.iter().zip(old).rev() {
+        fs::write(name, old?)?;
+    }
+    done
+}
+
+fn map_memory() -> Result<(), Errno> {
+    let (length, may) = (1 << 20, libc::PROT_READ | libc::PROT_WRITE);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, at an address that the kernel chooses.
+    syscall(unsafe { libc::syscall(libc::SYS_mmap, 0, length, may, flags, -1, 0) }).map(drop)
 }

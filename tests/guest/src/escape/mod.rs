@@ -45,7 +45,8 @@ const TABLES: &[&[Test]] = &[
 
 const TESTS: [Test; count(TABLES)] = join(TABLES);
 
-const fn count(tables: &[&[Test]]) -> usize {
+/// How many tests there are in tables.
+pub const fn count(tables: &[&[Test]]) -> usize {
     let (mut sum, mut i) = (0, 0);
     while i < tables.len() {
         sum += tables[i].len();
@@ -54,7 +55,8 @@ const fn count(tables: &[&[Test]]) -> usize {
     sum
 }
 
-const fn join<const N: usize>(tables: &[&[Test]]) -> [Test; N] {
+/// The tests of all tables.
+pub const fn join<const N: usize>(tables: &[&[Test]]) -> [Test; N] {
     let mut all = [tables[0][0]; N];
     let (mut table, mut row, mut i) = (0, 0, 0);
     while i < N {
