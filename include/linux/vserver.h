@@ -317,6 +317,8 @@ void vserver_limit_set(struct vserver_ctx *ctx, unsigned int id, u64 soft,
 void vserver_limit_reset_hits(struct vserver_ctx *ctx);
 void vserver_limit_reset_minmax(struct vserver_ctx *ctx);
 
+pid_t vserver_ctx_init_nr(const struct vserver_ctx *ctx);
+
 int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask);
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask);
 

@@ -13,6 +13,8 @@
 
 #include <linux/jump_label.h>
 #include <linux/types.h>
+#include <linux/vserver_init.h>
+#include <uapi/linux/vserver.h>
 
 struct kern_ipc_perm;
 struct pid;
@@ -27,9 +29,9 @@ bool __vserver_sees_parent(const struct task_struct *p);
 bool __vserver_sees_pid(struct pid *pid);
 bool __vserver_sees_nr(pid_t nr);
 bool __vserver_sees_ipc(struct kern_ipc_perm *perm);
-bool __vserver_sees_proc(const char *name);
 bool __vserver_sees_proc_in(const char *dir, const void *data,
 			    const char *name);
+bool __vserver_sees_entry(u32 iattr);
 u64 __vserver_own(void);
 bool vserver_is_foreign(u64 owner);
 
@@ -70,13 +72,13 @@ static __always_inline bool vserver_sees_ipc(struct kern_ipc_perm *perm)
 }
 
 /**
- * vserver_sees_proc - whether there is an entry at the top of /proc
- * @name:	its name; those of processes are not meant
+ * vserver_sees_entry - whether there is an entry of /proc for the caller
+ * @iattr:	its attributes; those of processes are not meant
  */
-static __always_inline bool vserver_sees_proc(const char *name)
+static __always_inline bool vserver_sees_entry(u32 iattr)
 {
 	return !static_branch_unlikely(&vserver_key) ||
-	       __vserver_sees_proc(name);
+	       !(iattr & IATTR_HIDE) || __vserver_sees_entry(iattr);
 }
 
 /**
@@ -168,7 +170,7 @@ static inline bool vserver_sees_ipc(struct kern_ipc_perm *perm)
 	return true;
 }
 
-static inline bool vserver_sees_proc(const char *name)
+static inline bool vserver_sees_entry(u32 iattr)
 {
 	return true;
 }

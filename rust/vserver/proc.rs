@@ -141,7 +141,7 @@ impl Show for Info {
         seq_print!(m, "ID:\t{}\n", ctx.xid());
         seq_print!(m, "Info:\t");
         ctx.print_id(m);
-        seq_print!(m, "\nInit:\t{}\n", ctx.init());
+        seq_print!(m, "\nInit:\t{}\n", ctx.shown_init());
         Ok(())
     }
 }

@@ -204,7 +204,7 @@ fn command(call: &Call<'_>) -> Result<u32> {
             let ctx = call.find()?;
             call.write(&abi::vcmd_vx_info_v0 {
                 xid: ctx.xid(),
-                initpid: ctx.init() as u32,
+                initpid: ctx.shown_init() as u32,
             })
         }
         cmd::CTX_STAT => {

@@ -139,6 +139,6 @@ int vserver_proc_vinfo(struct seq_file *m, struct pid_namespace *ns,
 	seq_printf(m, "BCaps:\t%016llx\n", READ_ONCE(ctx->bcaps));
 	seq_printf(m, "CCaps:\t%016llx\n", READ_ONCE(ctx->ccaps));
 	seq_printf(m, "CFlags:\t%016llx\n", READ_ONCE(ctx->flags));
-	seq_printf(m, "CIPid:\t%d\n", max(READ_ONCE(ctx->init), 0));
+	seq_printf(m, "CIPid:\t%d\n", vserver_ctx_init_nr(ctx));
 	return 0;
 }

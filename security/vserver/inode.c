@@ -12,7 +12,6 @@
 
 #define pr_fmt(fmt) "vserver: " fmt
 
-#include <linux/capability.h>
 #include <linux/cleanup.h>
 #include <linux/dcache.h>
 #include <linux/export.h>
@@ -429,21 +428,10 @@ static u32 vserver_xattr_to_iattr(const struct inode *inode, u8 flags)
 	       (flags & VSERVER_XATTR_BARRIER ? IATTR_BARRIER : 0);
 }
 
-/**
- * vserver_iattr_get - read an inode's attributes
- * @dentry:	the file
- * @xid:	the context it belongs to
- * @flags:	IATTR_*
- * @mask:	the IATTR_* that can be set on it; none where the file system
- *		is not a supported one
- *
- * May sleep.
- *
- * Return: 0 or a negative errno.
- */
-int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask)
+/* vserver_iattr_get() of a file that is none of /proc. */
+int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
+			    u32 *mask)
 {
-	struct inode *inode = d_backing_inode(dentry);
 	struct vserver_xattr x = {};
 	int error;
 
@@ -457,25 +445,9 @@ int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask)
 	*flags = vserver_xattr_to_iattr(inode, x.flags);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(vserver_iattr_get);
 
-/**
- * vserver_iattr_set - change an inode's attributes
- * @path:	the file
- * @xid:	unused: tags belong to file systems that keep them
- * @flags:	the new IATTR_*
- * @mask:	which of them to change
- *
- * After success with IUNLINK and IMMUTABLE the content stands still: compare
- * after, link last. May sleep; the caller holds no locks and no write access.
- *
- * Return: 0; -EPERM without CAP_LINUX_IMMUTABLE; -EOPNOTSUPP if the file system
- * or the kind of file can't have attributes, -EINVAL if it can't have these;
- * -ETXTBSY if the file is open for writing, mapped so, or pages of it are
- * pinned; -ERESTARTSYS if a
- * fatal signal came while somebody broke a link to the file.
- */
-int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
+/* vserver_iattr_set() of a file that is none of /proc. */
+int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	u32 can = vserver_iattr_mask(inode);
@@ -484,8 +456,6 @@ int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
 	u32 old, new;
 	int error;
 
-	if (!capable(CAP_LINUX_IMMUTABLE))
-		return -EPERM;
 	if (!can)
 		return -EOPNOTSUPP;
 	if (flags & mask & ~can)
@@ -539,7 +509,6 @@ out_breaking:
 		vserver_breaking_end(inode);
 	return error;
 }
-EXPORT_SYMBOL_GPL(vserver_iattr_set);
 
 /*
  * Whoever holds the inode by O_PATH or in a path walk does so by the dentry of

@@ -293,6 +293,11 @@ int vserver_syslog(int type);
 /* life.c */
 int vserver_sysctl_init(void);
 
+/* inode.c */
+int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
+			    u32 *mask);
+int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask);
+
 bool vserver_may_cut(const struct path *path);
 int vserver_is_unified(struct inode *inode);
 int vserver_is_barrier(struct inode *dir, bool nowait);

@@ -18,6 +18,7 @@
 #include <linux/sem.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
+#include <linux/vserver_init.h>
 #include <linux/vserver_sched.h>
 
 #include "internal.h"
@@ -271,11 +272,13 @@ EXPORT_SYMBOL_GPL(vserver_current_xid);
  */
 int vserver_task_xid(pid_t pid, u32 *xid)
 {
+	struct pid_namespace *ns;
 	struct task_struct *p;
 
 	guard(rcu)();
 	/* Not find_task_by_vpid(), which hides what other contexts have. */
-	p = find_task_by_pid_ns(pid, task_active_pid_ns(current));
+	ns = task_active_pid_ns(current);
+	p = find_task_by_pid_ns(vserver_real_nr(pid, ns), ns);
 	if (!p)
 		return -ESRCH;
 	*xid = READ_ONCE(vserver_task(p)->xid);

@@ -8,7 +8,6 @@
 #include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
-#include <linux/string.h>
 #include <linux/vserver_visible.h>
 #include <net/net_namespace.h>
 #include <uapi/linux/vserver.h>
@@ -87,18 +86,15 @@ bool __vserver_sees_nr(pid_t nr)
 	return !pid || __vserver_sees_pid(pid);
 }
 
-/* What programs look for, and nothing that is about the machine's inside. */
-static const char *const vserver_proc_entries[] = {
-	"cgroups", "cpuinfo", "devices", "filesystems", "loadavg", "locks",
-	"meminfo", "mounts", "net", "pressure", "stat", "swaps", "sys",
-	"sysvipc", "tty", "uptime", "version", "virtnet", "virtual", "vmstat",
-};
-
-bool __vserver_sees_proc(const char *name)
+bool __vserver_sees_entry(u32 iattr)
 {
-	return !vserver_task(current)->ctx ||
-	       match_string(vserver_proc_entries,
-			    ARRAY_SIZE(vserver_proc_entries), name) >= 0;
+	const struct vserver_task *own = vserver_task(current);
+
+	if (own->ctx)
+		return false;
+	if (current->flags & PF_KTHREAD)
+		return true;
+	return iattr & (own->xid == VX_XID_WATCH ? IATTR_WATCH : IATTR_ADMIN);
 }
 
 /* In the host's network namespace: no lists of everybody's sockets. */

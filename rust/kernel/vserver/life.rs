@@ -39,6 +39,12 @@ impl<T: Operations> Context<T> {
         self.init_word().load(Relaxed).max(0)
     }
 
+    /// The same as the caller knows it: inside, with the flag info_init, it is 1.
+    pub fn shown_init(&self) -> Pid {
+        // SAFETY: By the type invariants `base` is initialised.
+        unsafe { bindings::vserver_ctx_init_nr(self.base.get()) }
+    }
+
     /// Whether it never had an init process.
     pub fn is_without_init(&self) -> bool {
         self.init_word().load(Relaxed) == 0

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a context looks like from inside: names, uptime, load, memory, mounts, vinfo.
+//! What a context looks like from inside: names, uptime, load, memory, mounts, vinfo, and the
+//! entries of /proc.
+
+mod entries;
 
 use crate::harness::Suite;
 use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn, spin};
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, bail, ensure};
+use entries::*;
 use rustix::io::Errno;
 use rustix::process::{Signal, chroot};
 use rustix::system::{sethostname, sysinfo, uname};
@@ -35,6 +39,12 @@ pub const SUITE: Suite = Suite {
         mounts_below_the_root,
         vinfo,
         vinfo_hidden,
+        entries_by_default,
+        entry_shown_inside,
+        entry_hidden_inside,
+        entry_hidden_below,
+        entry_for_the_host_or_the_spectator,
+        entries_that_cannot_be_set,
     ],
 };
 

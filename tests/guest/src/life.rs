@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How contexts end and who gets their orphans, who may enter, and the barrier.
+//! How contexts end and who gets their orphans, who may enter, the barrier, and process 1.
+
+mod fake_init;
+mod fake_proc;
 
 use crate::harness::Suite;
 use crate::process::{self, Child, Gate, Status, isolated, spawn};
 use crate::tests;
 use crate::unified::{become_user, refused, syscall};
 use anyhow::{Context as _, Result, ensure};
+use fake_init::*;
+use fake_proc::*;
 use rustix::fd::AsRawFd as _;
 use rustix::fs::{self as rfs, CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -40,6 +45,16 @@ pub const SUITE: Suite = Suite {
         who_used_io_uring_cannot_enter,
         barrier,
         barrier_and_descriptors,
+        init_is_process_one,
+        the_flag_makes_it_so,
+        reached_by_its_number,
+        signals_to_and_from_it,
+        one_is_never_the_machines,
+        what_proc_has_of_it,
+        one_name_for_many,
+        not_in_a_pid_namespace,
+        told_by_other_means,
+        shared_list_of_a_cgroup,
     ],
 };
 

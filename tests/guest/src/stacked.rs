@@ -45,7 +45,7 @@ fn other_file_systems() -> Result<()> {
     mount("ramfs", &dir, "ramfs", MountFlags::empty(), None)?;
     let files = [
         dir.join("file"),
-        "/proc/uptime".into(),
+        "/proc/self/stat".into(),
         "/sys/kernel/uevent_seqnum".into(),
         "/dev/null".into(),
     ];
