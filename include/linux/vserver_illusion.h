@@ -20,6 +20,9 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 void __vserver_uname(void *names, size_t size, size_t each);
 void __vserver_uts_name(ptrdiff_t offset, char *name);
 void __vserver_uptime(struct timespec64 *uptime);
+void __vserver_boottime(struct timespec64 *boottime);
+u64 __vserver_start_time(u64 ns);
+void __vserver_cpustat(u64 *cpustat, unsigned int cpu);
 void __vserver_loadavg(unsigned long *loads, unsigned long offset, int shift,
 		       unsigned int *running, int *threads);
 void __vserver_sysinfo(struct sysinfo *info);
@@ -63,6 +66,37 @@ static __always_inline void vserver_uptime(struct timespec64 *uptime)
 {
 	if (static_branch_unlikely(&vserver_key))
 		__vserver_uptime(uptime);
+}
+
+/**
+ * vserver_boottime - the caller's context's, if that has an uptime of its own
+ * @boottime:	when the machine was booted, by the clock on the wall
+ */
+static __always_inline void vserver_boottime(struct timespec64 *boottime)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_boottime(boottime);
+}
+
+/**
+ * vserver_start_time - when a process was started, by the caller's uptime
+ * @ns:	nanoseconds since the machine was booted
+ */
+static __always_inline u64 vserver_start_time(u64 ns)
+{
+	return static_branch_unlikely(&vserver_key) ?
+	       __vserver_start_time(ns) : ns;
+}
+
+/**
+ * vserver_cpustat - what the caller's context used of a CPU, if it sees that
+ * @cpustat:	how the CPU's time was used, by enum cpu_usage_stat
+ * @cpu:	its number
+ */
+static __always_inline void vserver_cpustat(u64 *cpustat, unsigned int cpu)
+{
+	if (static_branch_unlikely(&vserver_key))
+		__vserver_cpustat(cpustat, cpu);
 }
 
 /**
@@ -123,6 +157,13 @@ static __always_inline void vserver_meminfo(struct sysinfo *info, long *cached,
 static inline void vserver_uname(void *names, size_t size, size_t each) {}
 static inline void vserver_uts_name(ptrdiff_t offset, char *name) {}
 static inline void vserver_uptime(struct timespec64 *uptime) {}
+static inline void vserver_boottime(struct timespec64 *boottime) {}
+static inline u64 vserver_start_time(u64 ns)
+{
+	return ns;
+}
+
+static inline void vserver_cpustat(u64 *cpustat, unsigned int cpu) {}
 static inline void vserver_loadavg(unsigned long *loads, unsigned long offset,
 				   int shift, unsigned int *running,
 				   int *threads) {}

@@ -6,7 +6,10 @@
  * context.
  */
 
+#include <linux/kernel_stat.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/proc_fs.h>
 #include <linux/sched/loadavg.h>
 #include <linux/seq_file.h>
@@ -74,6 +77,46 @@ void __vserver_uptime(struct timespec64 *uptime)
 
 	if (ctx)
 		*uptime = vserver_ctx_uptime(ctx);
+}
+
+void __vserver_boottime(struct timespec64 *boottime)
+{
+	const struct vserver_ctx *ctx = vserver_with(VXF_VIRT_UPTIME);
+
+	if (ctx)
+		*boottime = timespec64_add(*boottime,
+					   ns_to_timespec64(ctx->born_ns));
+}
+
+/* Who was there before the context was there from its beginning. */
+u64 __vserver_start_time(u64 ns)
+{
+	const struct vserver_ctx *ctx = vserver_with(VXF_VIRT_UPTIME);
+
+	return ctx ? ns - min(ns, ctx->born_ns) : ns;
+}
+
+void __vserver_cpustat(u64 *cpustat, unsigned int cpu)
+{
+	struct vserver_ctx *ctx = vserver_with(VXF_VIRT_CPU);
+	struct vserver_cpu use;
+	u64 ticks, user, total;
+
+	if (!ctx)
+		return;
+	/* A guest's time is in that of its user. */
+	total = cpustat[CPUTIME_USER] + cpustat[CPUTIME_NICE] +
+		cpustat[CPUTIME_SYSTEM] + cpustat[CPUTIME_SOFTIRQ] +
+		cpustat[CPUTIME_IRQ] + cpustat[CPUTIME_IDLE] +
+		cpustat[CPUTIME_IOWAIT] + cpustat[CPUTIME_STEAL];
+	memset(cpustat, 0, sizeof(*cpustat) * NR_STATS);
+
+	vserver_ctx_cpu(ctx, cpu, &use);
+	ticks = use.user_ticks + use.sys_ticks;
+	user = ticks ? mul_u64_u64_div_u64(use.run_ns, use.user_ticks, ticks) : 0;
+	cpustat[CPUTIME_USER] = user;
+	cpustat[CPUTIME_SYSTEM] = use.run_ns - user;
+	cpustat[CPUTIME_IDLE] = total - min(total, use.run_ns);
 }
 
 void __vserver_loadavg(unsigned long *loads, unsigned long offset, int shift,

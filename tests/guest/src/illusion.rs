@@ -2,12 +2,14 @@
 //! What a context looks like from inside: names, uptime, load, memory, mounts, vinfo, and the
 //! entries of /proc.
 
+mod clocks;
 mod entries;
 
 use crate::harness::Suite;
 use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn, spin};
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, bail, ensure};
+use clocks::*;
 use entries::*;
 use rustix::io::Errno;
 use rustix::process::{Signal, chroot};
@@ -39,6 +41,8 @@ pub const SUITE: Suite = Suite {
         mounts_below_the_root,
         vinfo,
         vinfo_hidden,
+        start_times,
+        use_of_cpus,
         entries_by_default,
         entry_shown_inside,
         entry_hidden_inside,
