@@ -19,8 +19,12 @@ void pde_set_iattr_default(const struct proc_dir_entry *dir,
 /* What lies below an entry is reached through it. */
 static inline bool pde_visible(const struct proc_dir_entry *de)
 {
-	return vserver_sees_entry(READ_ONCE(de->flags) >>
-				  PROC_ENTRY_IATTR_SHIFT);
+	const struct proc_dir_entry *dir = de->parent;
+
+	if (!vserver_sees_entry(READ_ONCE(de->flags) >> PROC_ENTRY_IATTR_SHIFT))
+		return false;
+	return dir == &proc_root || dir->parent != &proc_root ||
+	       vserver_sees_proc_in(dir->name, dir->data, de->name);
 }
 
 #else

@@ -17,6 +17,7 @@
 #include <linux/sched/task.h>
 #include <linux/syslog.h>
 #include <linux/vserver_caps.h>
+#include <linux/vserver_cow.h>
 #include <linux/xattr.h>
 #include <net/sock.h>
 #include <uapi/linux/vserver.h>
@@ -137,7 +138,8 @@ int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 
 /*
  * For inode_setxattr and inode_removexattr: attributes that the VFS guards by
- * capabilities alone. The inode is locked.
+ * capabilities alone. The inode is locked. A unified file that is to stay what
+ * it is was refused before.
  */
 int vserver_xattr_permission(struct mnt_idmap *idmap, struct inode *inode,
 			     const char *name)
@@ -146,7 +148,7 @@ int vserver_xattr_permission(struct mnt_idmap *idmap, struct inode *inode,
 	    (strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN) &&
 	     strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN)))
 		return 0;
-	return inode_permission(idmap, inode, MAY_WRITE);
+	return inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
 }
 
 /*

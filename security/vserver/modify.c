@@ -15,6 +15,7 @@
 #include <linux/mount.h>
 #include <linux/security.h>
 #include <linux/string.h>
+#include <linux/vserver_caps.h>
 #include <linux/vserver_cow.h>
 #include <linux/xattr.h>
 #include <uapi/linux/vserver.h>
@@ -188,7 +189,7 @@ static int vserver_may_write_xattr(const struct path *path, const char *name)
 	if (!strncmp(name, XATTR_SYSTEM_PREFIX, XATTR_SYSTEM_PREFIX_LEN))
 		return inode_owner_or_capable(idmap, inode) ? 0 : -EPERM;
 	if (!strncmp(name, XATTR_TRUSTED_PREFIX, XATTR_TRUSTED_PREFIX_LEN))
-		return capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+		return vserver_trusted_capable(name) ? 0 : -EPERM;
 	return inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
 }
 

@@ -2,6 +2,8 @@
 //! Spaces: what a context holds of namespaces and directories, who enters it, and what its end
 //! lets go.
 
+mod together;
+
 use crate::harness::Suite;
 use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn};
 use crate::{namespace, raw, tests};
@@ -15,6 +17,7 @@ use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use together::pinned_at_once;
 use vserver_abi as abi;
 
 pub const SUITE: Suite = Suite {
@@ -29,6 +32,7 @@ pub const SUITE: Suite = Suite {
         root_and_directory,
         sets_grow,
         two_sets,
+        pinned_at_once,
         versions,
         of_the_host,
         refusals,

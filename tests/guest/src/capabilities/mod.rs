@@ -5,6 +5,7 @@
 mod given;
 mod lent;
 mod powers;
+mod records;
 
 use crate::escape::{count, join};
 use crate::harness::{Body, Suite, Test};
@@ -105,6 +106,6 @@ pub const GIVEN: Suite = Suite {
     tests: &GIVEN_TESTS,
 };
 
-const GIVEN_TABLES: &[&[Test]] = &[given::TESTS, lent::TESTS];
+const GIVEN_TABLES: &[&[Test]] = &[given::TESTS, lent::TESTS, records::TESTS];
 
 const GIVEN_TESTS: [Test; count(GIVEN_TABLES)] = join(GIVEN_TABLES);
