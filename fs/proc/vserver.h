@@ -19,11 +19,12 @@ void pde_set_iattr_default(const struct proc_dir_entry *dir,
 /* What lies below an entry is reached through it. */
 static inline bool pde_visible(const struct proc_dir_entry *de)
 {
-	const struct proc_dir_entry *dir = de->parent;
+	const struct proc_dir_entry *dir = de->parent, *above = dir->parent;
 
 	if (!vserver_sees_entry(READ_ONCE(de->flags) >> PROC_ENTRY_IATTR_SHIFT))
 		return false;
-	return dir == &proc_root || dir->parent != &proc_root ||
+	/* The root is its own parent. */
+	return dir == above || above != above->parent ||
 	       vserver_sees_proc_in(dir->name, dir->data, de->name);
 }
 
