@@ -5,7 +5,7 @@
 use crate::{
     bucket::{Bucket, Settings},
     cow_stats::Counters,
-    names::{self, Names},
+    names::Names,
     proc::ContextFiles,
     space::Spaces,
 };
@@ -77,7 +77,7 @@ impl Context {
                 idle: (0, Settings::DEFAULT.interval),
                 prio_bias: 0,
             }),
-            names <- new_mutex!(names::NONE),
+            names <- new_mutex!(None),
             spaces <- new_mutex!([None, None]),
             files <- new_mutex!(None),
         })

@@ -15,11 +15,14 @@ use kernel::{
     },
 };
 
-/// A context's names by `VHIN_*`; one that is empty was not given.
-pub(crate) type Names = [Name; abi::VHIN_DOMAINNAME as usize + 1];
+/// A context's names by `VHIN_*`; one that is empty was not given. Apart from the context, which
+/// fits into half the memory without them.
+pub(crate) type Names = Option<KBox<[Name; FIELDS]>>;
 
-/// A context that was given no names.
-pub(crate) const NONE: Names = [[0; NAME_SIZE]; abi::VHIN_DOMAINNAME as usize + 1];
+const FIELDS: usize = abi::VHIN_DOMAINNAME as usize + 1;
+
+/// Those of a context that was given none.
+const NONE: [Name; FIELDS] = [[0; NAME_SIZE]; FIELDS];
 
 /// The commands.
 ///
@@ -57,9 +60,15 @@ fn tidy(mut name: Name) -> Name {
 ///
 /// # Errors
 ///
-/// `EINVAL`: no such field.
+/// `EINVAL`: no such field. `ENOMEM`.
 fn set(ctx: &Ctx, field: u32, name: Name) -> Result {
-    *ctx.names.lock().get_mut(field as usize).ok_or(EINVAL)? = name;
+    let mut names = ctx.names.lock();
+    let all = match &mut *names {
+        Some(all) => all,
+        none => none.insert(KBox::new(NONE, GFP_KERNEL)?),
+    };
+    *all.get_mut(field as usize).ok_or(EINVAL)? = name;
+    drop(names);
     if let Some(space) = space::get(ctx, 0) {
         space.set_names(
             (field == abi::VHIN_NODENAME).then_some(&name),
@@ -75,7 +84,7 @@ fn set(ctx: &Ctx, field: u32, name: Name) -> Result {
 ///
 /// `EINVAL`: no such field.
 pub(crate) fn get(ctx: &Ctx, field: u32) -> Result<Name> {
-    let given = *ctx.names.lock().get(field as usize).ok_or(EINVAL)?;
+    let given = kept(ctx, field).ok_or(EINVAL)?;
     if field == abi::VHIN_CONTEXT {
         return Ok(given);
     }
@@ -94,8 +103,14 @@ fn is_given(name: &Name) -> bool {
 
 /// The name that goes over the kernel's.
 pub(crate) fn given(ctx: &Ctx, field: u32) -> Option<Name> {
+    kept(ctx, field).filter(is_given)
+}
+
+/// What the context was given in a field that there is.
+fn kept(ctx: &Ctx, field: u32) -> Option<Name> {
     let names = ctx.names.lock();
-    names.get(field as usize).copied().filter(is_given)
+    let all = names.as_deref().unwrap_or(&NONE);
+    all.get(field as usize).copied()
 }
 
 /// What is printed of a name.
