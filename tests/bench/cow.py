@@ -7,7 +7,6 @@ measured how stands in Documentation/benchmarks.rst. ONLY=break or plain does on
 of the two, ONLY=time the first in elapsed time.
 """
 
-import os
 import signal
 import sys
 
@@ -15,8 +14,8 @@ from harness.built import Built
 from harness.machine import COUNTING, accelerator
 from harness.suites import Suite
 
-from .run import measure
-from .table import Row, show, summary
+from .run import LOADED, compare, measure
+from .table import Row, parts, show, summary
 
 SIZES = {4 << 10: "4 KiB", 64 << 10: "64 KiB", 1 << 20: "1 MiB", 100 << 20: "100 MiB",
          1 << 30: "1 GiB"}
@@ -61,41 +60,22 @@ def breaking(built, accel, unit):
 
 def plain(built):
     """Instructions of system calls on ordinary files."""
-    def run(name, kernel, places, module):
-        suite = Suite(f"plain-{name}", f"guest-bench plain {places}", disks=[("ext4", 512)],
-                      timeout=600, cpus=1, module=module)
-        return measure(suite, kernel, COUNTING)
-
-    stock = run("stock", Built.stock(), "host", False)
-    ours = {"without the module": (run("without", built, "host", False), "host")}
-    loaded = run("with", built, "host context", True)
-    ours["with the module"] = loaded, "host"
-    ours["in a context"] = loaded, "context"
-
-    rows = []
-    for labels in stock:
-        words = dict(label.split("=", 1) for label in labels)
-        for how, (found, place) in ours.items():
-            mine = found[frozenset({*(labels - {"place=host"}), f"place={place}"})]
-            goal = PLAIN_GOAL if how == "with the module" else None
-            rows.append(Row(f"{words['fs']}: {words['what']}, {how}", "instructions", mine,
-                            "stock kernel", stock[labels], goal, digits=4))
-    return rows
+    return [Row(f"{words['fs']}: {words['what']}, {where}", "instructions", ours, "stock kernel", stock,
+                PLAIN_GOAL if where == LOADED else None, digits=4)
+            for words, where, ours, stock in compare("plain", built, [("ext4", 512)])]
 
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     built = Built()
-    parts = [p for p in os.environ.get("ONLY", "").split(",") if p] or ["break", "plain"]
-    if unknown := set(parts) - {"break", "time", "plain"}:
-        sys.exit(f"error: ONLY={' '.join(unknown)}: there are break, time, plain")
+    chosen = parts("break", "plain", also=["time"])
     tables = []
-    if "break" in parts:
+    if "break" in chosen:
         tables.append(("Unified files, in instructions", breaking(built, None, "instructions")))
-    if "time" in parts:
+    if "time" in chosen:
         accel = accelerator(built.kernel, built.cache)
         tables.append(("Unified files, in nanoseconds", breaking(built, accel, "ns")))
-    if "plain" in parts:
+    if "plain" in chosen:
         tables.append(("Ordinary files, in instructions a call", plain(built)))
     for title, rows in tables:
         show(title, rows)

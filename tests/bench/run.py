@@ -8,10 +8,15 @@ import sys
 import tempfile
 
 from harness.boot import Boot
+from harness.built import Built
+from harness.machine import COUNTING
+from harness.suites import Suite
 
 FIGURE = re.compile(r"# figure (.*): ([\d ]+)$")
 # The guest's clock counts instructions, of which an emulated machine does not do 10^9 a second.
 PATIENCE = 4
+# Where calls are counted, as the tables call it.
+ABSENT, LOADED, INSIDE = "without the module", "with the module", "in a context"
 
 
 class Value:
@@ -53,3 +58,25 @@ def measure(suite, built, accel):
             print(f"FAILED {failure}")
         sys.exit(1)
     return figures(os.path.join(directory, "boot", "results.log"))
+
+
+def compare(what, built, disks=()):
+    """Counts calls on the stock kernel, without the module, with it, and in a context.
+
+    `what` is a command of the guest's program. Gives for each of the last three the words of a
+    figure's labels, where it is from, its Value there and on the stock kernel.
+    """
+    def run(name, kernel, places, module):
+        suite = Suite(f"{what}-{name}", f"guest-bench {what} {places}", disks=list(disks),
+                      timeout=600, cpus=1, module=module)
+        return measure(suite, kernel, COUNTING)
+
+    stock = run("stock", Built.stock(), "host", False)
+    loaded = run("with", built, "host context", True)
+    ours = {ABSENT: (run("without", built, "host", False), "host"),
+            LOADED: (loaded, "host"), INSIDE: (loaded, "context")}
+    for labels in stock:
+        words = dict(label.split("=", 1) for label in labels)
+        for where, (found, place) in ours.items():
+            mine = found[frozenset({*(labels - {"place=host"}), f"place={place}"})]
+            yield words, where, mine, stock[labels]

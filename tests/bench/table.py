@@ -3,6 +3,7 @@
 
 import json
 import os
+import sys
 from dataclasses import dataclass
 
 HEADER = ("figure", "ours", "peer", "", "ratio", "spread", "goal", "")
@@ -39,6 +40,14 @@ class Row:
         return {"figure": self.figure, "unit": self.unit, "ours": self.ours.values,
                 "peer": self.peer, "theirs": self.theirs.values, "ratio": self.ratio,
                 "goal": self.goal, "verdict": self.verdict or None}
+
+
+def parts(*names, also=()):
+    """What ONLY= asks for, or all `names`."""
+    chosen = [part for part in os.environ.get("ONLY", "").split(",") if part]
+    if unknown := set(chosen) - {*names, *also}:
+        sys.exit(f"error: ONLY={' '.join(unknown)}: there are {', '.join([*names, *also])}")
+    return chosen or list(names)
 
 
 def number(value):

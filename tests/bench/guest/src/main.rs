@@ -6,11 +6,15 @@
 //!
 //! tests/bench/ boots the guest, reads the lines and makes a table of them.
 
+mod calls;
 mod cow;
+mod life;
+mod many;
 mod meter;
 mod overlay;
 mod plain;
 mod report;
+mod tasks;
 
 use report::Report;
 use std::process::ExitCode;
@@ -24,8 +28,22 @@ fn main() -> ExitCode {
         ["plain", places @ ..] => places
             .iter()
             .for_each(|place| plain::run(&mut report, place)),
+        ["tasks", places @ ..] => {
+            report.group("fixed addresses", tasks::at_fixed_addresses);
+            places
+                .iter()
+                .for_each(|place| tasks::run(&mut report, place));
+        }
+        ["life"] => life::run(&mut report),
+        ["many", counts @ ..] => {
+            let counts: Vec<_> = counts.iter().filter_map(|n| n.parse().ok()).collect();
+            many::run(&mut report, &counts);
+        }
+        ["memory"] => many::memory(&mut report),
         _ => {
-            eprintln!("usage: guest-bench cow KIND... | plain PLACE...");
+            eprintln!(
+                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | life | many COUNT... | memory"
+            );
             return ExitCode::FAILURE;
         }
     }
