@@ -114,15 +114,14 @@ void vserver_users_dec(void)
 		wake_up_var(&vserver_users);
 }
 
-void __vserver_charge(struct task_struct *p, u64 ns)
+/* Apart from the hook, so that a task on the host saves no registers for it. */
+static noinline void vserver_charge_ctx(struct task_struct *p,
+					struct vserver_ctx *ctx, u64 ns)
 {
 	struct vserver_task *vt = vserver_task(p);
-	struct vserver_ctx *ctx = READ_ONCE(vt->ctx);
 	struct pt_regs *regs;
 	struct vserver_cpu *use;
 
-	if (!ctx)
-		return;
 	if (ns) {
 		/* The lock of this CPU's run queue makes us the only writer. */
 		use = per_cpu_ptr(ctx->cpu, task_cpu(p));
@@ -139,6 +138,14 @@ void __vserver_charge(struct task_struct *p, u64 ns)
 		return;
 	WRITE_ONCE(vt->hold, true);
 	set_notify_resume(p);
+}
+
+void __vserver_charge(struct task_struct *p, u64 ns)
+{
+	struct vserver_ctx *ctx = READ_ONCE(vserver_task(p)->ctx);
+
+	if (ctx)
+		vserver_charge_ctx(p, ctx, ns);
 }
 
 /*

@@ -14,6 +14,17 @@
 
 #include "internal.h"
 
+/* Whoever starts something in a context waits for it. */
+static noinline bool vserver_is_child(const struct task_struct *who,
+				      const struct task_struct *p)
+{
+	guard(rcu)();
+	if (rcu_dereference(p->real_parent)->signal == who->signal)
+		return true;
+	return READ_ONCE(p->ptrace) &&
+	       rcu_dereference(p->parent)->signal == who->signal;
+}
+
 /**
  * vserver_task_sees - whether there is a task for another one
  * @who:	who looks, current or protected as @p is
@@ -33,13 +44,7 @@ bool vserver_task_sees(const struct task_struct *who,
 		return true;
 	if (!READ_ONCE(other->ctx) && READ_ONCE(other->xid) == VX_XID_HOST)
 		return true;
-
-	/* Whoever starts something in a context waits for it. */
-	guard(rcu)();
-	if (rcu_dereference(p->real_parent)->signal == who->signal)
-		return true;
-	return READ_ONCE(p->ptrace) &&
-	       rcu_dereference(p->parent)->signal == who->signal;
+	return vserver_is_child(who, p);
 }
 
 bool __vserver_sees(const struct task_struct *p)
@@ -53,20 +58,13 @@ bool __vserver_sees_parent(const struct task_struct *p)
 	return __vserver_sees(rcu_dereference(p->real_parent));
 }
 
-/*
- * The task that has the number decides; without it those whose process group
- * or session still has.
- */
-bool __vserver_sees_pid(struct pid *pid)
+/* Under RCU. One that nobody has is seen. */
+static noinline bool vserver_sees_group(struct pid *pid)
 {
 	struct task_struct *p;
 	bool hidden = false;
 	int type;
 
-	guard(rcu)();
-	p = pid_task(pid, PIDTYPE_PID);
-	if (p)
-		return __vserver_sees(p);
 	for (type = PIDTYPE_PGID; type < PIDTYPE_MAX; type++) {
 		hlist_for_each_entry_rcu(p, &pid->tasks[type], pid_links[type]) {
 			if (__vserver_sees(p))
@@ -75,6 +73,19 @@ bool __vserver_sees_pid(struct pid *pid)
 		}
 	}
 	return !hidden;
+}
+
+/*
+ * The task that has the number decides; without it those whose process group
+ * or session still has.
+ */
+bool __vserver_sees_pid(struct pid *pid)
+{
+	struct task_struct *p;
+
+	guard(rcu)();
+	p = pid_task(pid, PIDTYPE_PID);
+	return p ? __vserver_sees(p) : vserver_sees_group(pid);
 }
 
 bool __vserver_sees_nr(pid_t nr)
