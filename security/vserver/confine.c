@@ -7,6 +7,7 @@
  * stands for the machine.
  */
 
+#include <linux/cgroup.h>
 #include <linux/cgroup_namespace.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>

@@ -173,6 +173,25 @@ bool __vserver_maybe_unified(struct inode *inode)
 	return vserver_is_unified(inode) != 0;
 }
 
+/* Apart, so that no component of a path that is known pays for the rest. */
+static noinline int vserver_look_for_barrier(struct inode *dir, bool nowait)
+{
+	struct vserver_inode *vi = vserver_inode(dir);
+	struct vserver_xattr x;
+	int error;
+
+	if (!vserver_iattr_mask(dir)) {
+		vserver_know(vi, 0);
+		return 0;
+	}
+	if (nowait)
+		return -ECHILD;
+	error = vserver_xattr_read(dir, &x);
+	if (error)
+		return error;
+	return !!(READ_ONCE(vi->state) & VSERVER_XATTR_BARRIER);
+}
+
 /**
  * vserver_is_barrier - does this directory carry the flag barrier?
  * @dir:	a directory
@@ -184,25 +203,13 @@ bool __vserver_maybe_unified(struct inode *inode)
 int vserver_is_barrier(struct inode *dir, bool nowait)
 {
 	struct vserver_inode *vi = vserver_inode(dir);
-	struct vserver_xattr x;
 	u32 state;
-	int error;
 
 	if (!vi)
 		return 0;
 	state = READ_ONCE(vi->state);
-	if (unlikely(!(state & VSERVER_STATE_KNOWN))) {
-		if (!vserver_iattr_mask(dir)) {
-			vserver_know(vi, 0);
-			return 0;
-		}
-		if (nowait)
-			return -ECHILD;
-		error = vserver_xattr_read(dir, &x);
-		if (error)
-			return error;
-		state = READ_ONCE(vi->state);
-	}
+	if (unlikely(!(state & VSERVER_STATE_KNOWN)))
+		return vserver_look_for_barrier(dir, nowait);
 	return !!(state & VSERVER_XATTR_BARRIER);
 }
 

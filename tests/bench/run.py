@@ -60,16 +60,19 @@ def measure(suite, built, accel):
     return figures(os.path.join(directory, "boot", "results.log"))
 
 
-def compare(what, built, disks=()):
+def compare(what, built, disks=(), boots=1):
     """Counts calls on the stock kernel, without the module, with it, and in a context.
 
-    `what` is a command of the guest's program. Gives for each of the last three the words of a
-    figure's labels, where it is from, its Value there and on the stock kernel.
+    `what` is a command of the guest's program, `boots` in how many boots of each it is run. Gives
+    for each of the last three the words of a figure's labels, where it is from, its Value there and
+    on the stock kernel.
     """
     def run(name, kernel, places, module):
         suite = Suite(f"{what}-{name}", f"guest-bench {what} {places}", disks=list(disks),
                       timeout=600, cpus=1, module=module)
-        return measure(suite, kernel, COUNTING)
+        found = [measure(suite, kernel, COUNTING) for _ in range(boots)]
+        return {labels: Value([v for one in found for v in one[labels].values])
+                for labels in found[0]}
 
     stock = run("stock", Built.stock(), "host", False)
     loaded = run("with", built, "host context", True)

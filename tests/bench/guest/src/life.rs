@@ -17,11 +17,11 @@ use std::time::Duration;
 use vserver_abi as abi;
 use vserver_abi::process::{Fork, fork, unshare};
 
-const REPS: usize = 11;
+const REPS: usize = 7;
 /// How many are made and ended for one value.
 const ROUNDS: u32 = 40;
-/// Until nothing is left to be done: some ten grace periods.
-const QUIET: Duration = Duration::from_millis(150);
+/// Until nothing is left to be done: several grace periods.
+const QUIET: Duration = Duration::from_millis(100);
 /// The first of as many unused contexts.
 const XID: u32 = 4000;
 /// Without and with controllers in the cgroups below.

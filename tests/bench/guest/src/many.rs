@@ -5,13 +5,14 @@ use crate::life::{in_child, prepare_cgroups};
 use crate::meter::Meter;
 use crate::report::{Report, figure};
 use anyhow::{Context as _, Result, ensure};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::fs;
 use std::io::Read as _;
 use std::ops::Range;
 use std::time::Duration;
 use vserver_abi as abi;
 
-const REPS: usize = 7;
+const REPS: usize = 5;
 /// The first of as many unused contexts as are made.
 const XID: u32 = 1000;
 /// How many contexts are made to see what memory they take, and how many cgroups.
@@ -34,14 +35,28 @@ fn end(xids: Range<u32>) -> Result<()> {
     Ok(())
 }
 
-/// What has been put off is done, and what the kernel keeps only in case it is asked again is gone.
-fn settle() -> Result<()> {
+/// Waits until what has been put off is done.
+fn settle() {
     std::thread::sleep(Duration::from_millis(500));
-    // What was used lately is spared the first time.
-    for _ in 0..2 {
-        fs::write("/proc/sys/vm/drop_caches", "2")?;
+}
+
+/// A mount of /proc that nobody has looked at: nothing is cached of it. Gone when dropped.
+struct Proc;
+
+impl Proc {
+    const PLACE: &str = "/run/proc";
+
+    fn new() -> Result<Self> {
+        fs::create_dir_all(Self::PLACE)?;
+        mount("proc", Self::PLACE, "proc", MountFlags::empty(), None).context("mount /proc")?;
+        Ok(Self)
     }
-    Ok(())
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        let _ = unmount(Self::PLACE, UnmountFlags::empty());
+    }
 }
 
 /// Counts listing all contexts, and reading the status of each, while there are as many of them.
@@ -57,7 +72,8 @@ pub fn run(report: &mut Report, counts: &[u32]) {
             };
             let (mut lists, mut first, mut again) = (vec![], vec![], vec![]);
             for _ in 0..REPS {
-                settle()?;
+                let _proc = Proc::new()?;
+                settle();
                 lists.push(meter.measure(|| list(count))?);
                 first.push(meter.measure(|| read_all(count))?);
                 again.push(meter.measure(|| read_all(count))?);
@@ -73,7 +89,7 @@ pub fn run(report: &mut Report, counts: &[u32]) {
 
 fn list(count: u32) -> Result<()> {
     let mut contexts = 0;
-    for entry in fs::read_dir("/proc/virtual")? {
+    for entry in fs::read_dir(format!("{}/virtual", Proc::PLACE))? {
         let name = entry?.file_name();
         contexts += u32::from(name.as_encoded_bytes()[0].is_ascii_digit());
     }
@@ -84,7 +100,7 @@ fn list(count: u32) -> Result<()> {
 fn read_all(count: u32) -> Result<()> {
     let mut text = [0; 1024];
     for xid in XID..XID + count {
-        let n = fs::File::open(format!("/proc/virtual/{xid}/status"))?.read(&mut text)?;
+        let n = fs::File::open(format!("{}/virtual/{xid}/status", Proc::PLACE))?.read(&mut text)?;
         ensure!(text[..n].starts_with(b"UseCnt:"), "the status of {xid}");
     }
     Ok(())
@@ -110,10 +126,12 @@ pub fn memory(report: &mut Report) {
 }
 
 fn per_each(what: &str, count: u32, make: impl FnOnce() -> Result<()>) -> Result<()> {
-    settle()?;
+    settle();
     let before = allocated()?;
     make()?;
-    settle()?;
+    // What the kernel keeps of names only in case it is asked again.
+    fs::write("/proc/sys/vm/drop_caches", "2")?;
+    settle();
     let each = allocated()?.saturating_sub(before) / u64::from(count);
     figure(&format!("what=memory who={what}"), &[each]);
     Ok(())

@@ -269,7 +269,7 @@ pub(super) fn attributes() -> Result<()> {
     ensure!(abi::get_iattr("/proc/uptime")?.mask & UNIFIED == 0);
     refused(
         "proc",
-        set_flags(Path::new("/proc/uptime"), UNIFIED, UNIFIED),
+        set_flags(Path::new("/proc/self/stat"), UNIFIED, UNIFIED),
         Errno::OPNOTSUPP,
     )?;
     refused(
