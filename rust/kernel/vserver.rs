@@ -74,8 +74,6 @@ pub enum Capability {
     LinuxImmutable = bindings::CAP_LINUX_IMMUTABLE,
     /// `CAP_NET_BIND_SERVICE`
     NetBindService = bindings::CAP_NET_BIND_SERVICE,
-    /// `CAP_NET_BROADCAST`
-    NetBroadcast = bindings::CAP_NET_BROADCAST,
     /// `CAP_IPC_OWNER`
     IpcOwner = bindings::CAP_IPC_OWNER,
     /// `CAP_SYS_CHROOT`

@@ -24,7 +24,6 @@ pub(crate) const DEFAULT_BCAPS: u64 = Cap::mask(&[
     Cap::Setuid,
     Cap::Setpcap,
     Cap::NetBindService,
-    Cap::NetBroadcast,
     Cap::IpcOwner,
     Cap::SysChroot,
     Cap::SysPtrace,

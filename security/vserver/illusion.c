@@ -112,6 +112,8 @@ void __vserver_cpustat(u64 *cpustat, unsigned int cpu)
 	memset(cpustat, 0, sizeof(*cpustat) * NR_STATS);
 
 	vserver_ctx_cpu(ctx, cpu, &use);
+	/* As the total is: or else the idle time could go back. */
+	use.run_ns = div_u64(use.run_ns, TICK_NSEC) * TICK_NSEC;
 	ticks = use.user_ticks + use.sys_ticks;
 	user = ticks ? mul_u64_u64_div_u64(use.run_ns, use.user_ticks, ticks) : 0;
 	cpustat[CPUTIME_USER] = user;

@@ -106,8 +106,12 @@ bool __vserver_sees_sock(const struct sock *sk)
 {
 	const struct vserver_ctx *ctx = vserver_task(current)->ctx;
 
-	return !ctx ||
-	       (sk_fullsock(sk) && READ_ONCE(vserver_sock(sk)->ctx) == ctx);
+	if (!ctx)
+		return true;
+	/* What is not a whole socket (yet, or any more) has no owner. */
+	if (!sk_fullsock(sk))
+		return !net_eq(sock_net(sk), &init_net);
+	return READ_ONCE(vserver_sock(sk)->ctx) == ctx;
 }
 EXPORT_SYMBOL_GPL(__vserver_sees_sock);
 

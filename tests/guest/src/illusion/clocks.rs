@@ -128,8 +128,10 @@ pub fn use_of_cpus() -> Result<()> {
 
         abi::set_cflags(XID, 0, abi::VXF_VIRT_CPU)?;
         let all = stat_line("cpu ")?;
-        for (now, before) in all.iter().zip(&machine) {
-            ensure!(now + 1 >= *before, "{all:?} after {machine:?}");
+        for (n, (now, before)) in all.iter().zip(&machine).enumerate() {
+            // The time of waiting for I/O may go back, says proc(5).
+            let fits = n == 4 || now + 1 >= *before;
+            ensure!(fits, "{all:?} after {machine:?}");
         }
         ensure!(
             all[..8].iter().filter(|number| **number > 0).count() > 2,
