@@ -141,12 +141,15 @@ pub fn sweeps(tree: &Tree, way: Way) -> Result<()> {
     Ok(())
 }
 
-/// A temporary name leads to some original, or a copy of one which nobody has changed yet.
+/// A temporary name leads to some original, or to a whole copy of one: mostly to one that nobody has
+/// changed yet. But the rename may be lost where a later change of the file itself is not.
 fn whole_copy(way: Way, originals: &[Look], path: &Path) -> Result<()> {
-    let is = look(path)?;
+    let mut is = look(path)?;
     if originals.iter().any(|original| original.ino == is.ino) {
         return Ok(());
     }
+    // It was about to be unified.
+    is.flags &= !UNIFIED;
     let mut why = anyhow::anyhow!("no originals");
     for original in originals {
         match way.judge(original, &is) {

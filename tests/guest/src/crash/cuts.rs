@@ -12,6 +12,7 @@ use super::storm;
 use super::ways::WAYS;
 use crate::harness::Suite;
 use crate::tests;
+use crate::unified::{UNIFIED, set_flags};
 use anyhow::{Context as _, Result, ensure};
 use rustix::mount::{MountFlags, mount_remount};
 use std::fs::{self, File};
@@ -120,7 +121,7 @@ fn debris_goes() -> Result<()> {
             let dir = way.dir(&tree);
             let found = check::debris(&dir)?;
             let planted = found.iter().filter(|path| is_planted(path)).count();
-            let expected = if is_first_boot()? { 0 } else { 2 };
+            let expected = if is_first_boot()? { 0 } else { 3 };
             ensure!(planted == expected, "{kind}: planted debris: {found:?}");
             if planted < found.len() {
                 println!("# {kind}: a break's own debris: {found:?}");
@@ -143,10 +144,14 @@ fn is_planted(path: &Path) -> bool {
 }
 
 /// Leaves behind what a break, and what a tool that unifies, leave if they are cut off before the
-/// rename: names that carry the inode number and generation of what they lead to.
+/// rename, or if that is lost while the flags set afterwards are not: names that carry the inode
+/// number and generation of what they lead to.
 fn plant(tree: &Tree, dir: &Path) -> Result<()> {
     let temp = dir.join(NEW);
     super::files::make(&temp, 0)?;
+    make_temporary(&temp, tree, dir)?;
+    super::files::make(&temp, 0)?;
+    set_flags(&temp, UNIFIED, UNIFIED)?;
     make_temporary(&temp, tree, dir)?;
     fs::hard_link(tree.origin(0), &temp)?;
     make_temporary(&temp, tree, dir)
