@@ -15,7 +15,10 @@
 //! - The name can't be replaced: it is a mount of a single file, a mount point somewhere, or
 //!   nothing that the caller's root leads to.
 
-use crate::{debris, take_name::take_name};
+use crate::{
+    debris,
+    take_name::{patiently, take_name},
+};
 use kernel::{
     pr_warn_once,
     prelude::*,
@@ -27,9 +30,6 @@ use kernel::{
     },
     vserver::trace::How,
 };
-
-/// How often the name is looked at again when others replace it all the time.
-const RETRIES: u32 = 16;
 
 /// Makes the file at `path` an ordinary one: the path then names the private copy, or the same
 /// inode if nobody shares it any more.
@@ -50,39 +50,19 @@ const RETRIES: u32 = 16;
 /// - `EINTR`, `ERESTARTSYS`: the caller is being killed.
 /// - `EROFS`, `ENOSPC`, `EDQUOT`, `EIO` and the like of the file system.
 pub(crate) fn break_link(path: &mut Path, keep: i64, readers: u8) -> Result<Option<How>> {
-    for _ in 0..RETRIES {
-        let mut delegation = Delegation::new();
-        match try_break(path, keep, readers, &mut delegation) {
-            Ok(Tried::Done(how)) => return Ok(how),
-            Ok(Tried::Again) => {}
-            // Whoever has the lease is waited for when nothing is held any more.
-            Err(e) => {
-                if !delegation.wait()? {
-                    return Err(e);
-                }
-            }
-        }
-    }
-    Err(ESTALE)
+    patiently(|delegation| try_break(path, keep, readers, delegation))
 }
 
-/// What came of an attempt to break a link.
-enum Tried {
-    /// What [`break_link`] returns.
-    Done(Option<How>),
-    /// The name leads elsewhere, and so may the path.
-    Again,
-}
-
-/// One attempt. If it fails and `delegation` is filled, another one may succeed after waiting for it.
+/// One attempt, as [`patiently`] wants it: what [`break_link`] returns, or `None` if the name leads
+/// elsewhere, as `path` may do now.
 fn try_break(
     path: &mut Path,
     keep: i64,
     readers: u8,
     delegation: &mut Delegation,
-) -> Result<Tried> {
+) -> Result<Option<Option<How>>> {
     if !path.inode().is_unified() {
-        return Ok(Tried::Done(None));
+        return Ok(Some(None));
     }
     // Holds the inode when `path` already names another.
     let old = path.clone();
@@ -90,27 +70,27 @@ fn try_break(
 
     // The previous one may have been quicker.
     if !old.inode().is_unified() {
-        return Ok(Tried::Done(None));
+        return Ok(Some(None));
     }
     if old
         .want_write()
         .and_then(|write| old.clear_last(&write, readers))?
     {
-        return Ok(Tried::Done(Some(How::Clear)));
+        return Ok(Some(Some(How::Clear)));
     }
     check_replaceable(&old)?;
     let dir = old.parent();
     if let Some(successor) = successor(&old, &dir)? {
         *path = successor;
-        return Ok(Tried::Again);
+        return Ok(None);
     }
     match replace(&old, &dir, keep, delegation) {
         Ok((copy, how)) => {
             *path = copy;
-            Ok(Tried::Done(Some(how)))
+            Ok(Some(Some(how)))
         }
         // A directory that has gone with the name takes no copies. The next look tells.
-        Err(_) if old.is_unhashed() => Ok(Tried::Again),
+        Err(_) if old.is_unhashed() => Ok(None),
         Err(e) => Err(e),
     }
 }

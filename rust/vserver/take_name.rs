@@ -14,6 +14,34 @@ use kernel::{
 /// How many temporary names are tried: one that nobody can know is hardly ever taken.
 const TEMP_NAMES: u32 = 4;
 
+/// How often it is tried when others replace the name, or have leases, all the time.
+const RETRIES: u32 = 16;
+
+/// Tries until there is an outcome: again after `None`, and after a failure that leaves a lease in
+/// the delegation, which is empty at first. The lease is waited for when the attempt holds nothing
+/// any more.
+///
+/// # Errors
+///
+/// Those of `attempt`. `ESTALE`: it was tried too often. `ERESTARTSYS`: a signal came first.
+pub(crate) fn patiently<T>(
+    mut attempt: impl FnMut(&mut Delegation) -> Result<Option<T>>,
+) -> Result<T> {
+    for _ in 0..RETRIES {
+        let mut delegation = Delegation::new();
+        match attempt(&mut delegation) {
+            Ok(Some(outcome)) => return Ok(outcome),
+            Ok(None) => {}
+            Err(e) => {
+                if !delegation.wait()? {
+                    return Err(e);
+                }
+            }
+        }
+    }
+    Err(ESTALE)
+}
+
 /// Gives the file `new` the name of the unified file `old` in the directory `dir`. To be run as the
 /// owner of `old`, while nobody else breaks links to it.
 ///

@@ -7,14 +7,14 @@
 //! both still stand still, and to give it to the other in the same step. Nobody who opens the name
 //! for writing meanwhile can write to a file that is about to lose it.
 
-use crate::{cow, debris, take_name::take_name};
+use crate::{
+    cow, debris,
+    take_name::{patiently, take_name},
+};
 use kernel::{
     prelude::*,
     vfs::{cred::OwnerCred, replace::Delegation, Path},
 };
-
-/// How often it is tried while leases are in the way.
-const RETRIES: u32 = 16;
 
 /// Gives the name of the unified file `old` to the unified file `new`.
 ///
@@ -34,22 +34,10 @@ pub(crate) fn unify(old: &Path, new: &Path) -> Result {
     if !old.inode().shares_disk(new.inode()) {
         return Err(EXDEV);
     }
-    for _ in 0..RETRIES {
-        let mut delegation = Delegation::new();
-        match try_unify(old, new, &mut delegation) {
-            Ok(()) => return Ok(()),
-            // Whoever has the lease is waited for when nothing is held any more.
-            Err(e) => {
-                if !delegation.wait()? {
-                    return Err(e);
-                }
-            }
-        }
-    }
-    Err(ESTALE)
+    patiently(|delegation| try_unify(old, new, delegation).map(Some))
 }
 
-/// One attempt. If it fails and `delegation` is filled, another one may succeed after waiting for it.
+/// One attempt, as [`patiently`] wants it.
 fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     let (first, second) = old.inode().in_order(new.inode());
     let _first = first.begin_breaking()?;

@@ -20,15 +20,25 @@
 
 #include "internal.h"
 
-static bool vserver_try_breaking(u32 *state)
+/* Return: whether it was not set before. A full barrier then. */
+static bool vserver_set_state(struct vserver_inode *vi, u32 bit)
 {
-	u32 old = READ_ONCE(*state);
+	u32 old = READ_ONCE(vi->state);
 
 	do {
-		if (old & VSERVER_STATE_BREAKING)
+		if (old & bit)
 			return false;
-	} while (!try_cmpxchg(state, &old, old | VSERVER_STATE_BREAKING));
+	} while (!try_cmpxchg(&vi->state, &old, old | bit));
 	return true;
+}
+
+/* A full barrier. */
+static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
+{
+	u32 old = READ_ONCE(vi->state);
+
+	do {
+	} while (!try_cmpxchg(&vi->state, &old, old & ~bit));
 }
 
 /**
@@ -48,21 +58,18 @@ int vserver_breaking_begin(struct inode *inode)
 	if (!vi)
 		return -EPERM;
 	return wait_var_event_killable(&vi->state,
-				       vserver_try_breaking(&vi->state));
+				       vserver_set_state(vi, VSERVER_STATE_BREAKING));
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_begin);
 
 void vserver_breaking_end(struct inode *inode)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
-	u32 old;
 
 	if (!vi)
 		return;
-	old = READ_ONCE(vi->state);
-	do {
-	} while (!try_cmpxchg(&vi->state, &old, old & ~VSERVER_STATE_BREAKING));
-	/* try_cmpxchg() is a full barrier: a waiter sees the bit or is woken. */
+	/* A full barrier: a waiter sees the bit or is woken. */
+	vserver_clear_state(vi, VSERVER_STATE_BREAKING);
 	wake_up_var(&vi->state);
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_end);
@@ -79,16 +86,8 @@ EXPORT_SYMBOL_GPL(vserver_breaking_end);
 bool vserver_sweep_begin(struct inode *dir)
 {
 	struct vserver_inode *vi = vserver_inode(dir);
-	u32 old;
 
-	if (!vi)
-		return false;
-	old = READ_ONCE(vi->state);
-	do {
-		if (old & VSERVER_STATE_SWEPT)
-			return false;
-	} while (!try_cmpxchg(&vi->state, &old, old | VSERVER_STATE_SWEPT));
-	return true;
+	return vi && vserver_set_state(vi, VSERVER_STATE_SWEPT);
 }
 EXPORT_SYMBOL_GPL(vserver_sweep_begin);
 
@@ -99,13 +98,9 @@ EXPORT_SYMBOL_GPL(vserver_sweep_begin);
 void vserver_sweep_again(struct inode *dir)
 {
 	struct vserver_inode *vi = vserver_inode(dir);
-	u32 old;
 
-	if (!vi)
-		return;
-	old = READ_ONCE(vi->state);
-	do {
-	} while (!try_cmpxchg(&vi->state, &old, old & ~VSERVER_STATE_SWEPT));
+	if (vi)
+		vserver_clear_state(vi, VSERVER_STATE_SWEPT);
 }
 EXPORT_SYMBOL_GPL(vserver_sweep_again);
 
@@ -232,14 +227,6 @@ void vserver_mark_copy(struct inode *copy, const struct inode *of)
 	vi->other_ino = of->i_ino;
 }
 EXPORT_SYMBOL_GPL(vserver_mark_copy);
-
-static void vserver_set_state(struct vserver_inode *vi, u32 bit)
-{
-	u32 old = READ_ONCE(vi->state);
-
-	do {
-	} while (!try_cmpxchg(&vi->state, &old, old | bit));
-}
 
 static bool vserver_other_is(const struct vserver_inode *vi,
 			     const struct inode *inode)

@@ -5,8 +5,9 @@ mod inside;
 
 use crate::harness::Suite;
 use crate::process::{self, Child, Gate, Status, isolated, spawn};
+use crate::unified::expect;
 use crate::{raw, tests};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use inside::{lists_nobody_else, semaphores_are_left_outside, status_of_ones_own};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -106,13 +107,6 @@ impl Guest {
         self.child.kill(Signal::KILL)?;
         self.child.wait()?;
         Ok(())
-    }
-}
-
-fn expect<T: std::fmt::Debug>(result: Result<T, Errno>, errno: Errno) -> Result<()> {
-    match result {
-        Err(e) if e == errno => Ok(()),
-        other => bail!("{other:?} instead of {errno:?}"),
     }
 }
 

@@ -10,7 +10,6 @@
 use crate::process::{self, Status, pipe, spawn};
 use anyhow::{Result, ensure};
 use rustix::io;
-use std::io::Read as _;
 use std::process::ExitCode;
 
 /// What a test does. It says why it failed, or what it found, which may be nothing to speak of.
@@ -82,7 +81,7 @@ impl Case {
     }
 
     fn found(&self) -> Result<String> {
-        let (mut read, write) = pipe()?;
+        let (read, write) = pipe()?;
         let child = spawn(|| {
             process::alarm(LIMIT);
             let (code, text) = match self.test.body.run(self.variant) {
@@ -94,11 +93,7 @@ impl Case {
             i32::from(io::write(&write, text).is_err()) | code
         })?;
         drop(write);
-        // Not to the pipe's end: what the test left running may hold it open.
-        let status = child.wait()?;
-        let mut text = vec![0; usize::try_from(io::ioctl_fionread(&read)?)?];
-        read.read_exact(&mut text)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let (status, text) = process::last_words(child, read)?;
         ensure!(status == Status::Exited(0), "{status:?} {text}");
         Ok(text)
     }

@@ -7,8 +7,9 @@ mod entries;
 
 use crate::harness::Suite;
 use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn, spin};
+use crate::unified::expect;
 use crate::{raw, tests};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clocks::*;
 use entries::*;
 use rustix::io::Errno;
@@ -85,13 +86,6 @@ fn end(guest: Child) -> Result<()> {
     abi::ctx_kill(xid, 0, libc::SIGKILL)?;
     guest.wait()?;
     eventually("the end", || abi::ctx_stat(xid) == Err(Errno::SRCH))
-}
-
-fn expect<T: std::fmt::Debug>(result: Result<T, Errno>, errno: Errno) -> Result<()> {
-    match result {
-        Err(e) if e == errno => Ok(()),
-        other => bail!("{other:?} instead of {errno:?}"),
-    }
 }
 
 /// `KEY:\tVALUE` lines.

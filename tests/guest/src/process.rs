@@ -129,6 +129,16 @@ impl Gate {
     }
 }
 
+/// How a child ended, and what it said in a pipe.
+///
+/// Not to the pipe's end: what the child left running may hold it open.
+pub fn last_words(child: Child, mut pipe: std::fs::File) -> Result<(Status, String)> {
+    let status = child.wait()?;
+    let mut text = vec![0; usize::try_from(io::ioctl_fionread(&pipe)?)?];
+    std::io::Read::read_exact(&mut pipe, &mut text)?;
+    Ok((status, String::from_utf8_lossy(&text).into_owned()))
+}
+
 /// Kills the process after that many seconds, or a multiple of them in a machine that is known to be
 /// slow; 0 is never.
 pub fn alarm(seconds: u32) {

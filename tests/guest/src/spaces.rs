@@ -6,8 +6,9 @@ mod together;
 
 use crate::harness::Suite;
 use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn};
+use crate::unified::expect;
 use crate::{namespace, raw, tests};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
 use rustix::process::{Signal, chdir, chroot};
 use rustix::system::{sethostname, uname};
@@ -112,13 +113,6 @@ impl Guest {
 
 fn own(kind: &str) -> Result<PathBuf> {
     fs::read_link(format!("/proc/self/ns/{kind}")).context(kind.to_owned())
-}
-
-fn expect<T: std::fmt::Debug>(result: Result<T, Errno>, errno: Errno) -> Result<()> {
-    match result {
-        Err(e) if e == errno => Ok(()),
-        other => bail!("{other:?} instead of {errno:?}"),
-    }
 }
 
 fn become_nobody() -> Result<()> {

@@ -198,9 +198,14 @@ impl Drop for Pair {
 }
 
 pub fn refused<T: std::fmt::Debug>(what: &str, got: Result<T, Errno>, want: Errno) -> Result<()> {
+    expect(got, want).with_context(|| what.to_owned())
+}
+
+/// It failed, and so.
+pub fn expect<T: std::fmt::Debug>(got: Result<T, Errno>, want: Errno) -> Result<()> {
     match got {
         Err(e) if e == want => Ok(()),
-        got => bail!("{what}: {got:?} instead of {want:?}"),
+        got => bail!("{got:?} instead of {want:?}"),
     }
 }
 

@@ -19,11 +19,10 @@ mod signals;
 mod victim;
 
 use crate::harness::{Body, Suite, Test};
-use crate::process::{pipe, spawn};
+use crate::process::{last_words, pipe, spawn};
 use crate::raw;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::{self, Errno};
-use std::io::Read as _;
 use victim::Victim;
 use vserver_abi as abi;
 
@@ -168,7 +167,7 @@ fn enter(xid: u32) -> Result<()> {
 
 /// Has a child find something out.
 fn ask(body: impl FnOnce() -> Result<Found>) -> Result<Found> {
-    let (mut read, write) = pipe()?;
+    let (read, write) = pipe()?;
     let child = spawn(|| {
         let (code, text) = match body() {
             Ok(Ok(value)) => (0, value.to_string()),
@@ -178,10 +177,7 @@ fn ask(body: impl FnOnce() -> Result<Found>) -> Result<Found> {
         i32::from(io::write(&write, text.as_bytes()).is_err()) | code
     })?;
     drop(write);
-    let status = child.wait()?;
-    let mut text = vec![0; usize::try_from(io::ioctl_fionread(&read)?)?];
-    read.read_exact(&mut text)?;
-    let text = String::from_utf8_lossy(&text).into_owned();
+    let (status, text) = last_words(child, read)?;
     match status {
         crate::process::Status::Exited(0) => Ok(Ok(text.parse()?)),
         crate::process::Status::Exited(2) => Ok(Err(Errno::from_raw_os_error(text.parse()?))),

@@ -15,7 +15,8 @@ mod traffic;
 use crate::harness::Suite;
 use crate::process::{Child, Gate, Status, isolated, spawn};
 use crate::tests;
-use anyhow::{Result, bail, ensure};
+use crate::unified::expect;
+use anyhow::{Result, ensure};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs::File;
@@ -173,13 +174,6 @@ fn hits(id: u32, expected: u32) -> Result<()> {
 /// Sets the hard limit of the caller's own context.
 fn limit(id: u32, limit: u64) -> Result<()> {
     Ok(abi::set_hard_limit(abi::VX_XID_SELF, id, Some(limit))?)
-}
-
-fn expect<T: std::fmt::Debug>(result: Result<T, Errno>, errno: Errno) -> Result<()> {
-    match result {
-        Err(e) if e == errno => Ok(()),
-        other => bail!("{other:?} instead of {errno:?}"),
-    }
 }
 
 /// The same for a function of the standard library.
