@@ -45,8 +45,8 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 bool __vserver_unified(struct inode *inode);
 bool __vserver_maybe_unified(struct inode *inode);
 int __vserver_break_link(struct path *path, loff_t keep);
-int __vserver_open(struct path *path, struct file *file, int acc_mode,
-		   int open_flag, unsigned int lookup_flags, bool *do_truncate);
+int vserver_open(struct path *path, struct file *file, int acc_mode,
+		 int open_flag, unsigned int lookup_flags, bool *do_truncate);
 int __vserver_truncate(struct path *path, loff_t length);
 int __vserver_cow_chmod(struct path *path, umode_t mode);
 int __vserver_cow_chown(struct path *path, uid_t user, gid_t group);
@@ -183,29 +183,6 @@ static __always_inline bool vserver_cow_borrow(const struct path **path,
 	path_get(cow);
 	*path = cow;
 	return true;
-}
-
-/**
- * vserver_open - make the file private that is opened for writing
- * @path:	the file, a unified one; its reference is exchanged as by
- *		vserver_break_link()
- * @file:	what it is opened as, for security modules to be asked
- * @acc_mode:	MAY_*, as for may_open()
- * @open_flag:	O_*
- * @lookup_flags: LOOKUP_*, those that the open began with
- * @do_truncate: set if it is to be truncated, with write access to the file
- *		system held: as of what is cut off nothing was copied, that has
- *		begun, and no remount may come between
- *
- * Return: 0 or the errno of the open.
- */
-static __always_inline int vserver_open(struct path *path, struct file *file,
-					int acc_mode, int open_flag,
-					unsigned int lookup_flags,
-					bool *do_truncate)
-{
-	return __vserver_open(path, file, acc_mode, open_flag, lookup_flags,
-			      do_truncate);
 }
 
 /*

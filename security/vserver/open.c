@@ -32,8 +32,22 @@ static int vserver_ask_before_open(const struct path *path, struct file *file,
 	return error;
 }
 
-int __vserver_open(struct path *path, struct file *file, int acc_mode,
-		   int open_flag, unsigned int lookup_flags, bool *do_truncate)
+/**
+ * vserver_open - make the file private that is opened for writing
+ * @path:	the file, a unified one; its reference is exchanged as by
+ *		vserver_break_link()
+ * @file:	what it is opened as, for security modules to be asked
+ * @acc_mode:	MAY_*, as for may_open()
+ * @open_flag:	O_*
+ * @lookup_flags: LOOKUP_*, those that the open began with
+ * @do_truncate: set if it is to be truncated, with write access to the file
+ *		system held: as of what is cut off nothing was copied, that has
+ *		begun, and no remount may come between
+ *
+ * Return: 0 or the errno of the open.
+ */
+int vserver_open(struct path *path, struct file *file, int acc_mode,
+		 int open_flag, unsigned int lookup_flags, bool *do_truncate)
 {
 	struct vfsmount *mnt = path->mnt;
 	loff_t keep = VSERVER_KEEP_ALL;

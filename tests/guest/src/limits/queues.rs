@@ -35,13 +35,43 @@ fn unlink(name: &str) -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr()) }).map(drop)
 }
 
-/// Sets how many bytes a queue of System V may hold.
-fn resize(id: libc::c_int, bytes: u64) -> Result<(), Errno> {
-    // SAFETY: all zeroes is a value of the structure; the calls get one, and nothing else.
+fn status(id: libc::c_int) -> Result<libc::msqid_ds, Errno> {
+    // SAFETY: all zeroes is a value of the structure; the call gets one, and nothing else.
     let mut data: libc::msqid_ds = unsafe { std::mem::zeroed() };
     check(unsafe { libc::msgctl(id, libc::IPC_STAT, &mut data) })?;
-    data.msg_qbytes = bytes;
+    Ok(data)
+}
+
+fn change(id: libc::c_int, mut data: libc::msqid_ds) -> Result<(), Errno> {
+    // SAFETY: the call reads one structure.
     check(unsafe { libc::msgctl(id, libc::IPC_SET, &mut data) }).map(drop)
+}
+
+/// Sets how many bytes a queue of System V may hold.
+fn resize(id: libc::c_int, bytes: u64) -> Result<(), Errno> {
+    let mut data = status(id)?;
+    data.msg_qbytes = bytes;
+    change(id, data)
+}
+
+/// A change that is refused changes nothing: neither the queue nor what it counts.
+fn is_all_or_nothing(id: libc::c_int, too_many: u64) -> Result<()> {
+    let before = status(id)?;
+    let counted = own(QUEUES)?;
+    let mut data = before;
+    data.msg_perm.mode ^= 0o044;
+    data.msg_qbytes = too_many;
+    expect(change(id, data), Errno::NOSPC)?;
+    // More and less than it has, for an owner that there can't be.
+    data.msg_perm.uid = u32::MAX;
+    for bytes in [before.msg_qbytes + 1, before.msg_qbytes - 1] {
+        data.msg_qbytes = bytes;
+        expect(change(id, data), Errno::INVAL)?;
+    }
+    let after = status(id)?;
+    ensure!(after.msg_perm.mode == before.msg_perm.mode, "the mode");
+    ensure!(after.msg_qbytes == before.msg_qbytes, "the size");
+    has(QUEUES, counted)
 }
 
 pub fn queues_change_their_size() -> Result<()> {
@@ -51,10 +81,11 @@ pub fn queues_change_their_size() -> Result<()> {
         let id = queue()?;
         resize(id, 5000)?;
         has(QUEUES, 5000)?;
+        is_all_or_nothing(id, QUEUE + 101)?;
         resize(id, QUEUE + 100)?;
         has(QUEUES, QUEUE + 100)?;
         expect(resize(id, QUEUE + 101), Errno::NOSPC)?;
-        hits(QUEUES, 1)?;
+        hits(QUEUES, 2)?;
         has(QUEUES, QUEUE + 100)?;
         resize(id, 100)?;
         remove_queue(queue()?)?;
