@@ -70,8 +70,12 @@ struct vserver_acting {
 };
 
 /* For the module, see security/vserver/cow.c and inode.c */
-int vserver_breaking_begin(struct inode *inode);
-void vserver_breaking_end(struct inode *inode);
+int vserver_breaking_begin(struct inode *inode, bool alone);
+void vserver_breaking_end(struct inode *inode, bool alone);
+struct vserver_renewal *vserver_renewal_begin(const struct dentry *name);
+void vserver_renewal_end(struct vserver_renewal *r);
+bool vserver_is_durable(struct inode *inode);
+void vserver_mark_durable(struct inode *inode);
 bool vserver_sweep_begin(struct inode *dir);
 void vserver_sweep_again(struct inode *dir);
 void vserver_cred_silence(struct cred *cred);
@@ -86,6 +90,9 @@ bool vserver_stands_for(const struct inode *inode, const struct inode *of);
 bool vserver_reachable(const struct path *path);
 bool vserver_deny_mount(struct dentry *dentry);
 void vserver_allow_mount(struct dentry *dentry);
+
+/* For the module, see security/vserver/errand.c */
+long vserver_errand(long (*fn)(void *data), void *data);
 
 /* For the module, see security/vserver/trace.c */
 void vserver_cow_report(const struct path *old, const struct path *new,

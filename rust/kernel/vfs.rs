@@ -11,9 +11,9 @@
 //! Ids are raw: a mount's id mapping plays no part in what is copied.
 //!
 //! Everything here is for process context and may sleep, unless said otherwise. Order of what may
-//! be held at a time: [`Breaking`], then [`WriteAccess`], then [`replace::LockedDir`], then the
-//! inode's lock, which no caller sees. Of two [`Breaking`] the one with the lower address comes
-//! first.
+//! be held at a time: [`Renewal`], then [`Breaking`], then [`WriteAccess`], then
+//! [`replace::LockedDir`], then the inode's lock, which no caller sees. Of two [`Breaking`] the one
+//! with the lower address comes first.
 //!
 //! C headers: [`include/linux/path.h`](srctree/include/linux/path.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h),
@@ -21,13 +21,14 @@
 
 use crate::{
     bindings,
-    error::{code::EINVAL, to_result, Error, Result},
+    error::{code::EINVAL, from_err_ptr, to_result, Error, Result},
     ffi::c_int,
     fs::LocalFile,
+    prelude::ENOMEM,
     types::Opaque,
     uaccess::UserPtr,
 };
-use core::ptr::NonNull;
+use core::{marker::PhantomData, ptr::NonNull};
 
 pub mod copy;
 pub mod cred;
@@ -62,6 +63,18 @@ pub struct Path(bindings::path);
 unsafe impl Send for Path {}
 
 impl Path {
+    /// Becomes the only one who breaks the link of this name.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS`: a fatal signal came first. `ENOMEM`.
+    pub fn begin_renewal(&self) -> Result<Renewal<'_>> {
+        // SAFETY: By the type invariant.
+        let renewal = from_err_ptr(unsafe { bindings::vserver_renewal_begin(self.0.dentry) })?;
+        // INVARIANT: Begun just now.
+        Ok(Renewal(NonNull::new(renewal).ok_or(ENOMEM)?, PhantomData))
+    }
+
     /// Borrows a path from C code, which owns the references before and after.
     ///
     /// Another path may be assigned to it: the old references are then dropped, and C code owns
@@ -391,6 +404,13 @@ impl Inode {
         self.read(|i| unsafe { &raw const (*i).i_generation })
     }
 
+    /// The size of a block, a power of two.
+    fn block_size(&self) -> i64 {
+        // SAFETY: The closure only computes an address within the inode.
+        let bits = self.read(|i| unsafe { &raw const (*i).i_blkbits });
+        1i64.checked_shl(bits.into()).unwrap_or(1)
+    }
+
     /// Whether names can become durable before what they name has: whoever makes a directory
     /// durable on btrfs writes its new names to a log, and of the files behind them nothing but
     /// that they exist.
@@ -445,16 +465,17 @@ impl Inode {
         unsafe { bindings::vserver_sweep_again(self.as_ptr()) };
     }
 
-    /// Becomes the only one who breaks links to this unified inode; until then it stays unified.
+    /// Keeps this unified inode unified, or becomes the one who may change that: who is `alone`
+    /// waits for all others, and they for him; those who only copy it don't wait for each other.
     ///
     /// # Errors
     ///
     /// `ERESTARTSYS`: a fatal signal came first. `EPERM`: it can't be a unified one.
-    pub fn begin_breaking(&self) -> Result<Breaking<'_>> {
+    pub fn begin_breaking(&self, alone: bool) -> Result<Breaking<'_>> {
         // SAFETY: By the type invariant.
-        to_result(unsafe { bindings::vserver_breaking_begin(self.as_ptr()) })?;
+        to_result(unsafe { bindings::vserver_breaking_begin(self.as_ptr(), alone) })?;
         // INVARIANT: Begun just now.
-        Ok(Breaking(self))
+        Ok(Breaking { inode: self, alone })
     }
 
     /// Runs `f` with the inode locked.
@@ -468,16 +489,57 @@ impl Inode {
     }
 }
 
-/// Nobody else breaks links to the inode while this lives.
+/// The inode stays unified while this lives, but for what its owner does who is alone with it.
 ///
 /// # Invariants
 ///
-/// `vserver_breaking_begin()` succeeded for the inode.
-pub struct Breaking<'a>(&'a Inode);
+/// `vserver_breaking_begin()` succeeded for the inode, and for `alone`.
+pub struct Breaking<'a> {
+    inode: &'a Inode,
+    alone: bool,
+}
+
+impl Breaking<'_> {
+    /// Whether nobody else breaks links to the inode, or gives it names.
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Whether it is this inode.
+    pub fn is_of(&self, inode: &Inode) -> bool {
+        self.inode.is_same(inode)
+    }
+
+    /// Whether the inode is known to be on the disk with its content and its names.
+    pub fn is_durable(&self) -> bool {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::vserver_is_durable(self.inode.as_ptr()) }
+    }
+
+    /// Remembers that it is, until its flags change.
+    pub fn mark_durable(&self) {
+        // SAFETY: By the type invariants.
+        unsafe { bindings::vserver_mark_durable(self.inode.as_ptr()) }
+    }
+}
 
 impl Drop for Breaking<'_> {
     fn drop(&mut self) {
+        // SAFETY: By the type invariant; begun in the same way.
+        unsafe { bindings::vserver_breaking_end(self.inode.as_ptr(), self.alone) };
+    }
+}
+
+/// Nobody else breaks the link of the name while this lives.
+///
+/// # Invariants
+///
+/// Came from `vserver_renewal_begin()` for the name of the path, which is valid for `'a`.
+pub struct Renewal<'a>(NonNull<bindings::vserver_renewal>, PhantomData<&'a Path>);
+
+impl Drop for Renewal<'_> {
+    fn drop(&mut self) {
         // SAFETY: By the type invariant.
-        unsafe { bindings::vserver_breaking_end(self.0.as_ptr()) };
+        unsafe { bindings::vserver_renewal_end(self.0.as_ptr()) };
     }
 }

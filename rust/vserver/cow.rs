@@ -66,15 +66,17 @@ fn try_break(
     }
     // Holds the inode when `path` already names another.
     let old = path.clone();
-    let _breaking = old.inode().begin_breaking()?;
+    let _renewal = old.begin_renewal()?;
+    let breaking = old.inode().begin_breaking(old.inode().nlink() <= 1)?;
 
     // The previous one may have been quicker.
     if !old.inode().is_unified() {
         return Ok(Some(None));
     }
-    if old
-        .want_write()
-        .and_then(|write| old.clear_last(&write, readers))?
+    if breaking.is_alone()
+        && old
+            .want_write()
+            .and_then(|write| old.clear_last(&write, readers))?
     {
         return Ok(Some(Some(How::Clear)));
     }

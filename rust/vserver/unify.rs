@@ -40,9 +40,9 @@ pub(crate) fn unify(old: &Path, new: &Path) -> Result {
 /// One attempt, as [`patiently`] wants it.
 fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     let (first, second) = old.inode().in_order(new.inode());
-    let _first = first.begin_breaking()?;
+    let first = first.begin_breaking(true)?;
     // Nobody changes the attributes of either any more.
-    let _second = second.begin_breaking()?;
+    let second = second.begin_breaking(true)?;
 
     if !old.inode().is_unified() || old.is_unhashed() {
         return Err(ESTALE);
@@ -57,13 +57,19 @@ fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     }
     let cred = OwnerCred::new(old.inode())?;
     debris::sweep(&dir, old, &cred);
-    // The name may be on the disk with its content, and never comes back with less. Who has more
-    // than one name was made durable when he got the second.
+    let breaking = if first.is_of(new.inode()) {
+        &first
+    } else {
+        &second
+    };
+    // The name may be on the disk with its content, and never comes back with less.
     cred.run(|| {
-        if new.inode().names_come_first() && new.inode().nlink() == 1 {
-            new.sync(&cred)
-        } else {
+        if !new.inode().names_come_first() {
             new.flush()
+        } else if breaking.is_durable() {
+            Ok(())
+        } else {
+            new.sync(&cred).inspect(|()| breaking.mark_durable())
         }
     })?;
 

@@ -15,6 +15,7 @@
 #include <linux/fs_struct.h>
 #include <linux/mount.h>
 #include <linux/path.h>
+#include <linux/slab.h>
 #include <linux/vserver_cow.h>
 #include <linux/wait_bit.h>
 
@@ -41,38 +42,157 @@ static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
 	} while (!try_cmpxchg(&vi->state, &old, old & ~bit));
 }
 
+static bool vserver_breaking_alone(struct vserver_inode *vi)
+{
+	u32 old = READ_ONCE(vi->state);
+
+	do {
+		if (old & (VSERVER_STATE_BREAKING | VSERVER_STATE_COPIES))
+			return false;
+	} while (!try_cmpxchg(&vi->state, &old, old | VSERVER_STATE_BREAKING));
+	return true;
+}
+
+static bool vserver_breaking_beside(struct vserver_inode *vi)
+{
+	u32 old = READ_ONCE(vi->state);
+
+	do {
+		if (old & VSERVER_STATE_BREAKING ||
+		    (old & VSERVER_STATE_COPIES) == VSERVER_STATE_COPIES)
+			return false;
+	} while (!try_cmpxchg(&vi->state, &old, old + VSERVER_STATE_COPY));
+	return true;
+}
+
 /**
- * vserver_breaking_begin - be the only one who breaks links to an inode
+ * vserver_breaking_begin - keep an inode unified, or be the one who changes that
  * @inode:	a unified inode, to which the caller holds a reference
+ * @alone:	nobody else breaks links to it: it may become an ordinary one, or
+ *		be given names. Otherwise others may copy it too: guests don't
+ *		wait for each other
  *
- * Many who open one file for writing would otherwise all copy it, for one to
- * win. Sleeps; pair with vserver_breaking_end().
+ * Sleeps; pair with vserver_breaking_end().
  *
  * Return: 0; -ERESTARTSYS if a fatal signal came first; -EPERM for an inode that
  * can't be unified at all.
  */
-int vserver_breaking_begin(struct inode *inode)
+int vserver_breaking_begin(struct inode *inode, bool alone)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 
 	if (!vi)
 		return -EPERM;
 	return wait_var_event_killable(&vi->state,
-				       vserver_set_state(vi, VSERVER_STATE_BREAKING));
+				       alone ? vserver_breaking_alone(vi) :
+					       vserver_breaking_beside(vi));
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_begin);
 
-void vserver_breaking_end(struct inode *inode)
+void vserver_breaking_end(struct inode *inode, bool alone)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
+	u32 part = alone ? VSERVER_STATE_BREAKING : VSERVER_STATE_COPY;
+	u32 old;
 
 	if (!vi)
 		return;
-	/* A full barrier: a waiter sees the bit or is woken. */
-	vserver_clear_state(vi, VSERVER_STATE_BREAKING);
+	old = READ_ONCE(vi->state);
+	do {
+	} while (!try_cmpxchg(&vi->state, &old, old - part));
+	/* A full barrier came before: a waiter sees the change or is woken. */
 	wake_up_var(&vi->state);
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_end);
+
+/* The names whose files are being copied, on behalf of whom has them there. */
+struct vserver_renewal {
+	struct list_head list;
+	const struct dentry *name;
+};
+
+static LIST_HEAD(vserver_renewals);
+static DEFINE_SPINLOCK(vserver_renewals_lock);
+
+static bool vserver_renewal_try(struct vserver_renewal *new)
+{
+	struct vserver_renewal *r;
+
+	guard(spinlock)(&vserver_renewals_lock);
+	list_for_each_entry(r, &vserver_renewals, list)
+		if (r->name == new->name)
+			return false;
+	list_add(&new->list, &vserver_renewals);
+	return true;
+}
+
+/**
+ * vserver_renewal_begin - be the only one who breaks the link of a name
+ * @name:	the name, to which the caller holds a reference
+ *
+ * Many who open one file for writing would otherwise all copy it, for one to
+ * win. Sleeps; pair with vserver_renewal_end(). Comes before
+ * vserver_breaking_begin().
+ *
+ * Return: what to end, or an ERR_PTR(): -ENOMEM, or -ERESTARTSYS if a fatal
+ * signal came first.
+ */
+struct vserver_renewal *vserver_renewal_begin(const struct dentry *name)
+{
+	struct vserver_renewal *r = kmalloc_obj(*r);
+	int error;
+
+	if (!r)
+		return ERR_PTR(-ENOMEM);
+	r->name = name;
+	error = wait_var_event_killable((void *)name, vserver_renewal_try(r));
+	if (error) {
+		kfree(r);
+		return ERR_PTR(error);
+	}
+	return r;
+}
+EXPORT_SYMBOL_GPL(vserver_renewal_begin);
+
+void vserver_renewal_end(struct vserver_renewal *r)
+{
+	void *name = (void *)r->name;
+
+	scoped_guard(spinlock, &vserver_renewals_lock)
+		list_del(&r->list);
+	kfree(r);
+	/* The lock is no full barrier. */
+	smp_mb();
+	wake_up_var(name);
+}
+EXPORT_SYMBOL_GPL(vserver_renewal_end);
+
+/**
+ * vserver_is_durable - is an inode on the disk, with its content and its names?
+ * @inode:	a unified inode, with which the caller is alone
+ *
+ * Return: false also if nobody knows.
+ */
+bool vserver_is_durable(struct inode *inode)
+{
+	const struct vserver_inode *vi = vserver_inode(inode);
+
+	return vi && READ_ONCE(vi->state) & VSERVER_STATE_DURABLE;
+}
+EXPORT_SYMBOL_GPL(vserver_is_durable);
+
+/**
+ * vserver_mark_durable - remember that it is, until its flags change
+ * @inode:	a unified inode, with which the caller is alone
+ */
+void vserver_mark_durable(struct inode *inode)
+{
+	struct vserver_inode *vi = vserver_inode(inode);
+
+	if (vi)
+		vserver_set_state(vi, VSERVER_STATE_DURABLE);
+}
+EXPORT_SYMBOL_GPL(vserver_mark_durable);
 
 /**
  * vserver_sweep_begin - is a directory to be searched for debris?
@@ -108,10 +228,12 @@ EXPORT_SYMBOL_GPL(vserver_sweep_again);
 #define VSERVER_COPY_FSFLAGS	(FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL |  \
 				 FS_SYNC_FL | FS_NODUMP_FL | FS_NOATIME_FL | \
 				 FS_NOCOMP_FL | FS_NOTAIL_FL | FS_NOCOW_FL | \
-				 FS_DAX_FL)
+				 FS_JOURNAL_DATA_FL | FS_DAX_FL)
 
-/* xfs's hints of how much to allocate at a time */
-#define VSERVER_COPY_XFLAGS	(FS_XFLAG_EXTSIZE | FS_XFLAG_COWEXTSIZE)
+/* xfs's hints of where to allocate, and how much at a time */
+#define VSERVER_COPY_XFLAGS	(FS_XFLAG_REALTIME | FS_XFLAG_NODEFRAG | \
+				 FS_XFLAG_FILESTREAM | FS_XFLAG_EXTSIZE | \
+				 FS_XFLAG_COWEXTSIZE)
 
 /* What @to has, but for what it is to have from @from. */
 static void vserver_merge_fileattr(struct file_kattr *fa,
@@ -137,6 +259,21 @@ static bool vserver_same_fileattr(const struct file_kattr *a,
 	       a->fsx_cowextsize == b->fsx_cowextsize &&
 	       a->fsx_projid == b->fsx_projid &&
 	       !((a->fsx_xflags ^ b->fsx_xflags) & VSERVER_COPY_XFLAGS);
+}
+
+/*
+ * To journal data is for those only who may have more than others. The file is
+ * empty: no quota is passed over by that.
+ */
+static int vserver_set_fileattr(struct dentry *dentry, struct file_kattr *fa,
+				bool journal)
+{
+	const struct inode_operations *op = d_backing_inode(dentry)->i_op;
+
+	if (!journal)
+		return op->fileattr_set(&nop_mnt_idmap, dentry, fa);
+	scoped_with_kernel_creds()
+		return op->fileattr_set(&nop_mnt_idmap, dentry, fa);
 }
 
 /* A directory that hands down its project id takes no file of another one. */
@@ -186,7 +323,8 @@ int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
 		return error;
 	vserver_merge_fileattr(&fa, &want, &have, project);
 	if (!vserver_same_fileattr(&fa, &have))
-		error = copy->i_op->fileattr_set(&nop_mnt_idmap, to, &fa);
+		error = vserver_set_fileattr(to, &fa, (fa.flags ^ have.flags) &
+						      FS_JOURNAL_DATA_FL);
 	if (error)
 		return error;
 	return !project && want.fsx_projid != have.fsx_projid;

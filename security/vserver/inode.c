@@ -24,6 +24,7 @@
 #include <linux/printk.h>
 #include <linux/security.h>
 #include <linux/string.h>
+#include <linux/swap.h>
 #include <linux/vserver_cow.h>
 #include <linux/xattr.h>
 #include <uapi/linux/ext4.h>
@@ -128,7 +129,7 @@ static int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
 	state = READ_ONCE(vi->state);
 	do {
 		new = VSERVER_STATE_KNOWN | x->flags;
-		new |= state & VSERVER_STATE_LOCAL;
+		new |= state & VSERVER_STATE_LOCAL & ~VSERVER_STATE_DURABLE;
 	} while (!try_cmpxchg(&vi->state, &state, new));
 	return 0;
 }
@@ -473,7 +474,7 @@ int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask)
 	 * ordinary one meanwhile, a torn copy would replace the name.
 	 */
 	if (S_ISREG(inode->i_mode)) {
-		error = vserver_breaking_begin(inode);
+		error = vserver_breaking_begin(inode, true);
 		if (error)
 			return error;
 	}
@@ -513,8 +514,45 @@ out_write:
 	mnt_drop_write(path->mnt);
 out_breaking:
 	if (S_ISREG(inode->i_mode))
-		vserver_breaking_end(inode);
+		vserver_breaking_end(inode, true);
 	return error;
+}
+
+/* Beside the page cache, who maps it, and the one who looks. */
+static bool vserver_folio_is_used(const struct folio *folio)
+{
+	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
+}
+
+/*
+ * Whoever has spliced pages of the file into a pipe, or pinned them, reads them
+ * when the descriptor has gone by which he did it. The inode is locked.
+ *
+ * A folio on its way to or from the LRU lists looks the same.
+ */
+static bool vserver_is_used(struct address_space *mapping)
+{
+	struct folio_batch batch;
+	bool used = false, drained = false;
+	pgoff_t index = 0;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	while (!used && filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch) && !used; i++) {
+			struct folio *folio = batch.folios[i];
+
+			used = vserver_folio_is_used(folio);
+			if (used && !drained) {
+				lru_add_drain_all();
+				drained = true;
+				used = vserver_folio_is_used(folio);
+			}
+		}
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	return used;
 }
 
 /*
@@ -533,8 +571,8 @@ static bool vserver_only_alias(struct inode *inode, struct dentry *dentry)
  * @readers:	how often the caller itself has it open for reading
  *
  * In place, if nobody else can see the inode: another guest may still read or
- * map a file whose name it has removed, or hold it by an O_PATH descriptor that
- * it could open for writing then. Nor if the name has gone to another file,
+ * map a file whose name it has removed, have its pages in a pipe, or hold it by
+ * an O_PATH descriptor that it could open for writing then. Nor if the name has gone to another file,
  * which is the one that the caller wants. The inode's lock keeps vfs_link() out.
  *
  * Return: 0 if the file is not unified any more, -EMLINK if a copy is needed,
@@ -554,7 +592,8 @@ int vserver_clear_last(const struct path *path, int readers)
 	    (inode->i_nlink && d_unlinked(path->dentry)) ||
 	    (!inode->i_nlink &&
 	     READ_ONCE(vi->state) & VSERVER_STATE_REPLACED) ||
-	    !vserver_only_alias(inode, path->dentry))
+	    !vserver_only_alias(inode, path->dentry) ||
+	    vserver_is_used(inode->i_mapping))
 		return -EMLINK;
 	error = vserver_xattr_read(inode, &x);
 	if (error)

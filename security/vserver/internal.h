@@ -315,16 +315,21 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 /*
  * vserver_inode::state: the attribute's flags, once they are known. Readers
  * only ever go from unknown to known; changes are made under the inode's lock.
- * The local bits are no part of the attribute: the breaking bit is a lock of
- * its own, the swept one, of a directory, comes and goes with the inode.
+ * The local bits are no part of the attribute: the breaking bit and the number
+ * of those who copy it are a lock of its own, the swept bit, of a directory,
+ * comes and goes with the inode.
  */
 #define VSERVER_STATE_KNOWN	0x80000000u
-#define VSERVER_STATE_BREAKING	0x40000000u	/* somebody breaks a link */
+#define VSERVER_STATE_BREAKING	0x40000000u	/* somebody is alone with it */
 #define VSERVER_STATE_SWEPT	0x20000000u	/* no debris of a crash in it */
 #define VSERVER_STATE_HEIR	0x10000000u	/* a name went to other_ino */
 #define VSERVER_STATE_REPLACED	0x08000000u	/* its last name went to another */
+#define VSERVER_STATE_DURABLE	0x04000000u	/* on disk since it stands still */
+#define VSERVER_STATE_COPIES	0x00ffff00u	/* how many copy it */
+#define VSERVER_STATE_COPY	0x00000100u
 #define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT | \
-				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED)
+				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED | \
+				 VSERVER_STATE_DURABLE | VSERVER_STATE_COPIES)
 
 /* The type of vserver_ops.charge(); there is no such function. */
 bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);

@@ -13,6 +13,8 @@
 #include <linux/fs.h>
 #include <linux/fsnotify.h>
 #include <linux/mount.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/security.h>
 #include <linux/string.h>
 #include <linux/vserver_caps.h>
@@ -193,6 +195,24 @@ static int vserver_may_write_xattr(const struct path *path, const char *name)
 	return inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
 }
 
+/* The inode is locked. */
+static int vserver_ask_before_acl(const struct path *path, const char *name,
+				  const void *value, size_t size)
+{
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	struct posix_acl *acl = NULL;
+	int error;
+
+	if (size) {
+		acl = posix_acl_from_xattr(current_user_ns(), value, size);
+		if (IS_ERR(acl))
+			return PTR_ERR(acl);
+	}
+	error = security_inode_set_acl(idmap, path->dentry, name, acl);
+	posix_acl_release(acl);
+	return error;
+}
+
 int __vserver_cow_setxattr(struct path *path, const char *name,
 			   const void *value, size_t size, int flags)
 {
@@ -206,13 +226,16 @@ int __vserver_cow_setxattr(struct path *path, const char *name,
 	if (!strcmp(name, XATTR_NAME_CAPS) &&
 	    !capable_wrt_inode_uidgid(idmap, inode, CAP_SETFCAP))
 		return -EPERM;
-	if (!is_posix_acl_xattr(name)) {
-		guard(rwsem_write)(&inode->i_rwsem);
-		error = security_inode_setxattr(idmap, path->dentry, name,
-						value, size, flags);
-		if (error)
-			return error;
+	scoped_guard(rwsem_write, &inode->i_rwsem) {
+		if (is_posix_acl_xattr(name))
+			error = vserver_ask_before_acl(path, name, value, size);
+		else
+			error = security_inode_setxattr(idmap, path->dentry,
+							name, value, size,
+							flags);
 	}
+	if (error)
+		return error;
 	return __vserver_break_link(path, VSERVER_KEEP_ALL);
 }
 
@@ -224,11 +247,15 @@ int __vserver_cow_removexattr(struct path *path, const char *name)
 	error = vserver_may_write_xattr(path, name);
 	if (error)
 		return error;
-	if (!is_posix_acl_xattr(name)) {
-		guard(rwsem_write)(&d_backing_inode(path->dentry)->i_rwsem);
-		error = security_inode_removexattr(idmap, path->dentry, name);
-		if (error)
-			return error;
+	scoped_guard(rwsem_write, &d_backing_inode(path->dentry)->i_rwsem) {
+		if (is_posix_acl_xattr(name))
+			error = security_inode_remove_acl(idmap, path->dentry,
+							  name);
+		else
+			error = security_inode_removexattr(idmap, path->dentry,
+							   name);
 	}
+	if (error)
+		return error;
 	return __vserver_break_link(path, VSERVER_KEEP_ALL);
 }

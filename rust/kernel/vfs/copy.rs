@@ -106,8 +106,8 @@ impl Caller {
     }
 }
 
-/// Runs `f` in a kernel thread, and waits until it has run: the limits of the current task
-/// don't apply to it.
+/// Runs `f` in a kernel thread, and waits until it has run: neither the limits of the current task
+/// nor its signals are in the way. Its cgroups pay for memory and I/O.
 fn in_kernel_thread<R: Send, F: FnOnce() -> R + Send>(f: F) -> Option<R> {
     struct Job<F, R> {
         f: Option<F>,
@@ -125,17 +125,9 @@ fn in_kernel_thread<R: Send, F: FnOnce() -> R + Send>(f: F) -> Option<R> {
         f: Some(f),
         ret: None,
     };
-    let key = crate::static_lock_class!();
     // SAFETY: The call returns when `run` has: until then `job` stays. `F` and `R` may go to
-    // another thread. `key` is static.
-    unsafe {
-        bindings::work_on_cpu_key(
-            bindings::raw_smp_processor_id() as c_int,
-            Some(run::<R, F>),
-            (&raw mut job).cast(),
-            key.as_ptr(),
-        )
-    };
+    // another thread.
+    unsafe { bindings::vserver_errand(Some(run::<R, F>), (&raw mut job).cast()) };
     job.ret
 }
 
@@ -156,6 +148,8 @@ pub struct Unnamed(Path);
 pub struct TempFile {
     file: OpenFile,
     unnamed: Unnamed,
+    /// Up to here it has the content that it is to have.
+    copied: i64,
 }
 
 impl Deref for TempFile {
@@ -199,7 +193,11 @@ impl TempFile {
         let path: &Path = unsafe { &*(&raw const (*file.as_ptr()).__bindgen_anon_1.f_path).cast() };
         // INVARIANT: A new file without a name; its own path.
         let unnamed = Unnamed(path.clone());
-        Ok(Self { file, unnamed })
+        Ok(Self {
+            file,
+            unnamed,
+            copied: 0,
+        })
     }
 
     /// Closes the file, which is still there: nobody who executes it later meets a writer.
@@ -211,7 +209,7 @@ impl TempFile {
     /// where the file system can.
     ///
     /// Returns whether the blocks are shared. Neither the caller's `RLIMIT_FSIZE` nor write access
-    /// that it might hold are in the way.
+    /// that it might hold are in the way, nor signals that don't kill it.
     ///
     /// # Errors
     ///
@@ -227,27 +225,24 @@ impl TempFile {
         let mut copy = || cred.run(|| self.copy_all(from, size, &caller));
 
         if may_write {
-            copy()
-        } else {
-            in_kernel_thread(copy).ok_or(EIO)?
+            match copy() {
+                // A signal: who gets them all the time would never come to an end.
+                Err(e) if e == ERESTARTSYS => caller.check_alive()?,
+                ret => return ret,
+            }
         }
+        in_kernel_thread(copy).ok_or(EIO)?
     }
 
     fn copy_all(&mut self, from: &mut OpenFile, size: i64, caller: &Caller) -> Result<bool> {
         if size == 0 {
             return Ok(false);
         }
-        // SAFETY: Both files are open.
-        let cloned = check(unsafe {
-            bindings::vfs_clone_file_range(from.as_ptr(), 0, self.file.as_ptr(), 0, size, 0)
-        });
-        match cloned {
-            Ok(n) if n == size => return Ok(true),
-            Err(e) if e != EOPNOTSUPP && e != EXDEV && e != EINVAL => return Err(e),
-            _ => (),
+        if self.copied == 0 && self.clone_range(from, size)? {
+            return Ok(true);
         }
 
-        let mut pos = 0;
+        let mut pos = self.copied;
         while let Some(start) = from.seek(pos, bindings::SEEK_DATA)? {
             if start >= size {
                 break;
@@ -274,10 +269,37 @@ impl TempFile {
         Ok(false)
     }
 
+    /// Shares the blocks: whole ones, of which the rest is cut off. Returns whether it was possible.
+    fn clone_range(&mut self, from: &mut OpenFile, size: i64) -> Result<bool> {
+        let all = from.seek(0, bindings::SEEK_END)?.unwrap_or(size);
+        let rest = self.inode().block_size().wrapping_sub(1);
+        let len = size
+            .checked_add(rest)
+            .map_or(all, |end| all.min(end & !rest));
+        // SAFETY: Both files are open.
+        let cloned = check(unsafe {
+            bindings::vfs_clone_file_range(from.as_ptr(), 0, self.file.as_ptr(), 0, len, 0)
+        });
+        match cloned {
+            Ok(n) if n == len => {
+                if len > size {
+                    self.set_size(size)?;
+                }
+                Ok(true)
+            }
+            Err(e) if e != EOPNOTSUPP && e != EXDEV && e != EINVAL => Err(e),
+            _ => Ok(false),
+        }
+    }
+
+    fn set_size(&mut self, size: i64) -> Result {
+        // SAFETY: The path of an open file is valid.
+        to_result(unsafe { bindings::vfs_truncate(&self.path().0, size) })
+    }
+
     fn extend(&mut self, size: i64) -> Result {
         if self.inode().size() < size {
-            // SAFETY: The path of an open file is valid.
-            to_result(unsafe { bindings::vfs_truncate(&self.path().0, size) })?;
+            self.set_size(size)?;
         }
         Ok(())
     }
@@ -304,6 +326,7 @@ impl TempFile {
             if n == 0 || pos != to_pos {
                 return Err(EIO);
             }
+            self.copied = pos;
         }
         Ok(())
     }

@@ -62,3 +62,10 @@ pub fn read_into(file: &std::fs::File, page: usize) {
     // SAFETY: the page is mapped, and nothing else refers to it.
     unsafe { libc::read(file.as_raw_fd(), page as *mut libc::c_void, 4096) };
 }
+
+/// Lists a directory to an address from [`unfilled_page`].
+pub fn list_into(dir: &std::fs::File, page: usize) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the page is mapped, and nothing else refers to it.
+    unsafe { libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), page, 4096) };
+}

@@ -94,6 +94,7 @@ impl Hints {
         const BTRFS: u32 = 0x9123_683e;
         const F2FS: u32 = 0xf2f5_2010;
         const PROJINHERIT: u32 = 0x200;
+        const NODEFRAG: u32 = 0x2000;
         const EXTSIZE: u32 = 0x800;
         const EXTSZINHERIT: u32 = 0x1000;
         const COWEXTSIZE: u32 = 0x1_0000;
@@ -128,13 +129,21 @@ impl Hints {
             flags: IFlags::COMPRESSED,
             ..none
         };
+        let journal = Self {
+            flags: IFlags::JOURNALING,
+            ..none
+        };
+        let mut nodefrag = none;
+        nodefrag.dir.xflags = NODEFRAG;
+        nodefrag.file.xflags = NODEFRAG;
         Ok(match rfs::statfs(root())?.f_type as u32 {
             // There is no room for a project id in an inode of 128 bytes.
-            EXT4 if root().ends_with("ext4-128") => vec![nodump],
-            EXT4 | F2FS => vec![nodump, project],
+            EXT4 if root().ends_with("ext4-128") => vec![nodump, journal],
+            EXT4 => vec![nodump, project, journal],
+            F2FS => vec![nodump, project],
             // Without reflink there is no copying on write to give hints for.
-            XFS if root().ends_with("xfs-plain") => vec![nodump, project, extents],
-            XFS => vec![nodump, project, extents, cow_extents],
+            XFS if root().ends_with("xfs-plain") => vec![nodump, project, extents, nodefrag],
+            XFS => vec![nodump, project, extents, cow_extents, nodefrag],
             BTRFS => vec![nodump, nocow, compressed],
             _ => vec![nodump],
         })

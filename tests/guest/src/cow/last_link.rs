@@ -5,6 +5,7 @@ use crate::unified::*;
 use anyhow::{Result, anyhow, ensure};
 use rustix::fs::OFlags;
 use rustix::io::{read, write};
+use rustix::pipe::{SpliceFlags, pipe, splice};
 use std::fs;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
@@ -51,6 +52,22 @@ pub(super) fn last_link_held_elsewhere() -> Result<()> {
         write(&file, b"theirs")?;
     }
     ensure!(look(&pair.a)? == a, "another guest's file was written");
+    Ok(())
+}
+
+/// It may also have the pages in a pipe, and not the file.
+pub(super) fn last_link_in_a_pipe() -> Result<()> {
+    let pair = Pair::new("last_link_pipe")?;
+    let (reader, writer) = pipe()?;
+    let other = open(&pair.b, OFlags::RDONLY)?;
+    let len = splice(other, None, writer, None, 4096, SpliceFlags::empty())?;
+    ensure!(len == CONTENT.len(), "{len}");
+    fs::remove_file(&pair.b)?;
+    write(open(&pair.a, OFlags::WRONLY)?, b"mine")?;
+    ensure!(look(&pair.a)?.ino != pair.before.ino, "cleared in place");
+    let mut buffer = [0; 64];
+    let len = read(&reader, &mut buffer)?;
+    ensure!(buffer.get(..len) == Some(CONTENT), "another guest reads it");
     Ok(())
 }
 

@@ -84,6 +84,7 @@ const TESTS: &[Test] = tests![
     last_link_in_place,
     last_link_open_elsewhere,
     last_link_held_elsewhere,
+    last_link_in_a_pipe,
     last_link_after_a_reader,
     last_link_is_linked_again,
     unlink_rename_link,

@@ -5,6 +5,7 @@
 //! behind, and the next attempt succeeds.
 
 mod case;
+mod durable;
 mod flaky;
 mod full;
 mod ground;
@@ -17,6 +18,7 @@ mod xattrs;
 
 use crate::harness::Suite;
 use crate::tests;
+use durable::unified_with_what_is_new;
 use full::*;
 use memory::*;
 use quota::*;
@@ -60,6 +62,7 @@ pub const EXT4: Suite = Suite {
         no_reading,
         no_writing,
         dead_disk,
+        unified_with_what_is_new,
         no_space_at_any_step,
         reserved_space,
         no_space_for_a_thread,
@@ -93,6 +96,7 @@ pub const XFS: Suite = Suite {
         no_reading,
         no_writing,
         dead_disk,
+        unified_with_what_is_new,
         no_space_at_any_step,
         quota_of_the_user,
         quota_of_the_group,
@@ -118,6 +122,7 @@ pub const BTRFS: Suite = Suite {
         no_reading,
         no_writing,
         dead_disk,
+        unified_with_what_is_new,
         quota_of_the_subvolume,
         killed_at_any_moment,
     ],
@@ -134,6 +139,7 @@ pub const F2FS: Suite = Suite {
         no_reading,
         no_writing,
         dead_disk,
+        unified_with_what_is_new,
         no_space_at_any_step,
         killed_in_the_copy,
         killed_at_any_moment,

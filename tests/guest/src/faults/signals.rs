@@ -20,12 +20,16 @@ fn large(name: &str) -> Result<Pair> {
     Pair::with(name, |a| Ok(fs::write(a, content(LARGE))?))
 }
 
+/// Opens it once. A call that a signal interrupts is not begun again.
 fn opener(pair: &Pair) -> Result<Child> {
     extern "C" fn handler(_: libc::c_int) {}
     spawn(|| {
         let handler: extern "C" fn(libc::c_int) = handler;
+        // SAFETY: all zeroes is a value of the structure: no flags, and no other signal blocked.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = handler as libc::sighandler_t;
         // SAFETY: the handler does nothing.
-        unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+        unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
         i32::from(open(&pair.a, OFlags::RDWR).is_err())
     })
 }
@@ -63,7 +67,8 @@ pub fn killed_in_the_copy() -> Result<()> {
     pair.broken_alike()
 }
 
-/// Who handles a signal has it handled when the file is open.
+/// Who handles a signal has it handled when the file is open: the copying goes on, or who gets them
+/// all the time would never come to an end.
 pub fn signal_in_the_copy() -> Result<()> {
     let ground = Ground::new()?;
     let pair = large("signal")?;

@@ -40,7 +40,9 @@ use names::{
     rename_away, rename_between_two_names, rename_directories, rename_over, unlink,
     unlink_the_last,
 };
-use openers::{both_of_two, many_names, many_openers, openers_and_reclaim};
+use openers::{
+    both_of_two, breaks_beside_each_other, many_names, many_openers, openers_and_reclaim,
+};
 use readers::{lookers, readers};
 use writers::writers_in_flight;
 
@@ -69,6 +71,7 @@ const TESTS: &[Test] = tests![
     many_openers,
     openers_and_reclaim,
     many_names,
+    breaks_beside_each_other,
     both_of_two,
     unlink,
     unlink_the_last,

@@ -3,11 +3,13 @@
 
 use super::race::race;
 use super::shared::{How, Shared};
-use crate::process::spawn;
+use crate::process::{Status, eventually, spawn};
+use crate::raw::{list_into, unfilled_page};
 use crate::unified::*;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::fs::{self as rfs, Mode, OFlags};
 use rustix::io::{Errno, write};
+use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _};
@@ -42,6 +44,51 @@ pub fn many_openers() -> Result<()> {
         ensure!(old == shared.before.content && new == lines, "the content");
         shared.settled(&["in", "in/a"])
     })
+}
+
+/// Whose break has to wait keeps no other guest's waiting: here for the lock of its directory, which
+/// somebody reads all the time.
+pub fn breaks_beside_each_other() -> Result<()> {
+    let shared = Shared::new("beside")?;
+    shared.renew()?;
+    let (dir, name) = (shared.dir.join("other"), shared.dir.join("other/c"));
+    fs::create_dir(&dir)?;
+    fs::hard_link(&shared.b, &name)?;
+    let reader = spawn(|| match (fs::File::open(&shared.inner), unfilled_page()) {
+        (Ok(dir), Ok(page)) => {
+            list_into(&dir, page);
+            0
+        }
+        _ => 1,
+    })?;
+    eventually("somebody reads the directory", || {
+        in_call(reader.id(), libc::SYS_getdents64)
+    })?;
+    let waiting = spawn(|| i32::from(How::Append.run(&shared.a).is_err()))?;
+    eventually("a break waits for the directory", || {
+        fs::read_to_string(format!("/proc/{}/stat", waiting.id()))
+            .is_ok_and(|stat| stat.contains(") D "))
+    })?;
+    let other = std::thread::scope(|scope| {
+        let other = scope.spawn(|| How::Append.run(&name));
+        let done = eventually("the other break is done", || other.is_finished());
+        // Both end then.
+        reader.kill(Signal::KILL)?;
+        done.map(|()| other.join())
+    })?;
+    other.map_err(|_| anyhow!("panic"))??;
+    ensure!(waiting.wait()? == Status::Exited(0));
+    for name in [&shared.a, &name] {
+        shared.modified(name, How::Append)?;
+    }
+    fs::remove_dir_all(&dir)?;
+    shared.settled(&["in", "in/a"])
+}
+
+/// Whether a process is in a system call.
+fn in_call(process: u32, call: libc::c_long) -> bool {
+    fs::read_to_string(format!("/proc/{process}/syscall"))
+        .is_ok_and(|text| text.starts_with(&format!("{call} ")))
 }
 
 /// The copy is the only one, and found by all, though nobody keeps it or its directory in memory.
