@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/compat.h>
+#include <linux/math64.h>
 #include <linux/seq_file.h>
 #include <linux/vserver.h>
 
@@ -32,4 +33,10 @@ __rust_helper bool
 rust_helper_in_compat_syscall(void)
 {
 	return in_compat_syscall();
+}
+
+__rust_helper u64
+rust_helper_mul_u64_u64_div_u64(u64 a, u64 mul, u64 div)
+{
+	return mul_u64_u64_div_u64(a, mul, div);
 }

@@ -153,18 +153,13 @@ pub struct CpuUse {
     pub hold: u64,
 }
 
-/// `ns * part / (part + rest)`, and 0 of nothing.
-///
-/// What no tick ever met ran in short pieces, which are system calls mostly.
-fn share(ns: u64, part: u64, rest: u64) -> u64 {
-    let whole = part.saturating_add(rest);
-    match (ns.checked_div(whole), ns.checked_rem(whole)) {
-        // Each of the products is at most `ns`, or `part * whole`, which are ticks.
-        (Some(q), Some(r)) => q
-            .saturating_mul(part)
-            .saturating_add(r.saturating_mul(part).checked_div(whole).unwrap_or(0)),
-        _ => 0,
+/// `n * part / whole`, for a `part` of the `whole`: more counts as all of it, and 0 of nothing is 0.
+pub fn mul_div(n: u64, part: u64, whole: u64) -> u64 {
+    if part >= whole {
+        return if whole == 0 { 0 } else { n };
     }
+    // SAFETY: `whole` is not 0, and the result is less than `n`: neither traps.
+    unsafe { bindings::mul_u64_u64_div_u64(n, part, whole) }
 }
 
 /// The words of bits that the hooks of the built-in part look at.
@@ -392,7 +387,9 @@ impl<T: Operations> Context<T> {
         let mut raw = bindings::vserver_cpu::default();
         // SAFETY: `base` is initialised, `cpu` is in range, `raw` is where the answer goes.
         unsafe { bindings::vserver_ctx_cpu(self.base.get(), cpu, &mut raw) };
-        let user = share(raw.run_ns, raw.user_ticks, raw.sys_ticks);
+        // What no tick ever met ran in short pieces, which are system calls mostly.
+        let ticks = raw.user_ticks.saturating_add(raw.sys_ticks);
+        let user = mul_div(raw.run_ns, raw.user_ticks, ticks);
         CpuUse {
             user,
             sys: raw.run_ns.saturating_sub(user),

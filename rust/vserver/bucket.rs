@@ -7,22 +7,26 @@
 //! is exact:
 //!
 //! ```text
-//!              tokens <= 0 at a charge
-//!     RUNNING -------------------------> HELD
-//!        ^                                |
-//!        +--------------------------------+
-//!              tokens >= min at a refill
+//!             tokens <= 0                        the gate asks what the
+//!      OPEN ----------------> HELD               flags ask for first:
+//!       ^                      |
+//!       +----------------------+                 sched_pause  nobody passes
+//!            tokens >= min                       sched_hard   who finds it OPEN
+//!                                                neither      everybody
 //! ```
 //!
 //! The gap between the two conditions keeps a context from being held and released for every
-//! single token. Everything is atomic and nothing locks: a charge comes with the run queue's lock
-//! held. The refill is lazy: whoever looks first after an interval has ended adds the tokens.
-//! The clock is a parameter.
+//! single token. [`Bucket::settle`] alone moves between the states; it follows every change of
+//! tokens or settings. Everything is atomic and nothing locks: a charge
+//! comes with the run queue's lock held. The refill is lazy: whoever looks first after an interval
+//! has ended adds the tokens. The clock is a parameter, and `bucket_model` has a simple bucket that
+//! this one is compared with.
 
 use kernel::{
     prelude::*,
     sync::atomic::{Atomic, Relaxed},
     vserver::{
+        mul_div,
         wait::{Gate, Turn},
         TICK_NS,
     },
@@ -62,6 +66,13 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// `fill * elapsed / interval`, where less than an interval has elapsed.
+fn part(fill: i64, elapsed: i64, interval: i64) -> i64 {
+    let [fill, elapsed, interval] =
+        [fill, elapsed, interval].map(|n| u64::try_from(n).unwrap_or(0));
+    i64::try_from(mul_div(fill, elapsed, interval)).unwrap_or(i64::MAX)
 }
 
 /// How many tasks are woken at once: it is done with interrupts off.
@@ -108,15 +119,11 @@ impl Bucket {
     pub(crate) fn charge(&self, now: i64, ns: u64) -> bool {
         if self.hard.load(Relaxed) {
             self.refill(now);
-            let ns = i64::try_from(ns).unwrap_or(i64::MAX);
-            let left = if ns == 0 {
-                self.tokens.load(Relaxed)
-            } else {
-                self.tokens.fetch_sub(ns, Relaxed).wrapping_sub(ns)
-            };
-            if left <= 0 {
-                self.held.store(true, Relaxed);
+            if ns > 0 {
+                self.tokens
+                    .fetch_sub(i64::try_from(ns).unwrap_or(i64::MAX), Relaxed);
             }
+            self.settle();
         }
         self.is_closed()
     }
@@ -124,6 +131,7 @@ impl Bucket {
     /// The tokens there are at `now`; negative is debt.
     pub(crate) fn tokens(&self, now: i64) -> i64 {
         self.refill(now);
+        self.settle();
         self.tokens.load(Relaxed)
     }
 
@@ -132,7 +140,7 @@ impl Bucket {
         self.filled.load(Relaxed)
     }
 
-    /// Whether tasks are held, as of the last charge or refill.
+    /// Whether tasks are held, as of the last time that somebody gave a time.
     pub(crate) fn is_closed(&self) -> bool {
         self.paused.load(Relaxed) || (self.hard.load(Relaxed) && self.held.load(Relaxed))
     }
@@ -148,9 +156,14 @@ impl Bucket {
     }
 
     /// Changes the settings at `now`, and the tokens if there is a new number. What was earned
-    /// until now was earned at the old rate. Callers take turns.
+    /// until now was earned at the old rate: with a new one an interval begins. Callers take turns.
     pub(crate) fn configure(&self, now: i64, settings: Settings, tokens: Option<i64>) {
         self.refill(now);
+        let old = self.settings();
+        if (old.fill, old.interval) != (settings.fill, settings.interval) {
+            let filled = self.filled.xchg(now, Relaxed);
+            self.add(part(old.fill, now.wrapping_sub(filled), old.interval));
+        }
         self.fill.store(settings.fill, Relaxed);
         self.interval.store(settings.interval, Relaxed);
         self.min.store(settings.min, Relaxed);
@@ -164,11 +177,9 @@ impl Bucket {
 
     /// Says whether the limit acts and whether all is paused. Callers take turns.
     pub(crate) fn set_mode(&self, now: i64, hard: bool, paused: bool) {
-        if hard && !self.hard.load(Relaxed) {
-            // Nothing was taken out meanwhile: it would be full.
-            self.refill(now);
-            self.settle();
-        }
+        // While it does not act, nothing is taken out and the bucket fills.
+        self.refill(now);
+        self.settle();
         self.hard.store(hard, Relaxed);
         self.paused.store(paused, Relaxed);
     }
@@ -188,9 +199,7 @@ impl Bucket {
         // Whoever moves the mark adds the tokens; the others see them a moment later.
         if self.filled.cmpxchg(filled, paid, Relaxed).is_ok() {
             self.add(intervals.saturating_mul(self.fill.load(Relaxed)));
-            if self.tokens.load(Relaxed) >= self.release_at() {
-                self.held.store(false, Relaxed);
-            }
+            self.settle();
         }
     }
 
@@ -206,13 +215,21 @@ impl Bucket {
         }
     }
 
-    /// Decides anew whether there is enough.
+    /// Moves to the state that the tokens ask for. Of two that race the later may not have seen
+    /// the other's tokens: then the next settles it, and who waits at the gate is one.
     fn settle(&self) {
         let tokens = self.tokens.load(Relaxed);
         if tokens <= 0 {
-            self.held.store(true, Relaxed);
+            self.set_held(true);
         } else if tokens >= self.release_at() {
-            self.held.store(false, Relaxed);
+            self.set_held(false);
+        }
+    }
+
+    /// Most of the time nothing changes, and all CPUs read this.
+    fn set_held(&self, held: bool) {
+        if self.held.load(Relaxed) != held {
+            self.held.store(held, Relaxed);
         }
     }
 
@@ -230,15 +247,11 @@ impl Gate for Bucket {
         if !self.hard.load(Relaxed) {
             return Turn::Now;
         }
-        self.refill(now);
-        let missing = self.release_at().saturating_sub(self.tokens.load(Relaxed));
-        // A charge on another CPU may have closed the bucket over a refill that it did not see.
-        if missing <= 0 {
-            self.held.store(false, Relaxed);
-        }
+        let tokens = self.tokens(now);
         if !self.held.load(Relaxed) {
             return Turn::Now;
         }
+        let missing = self.release_at().saturating_sub(tokens);
         let fill = self.fill.load(Relaxed);
         match missing
             .saturating_add(fill)
@@ -354,6 +367,23 @@ mod tests {
         assert_eq!(b.tokens(100 * MS), 25 * MS);
         assert_eq!(b.tokens(200 * MS), 50 * MS);
         assert_eq!(b.settings(), double);
+    }
+
+    #[test]
+    fn new_rate_within_an_interval() {
+        let b = quarter();
+        assert!(b.charge(0, 50_000_000));
+        // Most of an interval has gone. It must not count as many of the new ones.
+        let short = Settings {
+            interval: MS,
+            fill: MS / 4,
+            ..QUARTER
+        };
+        b.configure(96 * MS, short, None);
+        assert_eq!(b.tokens(96 * MS), 24 * MS);
+        b.configure(96 * MS, QUARTER, None);
+        assert_eq!(b.tokens(96 * MS), 24 * MS);
+        assert_eq!(b.tokens(196 * MS), 49 * MS);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
 //! ids are valid and free, `caps` what those inside can do. `bucket` is the token bucket's
-//! arithmetic, `sched` the scheduler's commands. `cow` breaks the link of a unified file,
+//! arithmetic, which `bucket_model` tests, `sched` the scheduler's commands. `cow` breaks the link of a unified file,
 //! `cow_stats` counts and traces that, `unify` makes a link, `take_name` is what both end with;
 //! `iattr` is about inode attributes. `space` pins namespaces,
 //! `names` and `cvirt` are about what a context looks like from inside, `limit` about what it may
@@ -18,6 +18,7 @@
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 
 mod bucket;
+mod bucket_model;
 mod caps;
 mod context;
 mod cow;
