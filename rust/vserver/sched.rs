@@ -47,6 +47,9 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
 
 const NS_PER_MS: i64 = 1_000_000;
 
+/// How far the administrator's part of the priority goes, in nice levels.
+const PRIO_BIAS_MAX: i32 = 20;
+
 /// Ticks as nanoseconds.
 fn from_ticks(ticks: i32) -> i64 {
     i64::from(ticks).saturating_mul(TICK_NS)
@@ -178,7 +181,7 @@ fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<u32> {
     }
     sched.idle = idle;
     if given(abi::VXSM_PRIO_BIAS) {
-        sched.prio_bias = arg.prio_bias;
+        sched.prio_bias = arg.prio_bias.clamp(-PRIO_BIAS_MAX, PRIO_BIAS_MAX);
     }
     let tokens = given(abi::VXSM_TOKENS).then_some(from_ticks(arg.tokens));
     ctx.bucket().configure(now_ns(), settings, tokens);

@@ -185,5 +185,7 @@ int vserver_proc_vinfo(struct seq_file *m, struct pid_namespace *ns,
 	seq_printf(m, "CCaps:\t%016llx\n", READ_ONCE(ctx->ccaps));
 	seq_printf(m, "CFlags:\t%016llx\n", READ_ONCE(ctx->flags));
 	seq_printf(m, "CIPid:\t%d\n", vserver_ctx_init_nr(ctx));
+	seq_printf(m, "HoldMsec:\t%llu\n",
+		   div_u64(vserver_task_hold_ns(task), NSEC_PER_MSEC));
 	return 0;
 }

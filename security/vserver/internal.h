@@ -39,6 +39,9 @@ union bpf_attr;
  *		check under way; 0 if there is none. Its own.
  * @hold:	the task waits for tokens before it returns to user mode; set
  *		under the run queue's lock, cleared by the task itself
+ * @hold_start:	when a wait for tokens under way began, 0 if there is none; its
+ *		own, as is
+ * @hold_ns:	how long it waited before
  */
 struct vserver_task {
 	struct vserver_ctx *ctx;
@@ -46,6 +49,8 @@ struct vserver_task {
 	bool counted;
 	u8 lent;
 	bool hold;
+	u64 hold_start;
+	u64 hold_ns;
 };
 
 /**
@@ -333,6 +338,11 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* The type of vserver_ops.charge(); there is no such function. */
 bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
+
+/* sched.c */
+void vserver_charge_start(const struct vserver_ops *ops);
+void vserver_charge_stop(void);
+u64 vserver_task_hold_ns(const struct task_struct *p);
 
 /* ops.c: the registered operations, pinned for one call, or NULL */
 const struct vserver_ops *vserver_ops_get(void);

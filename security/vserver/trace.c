@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Linux-VServer, built-in part: the tracepoint of broken links */
+/* Linux-VServer, built-in part: tracepoints, and what the one of broken links says */
 
 #include <linux/dcache.h>
 #include <linux/export.h>

@@ -56,6 +56,34 @@ TRACE_EVENT(vserver_cow_break,
 		      __entry->new_ino)
 );
 
+/* The caller waits for tokens. Both have the xid of its context. */
+TRACE_EVENT(vserver_hold,
+	    TP_PROTO(u32 xid),
+	    TP_ARGS(xid),
+	    TP_STRUCT__entry(__field(u32, xid)),
+	    TP_fast_assign(__entry->xid = xid;),
+	    TP_printk("xid=%u", __entry->xid)
+);
+
+/*
+ * It goes on, @ns nanoseconds later: with tokens, or because a signal came. It
+ * then waits again when that has been handled, unless it dies of it.
+ */
+TRACE_EVENT(vserver_release,
+	    TP_PROTO(u32 xid, u64 ns, bool tokens),
+	    TP_ARGS(xid, ns, tokens),
+	    TP_STRUCT__entry(__field(u64, ns)
+			     __field(u32, xid)
+			     __field(bool, tokens)
+	    ),
+	    TP_fast_assign(__entry->ns = ns;
+			   __entry->xid = xid;
+			   __entry->tokens = tokens;
+	    ),
+	    TP_printk("xid=%u ns=%llu for=%s", __entry->xid, __entry->ns,
+		      __entry->tokens ? "tokens" : "signal")
+);
+
 #endif /* _TRACE_VSERVER_H */
 
 /* This part must be outside protection */

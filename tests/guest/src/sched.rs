@@ -2,15 +2,20 @@
 //! The token bucket as a context's processes feel it. How exact it is, is the benchmarks' matter:
 //! bounds here are so wide that only a limit that does not work leaves them.
 
+mod input;
+mod watch;
+
 use crate::harness::Suite;
 use crate::process::{self, Child, Gate, spawn};
 use crate::tests;
 use anyhow::{Context as _, Result, bail, ensure};
+use input::*;
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
 use vserver_abi as abi;
+use watch::*;
 
 pub const SUITE: Suite = Suite {
     name: "sched",
@@ -18,6 +23,11 @@ pub const SUITE: Suite = Suite {
     tests: tests![
         settings_come_back,
         bad_settings,
+        limits_of_settings,
+        unknown_bits,
+        never_filled,
+        more_than_all_cpus,
+        change_neither_loses_nor_grants,
         cpus_are_counted,
         hard_limit_holds,
         no_limit_without_the_flag,
@@ -27,6 +37,8 @@ pub const SUITE: Suite = Suite {
         held_task_can_be_stopped_and_traced,
         realtime_is_held_too,
         use_is_billed,
+        hold_is_traced,
+        hold_time_of_a_task,
     ],
 };
 
@@ -122,65 +134,6 @@ fn settings_come_back() -> Result<()> {
     Ok(())
 }
 
-fn bad_settings() -> Result<()> {
-    let _guest = spinners(1, 0, None)?;
-    let before = abi::get_sched(XID)?;
-    let bad = [
-        abi::Sched {
-            mask: abi::VXSM_INTERVAL,
-            interval: [0, 0],
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_INTERVAL,
-            interval: [-5, 0],
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_FILL_RATE,
-            fill_rate: [-1, 0],
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_INTERVAL2,
-            interval: [1, 0],
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_TOKENS_MIN,
-            tokens_min: i32::MAX,
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_TOKENS_MAX,
-            tokens_max: 0,
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_CPU_ID,
-            cpu_id: -1,
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_CPU_ID,
-            cpu_id: 99_999,
-            ..before
-        },
-        abi::Sched {
-            mask: abi::VXSM_BUCKET_ID,
-            bucket_id: 1,
-            ..before
-        },
-    ];
-    for sched in bad {
-        ensure!(abi::set_sched(XID, sched) == Err(Errno::INVAL), "{sched:?}");
-    }
-    let after = abi::get_sched(XID)?;
-    ensure!(after.fill_rate == before.fill_rate && after.interval == before.interval);
-    ensure!(after.tokens_max == before.tokens_max && after.tokens_min == before.tokens_min);
-    Ok(())
-}
-
 fn cpus_are_counted() -> Result<()> {
     let _guest = spinners(1, 0, None)?;
     ensure!(abi::sched_info(XID, 0).is_ok() && abi::sched_info(XID, 1).is_ok());
@@ -217,6 +170,7 @@ fn no_limit_without_the_flag() -> Result<()> {
 /// A bucket that is never filled: whoever runs is held for good.
 const NEVER: (i32, i32) = (0, 1000);
 
+/// A spinner that is held for good.
 fn held(flags: u64) -> Result<Child> {
     let child = spinners(1, flags, Some(rate(NEVER.0, NEVER.1)))?
         .pop()

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Linux-VServer, built-in part: CPU time of contexts, billed and held
+ *
+ * The run queue's lock is held where time is billed, so a task whose context
+ * used its tokens up is only marked there. It waits on its way to user mode,
+ * where it has no locks that others need.
+ */
+
+#include <linux/export.h>
+#include <linux/ktime.h>
+#include <linux/percpu.h>
+#include <linux/ptrace.h>
+#include <linux/resume_user_mode.h>
+#include <linux/sched/signal.h>
+#include <linux/static_call.h>
+#include <linux/vserver_sched.h>
+#include <trace/events/vserver.h>
+
+#include <asm/irq_regs.h>
+
+#include "internal.h"
+
+DEFINE_STATIC_CALL_RET0(vserver_charge_call, vserver_charge_type);
+
+void vserver_charge_start(const struct vserver_ops *ops)
+{
+	static_call_update(vserver_charge_call, ops->charge);
+}
+
+void vserver_charge_stop(void)
+{
+	static_call_update(vserver_charge_call,
+			   (void *)&__static_call_return0);
+}
+
+/* Apart from the hook, so that a task on the host saves no registers for it. */
+static noinline void vserver_charge_ctx(struct task_struct *p,
+					struct vserver_ctx *ctx, u64 ns)
+{
+	struct vserver_task *vt = vserver_task(p);
+	struct pt_regs *regs;
+	struct vserver_cpu *use;
+
+	if (ns) {
+		/* The lock of this CPU's run queue makes us the only writer. */
+		use = per_cpu_ptr(ctx->cpu, task_cpu(p));
+		WRITE_ONCE(use->run_ns, use->run_ns + ns);
+		regs = p == current ? get_irq_regs() : NULL;
+		if (regs && user_mode(regs))
+			WRITE_ONCE(use->user_ticks, use->user_ticks + 1);
+		else if (regs)
+			WRITE_ONCE(use->sys_ticks, use->sys_ticks + 1);
+	}
+	if (!static_call(vserver_charge_call)(ctx, ns))
+		return;
+	if (READ_ONCE(vt->hold) || (p->flags & (PF_EXITING | PF_KTHREAD)))
+		return;
+	WRITE_ONCE(vt->hold, true);
+	set_notify_resume(p);
+}
+
+void __vserver_charge(struct task_struct *p, u64 ns)
+{
+	struct vserver_ctx *ctx = READ_ONCE(vserver_task(p)->ctx);
+
+	if (ctx)
+		vserver_charge_ctx(p, ctx, ns);
+}
+
+/*
+ * A dying task has lost its fatal signal already, and others wait for it. An
+ * io_uring submission thread comes here only while it ends, with a lock held
+ * that they need; io_uring workers have worker_private.
+ */
+static bool vserver_may_wait(void)
+{
+	if ((current->signal->flags & SIGNAL_GROUP_EXIT) ||
+	    current->signal->group_exec_task)
+		return false;
+	return !(current->flags & PF_IO_WORKER) || current->worker_private;
+}
+
+void __vserver_hold(void)
+{
+	struct vserver_task *vt = vserver_task(current);
+	struct vserver_ctx *ctx = vt->ctx;
+	u64 start, ns;
+	bool released;
+
+	if (likely(!READ_ONCE(vt->hold)))
+		return;
+	WRITE_ONCE(vt->hold, false);
+	if (!vserver_may_wait())
+		return;
+	trace_vserver_hold(ctx->xid);
+	start = ktime_get_ns();
+	WRITE_ONCE(vt->hold_start, start);
+	released = ctx->ops->hold(ctx);
+	ns = ktime_get_ns() - start;
+	WRITE_ONCE(vt->hold_start, 0);
+	WRITE_ONCE(vt->hold_ns, vt->hold_ns + ns);
+	this_cpu_add(ctx->cpu->hold_ns, ns);
+	trace_vserver_release(ctx->xid, ns, released);
+	if (released)
+		return;
+	/* A signal goes first; its handler's return leads here again. */
+	WRITE_ONCE(vt->hold, true);
+	set_thread_flag(TIF_NOTIFY_RESUME);
+}
+
+/**
+ * vserver_ctx_cpu - what a context used of a CPU
+ * @ctx:	the context
+ * @cpu:	a possible CPU
+ * @use:	the answer
+ */
+void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
+		     struct vserver_cpu *use)
+{
+	const struct vserver_cpu *p = per_cpu_ptr(ctx->cpu, cpu);
+
+	use->run_ns = READ_ONCE(p->run_ns);
+	use->user_ticks = READ_ONCE(p->user_ticks);
+	use->sys_ticks = READ_ONCE(p->sys_ticks);
+	use->hold_ns = READ_ONCE(p->hold_ns);
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_cpu);
+
+/**
+ * vserver_task_hold_ns - how long a task waited for tokens
+ * @p:	any task
+ *
+ * Return: nanoseconds, with those of a wait under way.
+ */
+u64 vserver_task_hold_ns(const struct task_struct *p)
+{
+	const struct vserver_task *vt = vserver_task(p);
+	u64 start = READ_ONCE(vt->hold_start);
+	u64 ns = READ_ONCE(vt->hold_ns);
+
+	return start ? ns + ktime_get_ns() - start : ns;
+}
