@@ -5,6 +5,7 @@
 
 mod args;
 mod cmd;
+mod exit;
 mod output;
 
 use std::io;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Attr, Cli, Command};
+use args::{Attr, Cli, Command, Config};
 
 fn main() -> ExitCode {
     let Cli { json, command } = Cli::parse();
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
         Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
         Command::Unify(args) => cmd::unify::unify(args, json),
         Command::Deunify(args) => cmd::attr::deunify(&args, json),
+        Command::Config(Config::Check(args)) => cmd::config::check(args, json),
+        Command::Config(Config::Show(args)) => cmd::config::show(&args, json),
+        Command::Config(Config::Convert(args)) => cmd::config::convert(&args),
         Command::Cleanup(args) => cmd::cleanup::cleanup(&args, json),
     };
     match result {
@@ -38,7 +42,7 @@ fn main() -> ExitCode {
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("vserver: {e:#}");
-            ExitCode::FAILURE
+            ExitCode::from(exit::status(&e))
         }
     }
 }

@@ -51,6 +51,9 @@ fn every_command_teaches() {
         "unify",
         "deunify",
         "cleanup",
+        "config check",
+        "config show",
+        "config convert",
     ];
     for command in commands {
         let mut args: Vec<&str> = command.split(' ').collect();

@@ -2,7 +2,7 @@
 //! What can go wrong, in words that say what to do.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -28,6 +28,36 @@ pub enum Error {
     /// A name or id belongs to no context.
     #[error("{0}: no such context (vserver list shows those there are)")]
     NoContext(String),
+    /// There is no guest of that name.
+    #[error("{0}: no such guest (vserver list shows those there are)")]
+    NoGuest(String),
+    /// A guest's configuration is wrong.
+    #[error("{}:{line}:{column}: {}{message}", file.display(), prefix(key))]
+    Config {
+        /// The file.
+        file: PathBuf,
+        /// The line in it, from 1,
+        line: usize,
+        /// and the character in the line.
+        column: usize,
+        /// The key with those of the tables around it: `limits.processes`.
+        key: Option<String>,
+        /// What is wrong.
+        message: String,
+    },
+    /// A guest is in a state, or in use, in which this can't be done.
+    #[error("{0}")]
+    Busy(String),
+    /// A guest could not be started.
+    #[error("{guest}: start failed at {step}: {cause}")]
+    Start {
+        /// The guest.
+        guest: String,
+        /// What was being done: "mounts".
+        step: String,
+        /// Why it failed.
+        cause: String,
+    },
     /// A value that was given makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -58,6 +88,12 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// The key in front of a message.
+fn prefix(key: &Option<String>) -> String {
+    key.as_ref()
+        .map_or_else(String::new, |key| format!("{key}: "))
 }
 
 /// The library's result.

@@ -13,6 +13,7 @@
 pub mod attr;
 pub mod breaks;
 pub mod cleanup;
+pub mod config;
 pub mod context;
 mod copy;
 pub mod cpu;

@@ -48,6 +48,29 @@ pub static CFLAGS: Names = Names {
     ],
 };
 
+/// Context capabilities.
+pub static CCAPS: Names = Names {
+    what: "context capability",
+    bits: &[
+        ("set_utsname", abi::VXC_SET_UTSNAME),
+        ("set_rlimit", abi::VXC_SET_RLIMIT),
+        ("fs_security", abi::VXC_FS_SECURITY),
+        ("fs_trusted", abi::VXC_FS_TRUSTED),
+        ("tiocsti", abi::VXC_TIOCSTI),
+        ("syslog", abi::VXC_SYSLOG),
+        ("oom_adjust", abi::VXC_OOM_ADJUST),
+        ("audit_control", abi::VXC_AUDIT_CONTROL),
+        ("secure_mount", abi::VXC_SECURE_MOUNT),
+        ("secure_remount", abi::VXC_SECURE_REMOUNT),
+        ("binary_mount", abi::VXC_BINARY_MOUNT),
+        ("quota_ctl", abi::VXC_QUOTA_CTL),
+        ("admin_mapper", abi::VXC_ADMIN_MAPPER),
+        ("admin_cloop", abi::VXC_ADMIN_CLOOP),
+        ("kthread", abi::VXC_KTHREAD),
+        ("namespace", abi::VXC_NAMESPACE),
+    ],
+};
+
 /// Features of the kernel's interface.
 pub static FEATURES: Names = Names {
     what: "feature",

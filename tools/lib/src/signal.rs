@@ -10,10 +10,12 @@ const NAMES: [&str; 31] = [
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
-/// The highest real-time signal.
+/// The first real-time signal that the C library leaves to programs,
+const RTMIN: i32 = 34;
+/// and the last.
 const MAX: i32 = 64;
 
-/// The signal that `text` means: `TERM`, `SIGTERM` or `15`.
+/// The signal that `text` means: `TERM`, `SIGTERM`, `15`, `RTMIN+4`.
 pub fn parse(text: &str) -> Result<i32> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -21,7 +23,14 @@ pub fn parse(text: &str) -> Result<i32> {
         .zip(NAMES)
         .find(|(_, n)| *n == name)
         .map(|(number, _)| number);
+    let real_time = || {
+        let number = name.strip_prefix("RTMIN+")?.parse::<i32>().ok()?;
+        RTMIN
+            .checked_add(number)
+            .filter(|n| (RTMIN..=MAX).contains(n))
+    };
     by_name
+        .or_else(real_time)
         .or_else(|| text.parse().ok().filter(|n| (0..=MAX).contains(n)))
         .ok_or_else(|| Error::Invalid(format!("{text}: no such signal; say TERM, SIGTERM or 15")))
 }
@@ -46,7 +55,8 @@ mod tests {
         assert_eq!(parse("KILL").unwrap(), 9);
         assert_eq!(parse("SYS").unwrap(), 31);
         assert_eq!(parse("0").unwrap(), 0);
-        for text in ["", "65", "-1", "SIG", "SIGNOTHING"] {
+        assert_eq!(parse("SIGRTMIN+4").unwrap(), 38);
+        for text in ["", "65", "-1", "SIG", "SIGNOTHING", "RTMIN+31", "RTMIN+-1"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

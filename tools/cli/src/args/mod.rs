@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The command line.
 
+mod config;
 mod control;
 mod files;
 mod limits;
@@ -8,6 +9,7 @@ mod run;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use config::{Config, Convert, Guest, Guests};
 pub(crate) use control::{Kill, Set, Wait};
 pub(crate) use files::{Attr, AttrChange, AttrShow, Cleanup, Deunify, Unify};
 pub(crate) use run::{Enter, Program, Run};
@@ -59,6 +61,9 @@ pub(crate) enum Command {
     /// and takes the place of this process, so that its exit status is the command's.
     #[command(visible_alias = "exec")]
     Enter(Enter),
+    /// Look at the configuration of guests
+    #[command(subcommand)]
+    Config(Config),
     /// List the contexts
     #[command(visible_alias = "ls", after_help = "Example:\n  vserver list --json")]
     List,

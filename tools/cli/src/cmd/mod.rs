@@ -3,6 +3,7 @@
 
 pub(crate) mod attr;
 pub(crate) mod cleanup;
+pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod run;
 pub(crate) mod state;

@@ -35,6 +35,8 @@ impl Caps {
                 | CapabilitySet::NET_BIND_SERVICE
                 | CapabilitySet::IPC_OWNER
                 | CapabilitySet::SYS_CHROOT
+                | CapabilitySet::SYS_PTRACE
+                | CapabilitySet::SYS_BOOT
                 | CapabilitySet::LEASE,
         )
     }

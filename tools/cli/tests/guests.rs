@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The commands about guests, as far as they go without the module and without root.
+
+#![allow(clippy::unwrap_used, reason = "a test shall fail where it does")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn vserver(prefix: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vserver"))
+        .args(args)
+        .env("VSERVER_PREFIX", prefix)
+        .output()
+        .unwrap()
+}
+
+/// Status, standard output and error, without the prefix of paths.
+fn said(prefix: &Path, args: &[&str]) -> (i32, String, String) {
+    let output = vserver(prefix, args);
+    let text = |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        text.replace(prefix.to_str().unwrap(), "")
+    };
+    let status = output.status.code().unwrap();
+    (status, text(output.stdout), text(output.stderr))
+}
+
+/// Makes these files below a new directory.
+fn with(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn configurations_are_checked_and_shown() {
+    let dir = with(&[
+        ("etc/vserver/web.toml", "xid = 7\n"),
+        ("vservers/web/x", ""),
+        ("etc/vserver/db.toml", "[limits]\nprocesess = 1\n"),
+    ]);
+    let (status, out, _) = said(dir.path(), &["config", "check", "web"]);
+    assert_eq!((status, out.as_str()), (0, "1 guests, all is well\n"));
+    let (status, _, err) = said(dir.path(), &["config", "check"]);
+    assert_eq!(status, 6);
+    assert_eq!(
+        err,
+        "vserver: /etc/vserver/db.toml:2:1: limits.procesess: no such key; did you mean \
+         processes?\n"
+    );
+    let (status, out, _) = said(dir.path(), &["config", "show", "web", "--json"]);
+    assert_eq!(status, 0);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(shown["config"]["xid"], 7);
+    assert_eq!(shown["root"], "/vservers/web");
+    assert_eq!(said(dir.path(), &["config", "show", "db"]).0, 6);
+    assert_eq!(said(dir.path(), &["config", "show", "nobody"]).0, 4);
+    assert_eq!(said(dir.path(), &["config", "show", "../x"]).0, 1);
+}
+
+#[test]
+fn old_directories_are_read_and_converted() {
+    let dir = with(&[
+        ("etc/vservers/web/context", "7\n"),
+        ("etc/vservers/web/uts/nodename", "w\n"),
+        ("etc/vservers/web/nice", "5\n"),
+    ]);
+    let (status, out, _) = said(dir.path(), &["config", "show", "web"]);
+    assert_eq!(status, 0);
+    assert!(out.starts_with("# /etc/vservers/web\nxid = 7\n"), "{out}");
+    let (status, out, err) = said(dir.path(), &["config", "convert", "-n", "web"]);
+    assert_eq!(status, 0);
+    assert!(out.contains("hostname = \"w\""), "{out}");
+    assert_eq!(
+        err,
+        "vserver: /etc/vservers/web: left out: nice: has no counterpart\n"
+    );
+    assert!(!dir.path().join("etc/vserver").exists());
+    assert_eq!(said(dir.path(), &["config", "convert", "web"]).0, 0);
+    let (_, out, _) = said(dir.path(), &["config", "show", "web"]);
+    assert!(
+        out.starts_with("# /etc/vserver/web.toml\nxid = 7\n"),
+        "{out}"
+    );
+    let (status, _, err) = said(dir.path(), &["config", "convert", "web"]);
+    assert_eq!(status, 5);
+    assert!(err.contains("--force"), "{err}");
+    assert_eq!(
+        said(dir.path(), &["config", "convert", "--force", "web"]).0,
+        0
+    );
+    assert_eq!(said(dir.path(), &["config", "convert", "nobody"]).0, 4);
+}

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The configuration of the old tools: a directory `/etc/vservers/<name>` with a file for each
+//! setting.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::{Guest, Mount, Style, Text, check};
+use crate::error::{Error, Result};
+
+/// What became of such a directory.
+#[derive(Clone, Debug)]
+pub struct Legacy {
+    /// The guest.
+    pub guest: Guest,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+}
+
+/// What every guest gets without being told.
+const USUAL_MOUNTS: [&str; 4] = ["proc", "sysfs", "devpts", "devtmpfs"];
+
+/// Flags that have another name now.
+const FLAGS: [(&str, &str); 3] = [
+    ("fakeinit", "info_init"),
+    ("init", "info_init"),
+    ("private", "info_private"),
+];
+
+/// Flags that ask for what is so in any case.
+const FLAGS_DONE: [&str; 8] = [
+    "lock",
+    "sched",
+    "nproc",
+    "hideinfo",
+    "ulimit",
+    "namespace",
+    "hide_netif",
+    "hide_mount",
+];
+
+/// Their limits, and ours.
+const LIMITS: [(&str, &str); 8] = [
+    ("nproc", "processes"),
+    ("nofile", "files"),
+    ("nsock", "sockets"),
+    ("locks", "locks"),
+    ("msgqueue", "message_queues"),
+    ("shm", "shared_memory"),
+    ("semary", "semaphore_arrays"),
+    ("nsems", "semaphores"),
+];
+
+/// Files of theirs that say nothing about the guest, or what goes without saying.
+const NOT_NEEDED: [&str; 5] = ["run", "cache", "rev", "name", "shell"];
+
+/// Reads such a directory.
+pub fn read(dir: &Path) -> Result<Legacy> {
+    let mut reading = Reading {
+        dir,
+        guest: Guest::default(),
+        notes: Vec::new(),
+    };
+    let mut names: Vec<String> = entries(dir)?;
+    names.sort_unstable();
+    for name in names {
+        reading.entry(&name)?;
+    }
+    let Reading { guest, notes, .. } = reading;
+    let guest = check::refuse(guest, dir, None)?;
+    Ok(Legacy { guest, notes })
+}
+
+/// The names in a directory.
+fn entries(dir: &Path) -> Result<Vec<String>> {
+    let failed = |e| Error::file("read", dir, e);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        names.push(
+            entry
+                .map_err(failed)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
+    }
+    Ok(names)
+}
+
+struct Reading<'a> {
+    dir: &'a Path,
+    guest: Guest,
+    notes: Vec<String>,
+}
+
+impl Reading<'_> {
+    fn note(&mut self, what: &str, why: &str) {
+        self.notes.push(format!("{what}: {why}"));
+    }
+
+    /// A file's lines, without comments.
+    fn lines(&self, name: &str) -> Result<Vec<String>> {
+        let path = self.dir.join(name);
+        match fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(Error::file("read", &path, e)),
+            Ok(text) => {
+                let lines = text.lines().map(str::trim);
+                let lines = lines.filter(|l| !l.is_empty() && !l.starts_with('#'));
+                Ok(lines.map(str::to_owned).collect())
+            }
+        }
+    }
+
+    /// The first line of a file, as a value.
+    fn value<T: FromStr<Err = Error>>(&self, name: &str) -> Result<Option<Text<T>>> {
+        let Some(text) = self.lines(name)?.into_iter().next() else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|e| self.wrong(name, e))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<i32>> {
+        let Some(text) = self.lines(name)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let number = text.parse().map(Some);
+        number.map_err(|_| self.wrong(name, format!("{text}: not a number")))
+    }
+
+    fn wrong(&self, name: &str, why: impl ToString) -> Error {
+        Error::Config {
+            file: self.dir.join(name),
+            line: 1,
+            column: 1,
+            key: None,
+            message: why.to_string(),
+        }
+    }
+
+    fn entry(&mut self, name: &str) -> Result<()> {
+        match name {
+            "context" => self.guest.xid = self.value(name)?,
+            "vdir" => {
+                let path = self.dir.join(name);
+                self.guest.root = fs::canonicalize(&path)
+                    .or_else(|_| fs::read_link(&path))
+                    .ok();
+            }
+            "uts" => self.names()?,
+            "bcapabilities" => self.bcaps()?,
+            "ccapabilities" => self.ccaps()?,
+            "flags" => self.flags()?,
+            "fstab" => self.fstab()?,
+            "apps" => self.apps()?,
+            "rlimits" => self.rlimits()?,
+            "sched" => self.sched()?,
+            "schedule" => self.schedule()?,
+            "spaces" => self.spaces()?,
+            "badness" => self.guest.limits.oom_bias = self.value(name)?,
+            "interfaces" | "nflags" | "ncapabilities" | "nid" => self.note(
+                name,
+                "a context has no addresses of its own; give the guest a network namespace \
+                 (spaces.own) or use the host's",
+            ),
+            name if NOT_NEEDED.contains(&name) => {}
+            other => self.note(other, "has no counterpart"),
+        }
+        Ok(())
+    }
+
+    fn names(&mut self) -> Result<()> {
+        self.guest.names.hostname = self.value("uts/nodename")?;
+        self.guest.names.domainname = self.value("uts/domainname")?;
+        self.guest.names.sysname = self.value("uts/sysname")?;
+        self.guest.names.release = self.value("uts/release")?;
+        self.guest.names.version = self.value("uts/version")?;
+        self.guest.names.machine = self.value("uts/machine")?;
+        Ok(())
+    }
+
+    /// Theirs came on top of the usual ones.
+    fn bcaps(&mut self) -> Result<()> {
+        let changes = self.lines("bcapabilities")?.into_iter().map(|line| {
+            let (sign, name) = match line.strip_prefix(['~', '-']) {
+                Some(name) => ('-', name),
+                None => ('+', line.as_str()),
+            };
+            let name = name.to_ascii_lowercase();
+            format!("{sign}{}", name.strip_prefix("cap_").unwrap_or(&name))
+        });
+        let changes = changes.collect::<Vec<_>>().join(",");
+        if !changes.is_empty() {
+            let caps = changes
+                .parse()
+                .map_err(|e: Error| self.wrong("bcapabilities", e))?;
+            self.guest.capabilities.linux = Some(caps);
+        }
+        Ok(())
+    }
+
+    fn ccaps(&mut self) -> Result<()> {
+        for line in self.lines("ccapabilities")? {
+            let name = line.to_ascii_lowercase();
+            match name.parse() {
+                Ok(cap) => self.guest.capabilities.context.push(cap),
+                Err(_) => self.note("ccapabilities", &format!("{line} has no counterpart")),
+            }
+        }
+        Ok(())
+    }
+
+    fn flags(&mut self) -> Result<()> {
+        for line in self.lines("flags")? {
+            let lower = line.to_ascii_lowercase();
+            let (sign, name) = match lower.strip_prefix(['~', '-']) {
+                Some(name) => ("-", name),
+                None => ("", lower.as_str()),
+            };
+            if FLAGS_DONE.contains(&name) {
+                continue;
+            }
+            let renamed = FLAGS.iter().find(|(old, _)| *old == name);
+            let name = renamed.map_or(name, |(_, new)| new);
+            match format!("{sign}{name}").parse() {
+                Ok(flag) => self.guest.flags.push(flag),
+                Err(_) => self.note("flags", &format!("{line} has no counterpart")),
+            }
+        }
+        Ok(())
+    }
+
+    fn fstab(&mut self) -> Result<()> {
+        for line in self.lines("fstab")? {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [source, target, kind, rest @ ..] = words.as_slice() else {
+                return Err(self.wrong("fstab", format!("{line}: not a line of fstab(5)")));
+            };
+            if USUAL_MOUNTS.contains(kind) {
+                continue;
+            }
+            let options: Vec<String> = rest
+                .first()
+                .map(|o| o.split(','))
+                .into_iter()
+                .flatten()
+                .filter(|o| !["defaults", "bind", "rbind"].contains(o))
+                .map(str::to_owned)
+                .collect();
+            let bind = rest
+                .first()
+                .is_some_and(|o| o.split(',').any(|o| o.ends_with("bind")));
+            self.guest.mounts.push(Mount {
+                source: (*source).to_owned(),
+                target: PathBuf::from(target),
+                kind: if bind { "bind" } else { kind }.to_owned(),
+                options,
+            });
+        }
+        Ok(())
+    }
+
+    fn apps(&mut self) -> Result<()> {
+        for name in entries(&self.dir.join("apps"))? {
+            match name.as_str() {
+                "init" => self.init()?,
+                // hashify reads its own.
+                "vunify" => {}
+                other => self.note(&format!("apps/{other}"), "has no counterpart"),
+            }
+        }
+        Ok(())
+    }
+
+    fn init(&mut self) -> Result<()> {
+        let style = self.lines("apps/init/style")?.into_iter().next();
+        let start = self.lines("apps/init/cmd.start")?;
+        let stop = self.lines("apps/init/cmd.stop")?;
+        let level = |name: &str, usual: &str| -> Result<String> {
+            let given = self.lines(name)?.into_iter().next();
+            Ok(given.unwrap_or_else(|| usual.to_owned()))
+        };
+        match style.as_deref() {
+            Some("plain") => self.guest.init.style = Style::Sysv,
+            Some("systemd") => self.guest.init.style = Style::Systemd,
+            // Theirs had no init: the scripts of a runlevel were run, and what stayed was the guest.
+            None | Some("sysv") if start.is_empty() => {
+                let rc = |level| vec!["/etc/init.d/rc".to_owned(), level];
+                let up = level("apps/init/runlevel.start", "3")?;
+                let down = level("apps/init/runlevel.stop", "6")?;
+                self.guest.init.command = rc(up);
+                self.guest.stop.command = rc(down);
+            }
+            None | Some("sysv") => {}
+            Some(other) => {
+                let why = format!("{other} has no counterpart; see init.style");
+                self.note("apps/init/style", &why);
+            }
+        }
+        if !start.is_empty() {
+            self.guest.init.command = start;
+        }
+        if !stop.is_empty() {
+            self.guest.stop.command = stop;
+        }
+        self.guest.autostart = !self.lines("apps/init/mark")?.is_empty();
+        self.guest.requires = self.lines("apps/init/depends")?;
+        Ok(())
+    }
+
+    fn rlimits(&mut self) -> Result<()> {
+        for name in entries(&self.dir.join("rlimits"))? {
+            let (thing, which) = name.split_once('.').unwrap_or((&name, "hard"));
+            let path = format!("rlimits/{name}");
+            let Some((_, key)) = LIMITS.iter().find(|(old, _)| *old == thing) else {
+                self.note(&path, "has no counterpart; a memory cgroup limits memory");
+                continue;
+            };
+            if which != "hard" {
+                self.note(&path, "only hard limits act");
+                continue;
+            }
+            let text = self.lines(&path)?.concat();
+            let text = text
+                .strip_prefix("inf")
+                .map_or(text.as_str(), |_| "unlimited");
+            let most = Some(text.parse().map_err(|e: Error| self.wrong(&path, e))?);
+            let l = &mut self.guest.limits;
+            match *key {
+                "processes" => l.processes = most,
+                "files" => l.files = most,
+                "sockets" => l.sockets = most,
+                "locks" => l.locks = most,
+                "message_queues" => l.message_queues = most,
+                "shared_memory" => l.shared_memory = most,
+                "semaphore_arrays" => l.semaphore_arrays = most,
+                _ => l.semaphores = most,
+            }
+        }
+        Ok(())
+    }
+
+    fn sched(&mut self) -> Result<()> {
+        self.guest.scheduler.fill_rate = self.number("sched/fill-rate")?;
+        self.guest.scheduler.interval = self.number("sched/interval")?;
+        self.guest.scheduler.idle_fill_rate = self.number("sched/fill-rate2")?;
+        self.guest.scheduler.idle_interval = self.number("sched/interval2")?;
+        self.guest.scheduler.tokens = self.number("sched/tokens")?;
+        self.guest.scheduler.tokens_min = self.number("sched/tokens-min")?;
+        self.guest.scheduler.tokens_max = self.number("sched/tokens-max")?;
+        self.guest.scheduler.prio_bias = self.number("sched/prio-bias")?;
+        Ok(())
+    }
+
+    /// The same in one file, a value a line.
+    fn schedule(&mut self) -> Result<()> {
+        let mut values = Vec::new();
+        for line in self.lines("schedule")?.iter().take(5) {
+            let number = line.parse::<i32>();
+            values
+                .push(number.map_err(|_| self.wrong("schedule", format!("{line}: not a number")))?);
+        }
+        let mut next = values.into_iter();
+        let s = &mut self.guest.scheduler;
+        s.fill_rate = next.next();
+        s.interval = next.next();
+        s.tokens = next.next();
+        s.tokens_min = next.next();
+        s.tokens_max = next.next();
+        Ok(())
+    }
+
+    fn spaces(&mut self) -> Result<()> {
+        for name in entries(&self.dir.join("spaces"))? {
+            if name != "net" {
+                self.note(&format!("spaces/{name}"), "has no counterpart");
+                continue;
+            }
+            let own = ["mnt", "uts", "ipc", "net"].iter().map(|n| n.parse());
+            self.guest.spaces.own = Some(own.collect::<Result<_>>()?);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn an_old_directory_becomes_a_file() {
+        let dir = dir(&[
+            ("context", "42\n"),
+            ("name", "web\n"),
+            ("uts/nodename", "web.example.org\n"),
+            ("bcapabilities", "CAP_NET_RAW\n~CAP_KILL\n# all\n"),
+            ("ccapabilities", "secure_mount\nraw_icmp\n"),
+            ("flags", "fakeinit\nvirt_uptime\n~virt_load\nnproc\nfly\n"),
+            (
+                "fstab",
+                "none /proc proc defaults 0 0\n/srv /srv none bind,ro 0 0\n\
+                 none /tmp tmpfs size=16m,mode=1777 0 0\n",
+            ),
+            ("apps/init/style", "sysv\n"),
+            ("apps/init/mark", "default\n"),
+            ("apps/init/depends", "db\n"),
+            ("apps/vunify/hash/0", "x"),
+            ("rlimits/nproc.hard", "200\n"),
+            ("rlimits/nofile", "inf\n"),
+            ("rlimits/rss", "1000\n"),
+            ("schedule", "1\n4\n50\n20\n100\n"),
+            ("interfaces/0/ip", "10.0.0.1\n"),
+        ]);
+        let Legacy { guest, notes } = read(dir.path()).unwrap();
+        let expected = r#"xid = 42
+autostart = true
+requires = ["db"]
+flags = ["info_init", "virt_uptime", "-virt_load"]
+
+[init]
+style = "small"
+command = ["/etc/init.d/rc", "3"]
+
+[stop]
+command = ["/etc/init.d/rc", "6"]
+
+[names]
+hostname = "web.example.org"
+
+[capabilities]
+linux = "+net_raw,-kill"
+context = ["secure_mount"]
+
+[limits]
+processes = 200
+files = "unlimited"
+
+[scheduler]
+fill_rate = 1
+interval = 4
+tokens = 50
+tokens_min = 20
+tokens_max = 100
+
+[[mount]]
+source = "/srv"
+target = "/srv"
+type = "bind"
+options = ["ro"]
+
+[[mount]]
+source = "none"
+target = "/tmp"
+type = "tmpfs"
+options = ["size=16m", "mode=1777"]
+"#;
+        assert_eq!(guest.to_toml().unwrap(), expected);
+        for left_out in ["raw_icmp", "fly", "rlimits/rss", "interfaces"] {
+            assert!(notes.iter().any(|n| n.contains(left_out)), "{notes:?}");
+        }
+        assert_eq!(notes.len(), 4, "{notes:?}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        let dir = dir(&[("context", "1\n")]);
+        let error = read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("context:1:1: 1: ids go from 2"), "{error}");
+    }
+}

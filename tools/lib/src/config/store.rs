@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Where guests, their files and what belongs to them lie.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Guest, legacy, read, xids};
+use crate::error::{Doing, Error, Result};
+
+/// In front of all directories of a [`Store`], for tests and for another system's disk.
+pub const PREFIX: &str = "VSERVER_PREFIX";
+
+/// The directories in which guests and what belongs to them lie.
+#[derive(Clone, Debug)]
+pub struct Store {
+    prefix: PathBuf,
+}
+
+/// Where a guest's configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A TOML file.
+    File(PathBuf),
+    /// A directory of the old tools.
+    Legacy(PathBuf),
+}
+
+impl Source {
+    /// The file or directory.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(path) | Self::Legacy(path) => path,
+        }
+    }
+}
+
+impl Store {
+    /// The system's, or that below the directory which the environment names.
+    pub fn system() -> Self {
+        Self::below(PathBuf::from(
+            env::var_os(PREFIX).unwrap_or_else(|| "/".into()),
+        ))
+    }
+
+    /// That below a directory.
+    pub fn below(prefix: PathBuf) -> Self {
+        Self { prefix }
+    }
+
+    /// The files: `/etc/vserver`.
+    pub fn config_dir(&self) -> PathBuf {
+        self.prefix.join("etc/vserver")
+    }
+
+    /// The directories of the old tools: `/etc/vservers`.
+    pub fn legacy_dir(&self) -> PathBuf {
+        self.prefix.join("etc/vservers")
+    }
+
+    /// Templates for new guests: `/etc/vserver/templates`.
+    pub fn template_dir(&self) -> PathBuf {
+        self.config_dir().join("templates")
+    }
+
+    /// Where the guests' trees are: `/vservers`.
+    pub fn guests_dir(&self) -> PathBuf {
+        self.prefix.join("vservers")
+    }
+
+    /// What lasts from boot to boot: `/var/lib/vserver`.
+    pub fn state_dir(&self) -> PathBuf {
+        self.prefix.join("var/lib/vserver")
+    }
+
+    /// What does not: `/run/vserver`.
+    pub fn run_dir(&self) -> PathBuf {
+        self.prefix.join("run/vserver")
+    }
+
+    /// A guest's file, whether there is one or not.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.config_dir().join(format!("{name}.toml"))
+    }
+
+    /// A guest's tree.
+    pub fn root(&self, name: &str, guest: &Guest) -> PathBuf {
+        let given = guest.root.clone();
+        given.unwrap_or_else(|| self.guests_dir().join(name))
+    }
+
+    /// Where the output of a guest's init goes.
+    pub fn log(&self, name: &str, guest: &Guest) -> PathBuf {
+        let given = guest.init.log.clone();
+        given.unwrap_or_else(|| self.prefix.join(format!("var/log/vserver/{name}.log")))
+    }
+
+    /// Where a guest's configuration is; the old tools' only if there is no file.
+    pub fn source(&self, name: &str) -> Result<Source> {
+        check_name(name)?;
+        let file = self.file(name);
+        if fs::symlink_metadata(&file).is_ok() {
+            return Ok(Source::File(file));
+        }
+        let legacy = self.legacy_dir().join(name);
+        match legacy.is_dir() {
+            true => Ok(Source::Legacy(legacy)),
+            false => Err(Error::NoGuest(name.to_owned())),
+        }
+    }
+
+    /// A guest's configuration.
+    pub fn load(&self, name: &str) -> Result<Guest> {
+        match self.source(name)? {
+            Source::File(path) => read::file(&path),
+            Source::Legacy(path) => legacy::read(&path).map(|old| old.guest),
+        }
+    }
+
+    /// The names of all guests that are configured.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = entries(&self.config_dir())?
+            .into_iter()
+            .filter_map(|name| Some(name.strip_suffix(".toml")?.to_owned()))
+            .collect();
+        let legacy = entries(&self.legacy_dir())?;
+        // The old tools kept defaults and more beside the guests.
+        names.extend(legacy.into_iter().filter(|name| {
+            let dir = self.legacy_dir().join(name);
+            dir.join("vdir").exists() || dir.join("context").exists() || dir.join("name").exists()
+        }));
+        names.retain(|name| check_name(name).is_ok());
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// All guests that are configured, or what is wrong with them.
+    pub fn all(&self) -> Result<BTreeMap<String, Result<Guest>>> {
+        let names = self.names()?.into_iter();
+        Ok(names
+            .map(|name| {
+                let guest = self.load(&name);
+                (name, guest)
+            })
+            .collect())
+    }
+
+    /// The id of a guest's context: the one it is given, or one that it keeps from now on.
+    pub fn xid(&self, name: &str, guest: &Guest) -> Result<u32> {
+        if let Some(xid) = &guest.xid {
+            return Ok(xid.0);
+        }
+        let taken = self
+            .all()?
+            .into_values()
+            .filter_map(|guest| guest.ok()?.xid.map(|xid| xid.0))
+            .collect();
+        xids::assign(&self.state_dir().join("xids"), name, &taken)
+    }
+
+    /// Forgets the id that was assigned to a guest.
+    pub fn forget_xid(&self, name: &str) -> Result<()> {
+        xids::forget(&self.state_dir().join("xids"), name)
+    }
+
+    /// Writes a guest's file, whole or not at all.
+    pub fn save(&self, name: &str, text: &str) -> Result<()> {
+        check_name(name)?;
+        let path = self.file(name);
+        write_whole(&path, text)
+    }
+}
+
+/// Replaces a file by one with this text.
+pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let doing = || format!("write {}", path.display());
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
+    }
+    let new = path.with_extension("new");
+    let mut file = fs::File::create(&new).doing(doing)?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // It is the first error that counts.
+        let _ = fs::remove_file(&new);
+    }
+    written.doing(doing)
+}
+
+/// The names in a directory; none if it is not there.
+fn entries(dir: &Path) -> Result<Vec<String>> {
+    let doing = || format!("read {}", dir.display());
+    let listed = match fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.doing(doing)?,
+    };
+    let mut names = Vec::new();
+    for entry in listed {
+        names.extend(entry.doing(doing)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// Checks that `name` can name a guest: a context and a file.
+pub fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let bad = |why: &str| {
+        Err(Error::Invalid(format!(
+            "{name:?} can't name a guest: {why}"
+        )))
+    };
+    if name.is_empty() || name.len() > 64 {
+        return bad("a name has 1 to 64 characters");
+    }
+    if !name.chars().all(fits) || name.starts_with(['-', '.']) {
+        return bad("letters, digits, - _ and . make a name, and it begins with none of - and .");
+    }
+    if name.bytes().all(|b| b.is_ascii_digit()) {
+        return bad("a number would be taken for an id");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_names_of_files() {
+        for good in ["web", "web-1", "a.b", "x_y", "1a"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "17",
+            "a/b",
+            "..",
+            ".x",
+            "-x",
+            "a b",
+            "ä",
+            &"x".repeat(65),
+        ] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn guests_are_found_by_their_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::below(dir.path().to_owned());
+        assert!(store.names().unwrap().is_empty());
+        store.save("web", "xid = 1000\n").unwrap();
+        store.save("db", "nonsense = 1\n").unwrap();
+        fs::create_dir_all(store.legacy_dir().join("old/uts")).unwrap();
+        fs::create_dir_all(store.legacy_dir().join(".defaults")).unwrap();
+        fs::write(store.legacy_dir().join("old/context"), "77\n").unwrap();
+        assert_eq!(store.names().unwrap(), ["db", "old", "web"]);
+        assert!(store.all().unwrap()["db"].is_err());
+        let old = store.load("old").unwrap();
+        assert_eq!(store.xid("old", &old).unwrap(), 77);
+        assert!(matches!(store.load("none"), Err(Error::NoGuest(_))));
+        let web = store.load("web").unwrap();
+        assert_eq!(store.root("web", &web), dir.path().join("vservers/web"));
+        // An id is kept, and not one that another guest was given.
+        let new = Guest::default();
+        let xid = store.xid("new", &new).unwrap();
+        assert_ne!(xid, 1000);
+        assert_eq!(store.xid("new", &new).unwrap(), xid);
+        assert_ne!(store.xid("newer", &new).unwrap(), xid);
+        store.forget_xid("new").unwrap();
+        assert_eq!(store.xid("newest", &new).unwrap(), xid);
+    }
+}
