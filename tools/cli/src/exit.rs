@@ -5,6 +5,8 @@ use vserver::error::Error;
 
 /// It failed, for a reason that the others don't name.
 pub(crate) const FAILED: u8 = 1;
+/// A guest does not run (`vserver status`).
+pub(crate) const NOT_RUNNING: u8 = 3;
 /// There is no such guest or context.
 pub(crate) const NOT_FOUND: u8 = 4;
 /// The guest is in use, or in a state in which this can't be done.
@@ -16,11 +18,16 @@ pub(crate) const START: u8 = 7;
 
 /// The status for an error.
 pub(crate) fn status(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<Error>() {
-        Some(Error::NoContext(_) | Error::NoGuest(_)) => NOT_FOUND,
-        Some(Error::Busy(_)) => BUSY,
-        Some(Error::Config { .. }) => CONFIG,
-        Some(Error::Start { .. }) => START,
+    error.downcast_ref().map_or(FAILED, of)
+}
+
+/// The status for an error of the library.
+pub(crate) fn of(error: &Error) -> u8 {
+    match error {
+        Error::NoContext(_) | Error::NoGuest(_) => NOT_FOUND,
+        Error::Busy(_) => BUSY,
+        Error::Config { .. } => CONFIG,
+        Error::Start { .. } => START,
         _ => FAILED,
     }
 }

@@ -8,19 +8,30 @@ mod cmd;
 mod exit;
 mod output;
 
+use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use vserver::guest;
 
 use args::{Attr, Cli, Command, Config};
 
 fn main() -> ExitCode {
+    let mut words = env::args_os();
+    if words.next().is_some_and(|name| name == guest::REAPER) {
+        return init(words);
+    }
     let Cli { json, command } = Cli::parse();
     let result = match command {
         Command::Run(args) => cmd::run::run(args, json),
         Command::Enter(args) => cmd::run::enter(args),
-        Command::List => cmd::state::list(json),
+        Command::Start(args) => cmd::guests::start(args, json),
+        Command::Stop(args) => cmd::guests::stop(args, json),
+        Command::Restart(args) => cmd::guests::restart(args, json),
+        Command::Status(args) => cmd::guests::status(args, json),
+        Command::List => cmd::guests::list(json),
         Command::Show(args) => cmd::state::show(&args, json),
         Command::Info => cmd::state::info(json),
         Command::Set(args) => cmd::control::set(&args),
@@ -43,6 +54,17 @@ fn main() -> ExitCode {
         Err(e) => {
             eprintln!("vserver: {e:#}");
             ExitCode::from(exit::status(&e))
+        }
+    }
+}
+
+/// Does as the small init of a guest, that this is.
+fn init(words: impl Iterator<Item = OsString>) -> ExitCode {
+    match guest::reaper(words) {
+        Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(exit::FAILED)),
+        Err(e) => {
+            eprintln!("{}: {e}", guest::REAPER);
+            ExitCode::from(exit::FAILED)
         }
     }
 }

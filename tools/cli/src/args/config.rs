@@ -47,6 +47,14 @@ pub(crate) struct Guests {
     pub(crate) guest: Vec<String>,
 }
 
+/// One guest or more.
+#[derive(Debug, Args)]
+pub(crate) struct SomeGuests {
+    /// The guests' names
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) guest: Vec<String>,
+}
+
 /// Arguments of `vserver config convert`.
 #[derive(Debug, Args)]
 pub(crate) struct Convert {

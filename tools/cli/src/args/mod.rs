@@ -4,14 +4,16 @@
 mod config;
 mod control;
 mod files;
+mod guests;
 mod limits;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use config::{Config, Convert, Guest, Guests};
+pub(crate) use config::{Config, Convert, Guest, Guests, SomeGuests};
 pub(crate) use control::{Kill, Set, Wait};
 pub(crate) use files::{Attr, AttrChange, AttrShow, Cleanup, Deunify, Unify};
+pub(crate) use guests::{Start, Stop};
 pub(crate) use run::{Enter, Program, Run};
 
 /// Linux-VServer: guests as contexts of one kernel, sharing unified files
@@ -26,11 +28,11 @@ pub(crate) use run::{Enter, Program, Run};
     version,
     after_help = "\
 Examples:
-  vserver unify /vservers/web /vservers/db
-  vserver run --name web --root /vservers/web --cpu 25% --detach -- /sbin/init
+  vserver start web
   vserver enter web
+  vserver unify /vservers/web /vservers/db
   vserver list
-  vserver kill web
+  vserver stop web
 
 Each command has its own help: vserver run --help"
 )]
@@ -45,6 +47,24 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start guests, and those that they require before them
+    ///
+    /// A guest is described by /etc/vserver/NAME.toml. It runs when its first process does. If a
+    /// start fails nothing of the guest is left, and it is said at which step it failed.
+    Start(Start),
+    /// Stop guests: tell their init, then all their processes, then kill these
+    Stop(Stop),
+    /// Stop guests and start them again
+    #[command(after_help = "Example:\n  vserver restart web")]
+    Restart(SomeGuests),
+    /// Show whether guests run
+    #[command(after_help = "\
+Examples:
+  vserver status
+  vserver status web && echo it runs
+
+Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such guest.")]
+    Status(Guests),
     /// Create a context and run a command in it
     ///
     /// The command becomes the context's init and takes the place of this process: its exit
@@ -64,7 +84,7 @@ pub(crate) enum Command {
     /// Look at the configuration of guests
     #[command(subcommand)]
     Config(Config),
-    /// List the contexts
+    /// List the contexts, and the guests that don't run
     #[command(visible_alias = "ls", after_help = "Example:\n  vserver list --json")]
     List,
     /// Show everything about a context

@@ -5,6 +5,7 @@ pub(crate) mod attr;
 pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod guests;
 pub(crate) mod run;
 pub(crate) mod state;
 pub(crate) mod unify;

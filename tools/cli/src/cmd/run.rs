@@ -45,6 +45,7 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
         flags: persistent.and(args.limits.flags()),
         caps: args.caps.unwrap_or_else(|| Caps::usual(guest)),
         root: args.root,
+        ..NewContext::default()
     };
     if let Err(e) = guest::seal() {
         return Ok(failure(&e));

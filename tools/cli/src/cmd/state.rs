@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What there is: `list`, `show`, `info`.
+//! What there is: `show`, `info`.
 
 use std::process::ExitCode;
 
@@ -11,39 +11,6 @@ use vserver::limits::Limit;
 
 use crate::args::One;
 use crate::output::{self, line};
-
-/// `vserver list`
-pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
-    let contexts = context::list()?;
-    if json {
-        output::json(&contexts)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let rows = contexts.into_iter().map(|c| {
-        [
-            c.xid.to_string(),
-            or_dash(c.name),
-            c.state.to_owned(),
-            c.tasks.to_string(),
-            limit(c.cpu_limit),
-            output::time(c.cpu_msec),
-            output::time(c.hold_msec),
-        ]
-    });
-    output::table(
-        [
-            ">XID",
-            "NAME",
-            "STATE",
-            ">TASKS",
-            ">CPU LIMIT",
-            ">CPU USED",
-            ">HELD",
-        ],
-        rows.collect(),
-    )?;
-    Ok(ExitCode::SUCCESS)
-}
 
 /// `vserver show`
 pub(crate) fn show(args: &One, json: bool) -> anyhow::Result<ExitCode> {
@@ -180,11 +147,11 @@ fn count(n: Option<i64>) -> String {
     n.map_or_else(|| "-".to_owned(), |n| n.to_string())
 }
 
-fn limit(rate: Option<Rate>) -> String {
+pub(super) fn limit(rate: Option<Rate>) -> String {
     rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string())
 }
 
-fn or_dash(text: String) -> String {
+pub(super) fn or_dash(text: String) -> String {
     match text.is_empty() {
         true => "-".to_owned(),
         false => text,

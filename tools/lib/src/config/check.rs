@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
+use vserver_abi as abi;
+
 use super::store::{Source, Store, check_name};
 use super::{Guest, Style, order, read};
 use crate::error::{Error, Result};
@@ -49,6 +51,16 @@ pub(super) fn alone(guest: &Guest) -> Vec<Problem> {
                 add(key, &e.to_string());
             }
         }
+    }
+    let set = guest.flags().set;
+    if set & (abi::VXF_STATE_SETUP | abi::VXF_STATE_INIT | abi::VXF_STATE_ADMIN) != 0 {
+        add("flags", "the state flags are the start's own business");
+    }
+    if set & abi::VXF_SCHED_PAUSE != 0 {
+        add(
+            "flags",
+            "sched_pause would hold the start; set it when the guest runs",
+        );
     }
     let s = &guest.scheduler;
     if s.interval.is_some_and(|n| n <= 0) || s.idle_interval.is_some_and(|n| n <= 0) {

@@ -306,11 +306,11 @@ impl Guest {
             .fold(0, |all, cap| all | cap.0)
     }
 
-    /// Its flags. An init of the guest's own wants to be process 1.
+    /// Its flags. What is an init wants to be process 1.
     pub fn flags(&self) -> FlagChange {
-        let own_init = matches!(self.init.style, Style::Sysv | Style::Systemd);
+        let init = self.init.style != Style::Command;
         let first = FlagChange {
-            set: if own_init { abi::VXF_INFO_INIT } else { 0 },
+            set: if init { abi::VXF_INFO_INIT } else { 0 },
             clear: 0,
         };
         self.flags.iter().fold(first, |all, flag| all.and(**flag))

@@ -7,16 +7,44 @@ use std::path::Path;
 use std::process::exit;
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::setsid;
+use rustix::process::{Pid, WaitOptions, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use vserver_abi::process::{Fork, fork};
 
-use super::{NewContext, Program, run};
+use super::run::{Failed, set_up_and_run};
+use super::{NewContext, Program, stop};
 use crate::error::{Doing, Error, Result};
 
-/// Does what [`run`] does in a new process in the background, with its output going to `log`,
+/// Why a context was not started in the background.
+#[derive(Debug)]
+pub(super) enum NotStarted {
+    /// It did not come to that.
+    Before(Error),
+    /// The new process failed at this step, for this reason; nothing of the context is left.
+    At(String, String),
+}
+
+impl From<Error> for NotStarted {
+    fn from(error: Error) -> Self {
+        Self::Before(error)
+    }
+}
+
+/// Does what [`super::run`] does in a new process in the background, with its output going to `log`,
 /// or nowhere. Returns the context's id as soon as the program runs.
 pub fn detach(new: &NewContext, program: &Program, log: Option<&Path>) -> Result<u32> {
+    start_behind(new, program, log).map_err(|e| match e {
+        NotStarted::Before(e) => e,
+        NotStarted::At(_, message) => Error::Invalid(message),
+    })
+}
+
+/// The same, and says at which step it failed.
+pub(super) fn start_behind(
+    new: &NewContext,
+    program: &Program,
+    log: Option<&Path>,
+) -> Result<u32, NotStarted> {
     let null = Path::new("/dev/null");
     let input = File::open(null).map_err(|e| Error::file("open", null, e))?;
     let path = log.unwrap_or(null);
@@ -31,20 +59,26 @@ pub fn detach(new: &NewContext, program: &Program, log: Option<&Path>) -> Result
         Fork::Child => {
             drop(reader);
             let mut report = File::from(writer);
-            let error = child(new, program, &input, &output, &report);
+            let failed = child(new, program, &input, &output, &report);
             // Nobody is left to tell if this fails.
-            let _ = write!(report, "{error}");
+            let _ = write!(report, "{}\0{}", failed.step, failed.error);
             exit(1)
         }
-        Fork::Parent(_) => {
+        Fork::Parent(pid) => {
             drop(writer);
-            outcome(&mut File::from(reader))
+            outcome(&mut File::from(reader), |xid| clean_up(pid, xid))
         }
     }
 }
 
 /// The new process: returns only if it fails.
-fn child(new: &NewContext, program: &Program, input: &File, output: &File, report: &File) -> Error {
+fn child(
+    new: &NewContext,
+    program: &Program,
+    input: &File,
+    output: &File,
+    report: &File,
+) -> Failed {
     let doing = || "leave the terminal".to_owned();
     let left = setsid()
         .and_then(|_| dup2_stdin(input))
@@ -52,25 +86,45 @@ fn child(new: &NewContext, program: &Program, input: &File, output: &File, repor
         .and_then(|()| dup2_stderr(output))
         .doing(doing);
     match left {
-        Ok(()) => run(new, program, |xid| {
+        Ok(()) => set_up_and_run(new, program, |xid| {
             (&mut &*report).write_all(&xid.to_le_bytes()).doing(doing)
         }),
-        Err(e) => e,
+        Err(error) => Failed {
+            step: "process",
+            error,
+        },
     }
 }
 
-/// Reads what the new process reports: the id, then the error if there is one. The pipe is
-/// closed by the program's start.
-fn outcome(report: &mut impl Read) -> Result<u32> {
+/// Waits until the new process and its context are gone.
+fn clean_up(pid: Pid, xid: Option<u32>) {
+    // What it was is said already; that it can't be waited for would add nothing.
+    let _ = waitpid(Some(pid), WaitOptions::empty());
+    if let Some(xid) = xid {
+        let _ = stop::end(xid);
+    }
+}
+
+/// Reads what the new process reports: the id, then the step and the error if there is one. The
+/// pipe is closed by the program's start.
+fn outcome(report: &mut impl Read, clean_up: impl FnOnce(Option<u32>)) -> Result<u32, NotStarted> {
     let mut bytes = Vec::new();
     report
         .read_to_end(&mut bytes)
         .doing(|| "wait for the process in the background".into())?;
-    match bytes.split_first_chunk::<4>() {
-        Some((xid, [])) => Ok(u32::from_le_bytes(*xid)),
-        Some((_, error)) if xid_was_sent(&bytes) => Err(failed(error)),
-        _ => Err(failed(&bytes)),
+    let (xid, rest) = match bytes.split_first_chunk::<4>() {
+        Some((xid, rest)) if xid_was_sent(&bytes) => (Some(u32::from_le_bytes(*xid)), rest),
+        _ => (None, &bytes[..]),
+    };
+    if let (Some(xid), []) = (xid, rest) {
+        return Ok(xid);
     }
+    clean_up(xid);
+    let text = String::from_utf8_lossy(rest);
+    let (step, message) = text
+        .split_once('\0')
+        .unwrap_or(("process", "it ended before it could say why"));
+    Err(NotStarted::At(step.to_owned(), message.to_owned()))
 }
 
 /// Ids are below 2^16, so that their third and fourth byte are 0, as no text's are.
@@ -78,20 +132,30 @@ fn xid_was_sent(bytes: &[u8]) -> bool {
     bytes.get(2..4) == Some(&[0, 0])
 }
 
-fn failed(message: &[u8]) -> Error {
-    Error::Invalid(String::from_utf8_lossy(message).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What is made of a report: the id, or step, reason and the id to clean up.
+    fn made_of(report: &[u8]) -> Result<u32, (String, String, Option<u32>)> {
+        let mut cleaned = None;
+        outcome(&mut &*report, |xid| cleaned = xid).map_err(|e| match e {
+            NotStarted::At(step, message) => (step, message, cleaned),
+            NotStarted::Before(e) => panic!("{e}"),
+        })
+    }
+
     #[test]
     fn reports_are_understood() {
-        assert_eq!(outcome(&mut &[5u8, 0, 0, 0][..]).unwrap(), 5);
-        let late = outcome(&mut &b"\x05\0\0\0no such file"[..]).unwrap_err();
-        assert_eq!(late.to_string(), "no such file");
-        let early = outcome(&mut &b"create a context: no"[..]).unwrap_err();
-        assert_eq!(early.to_string(), "create a context: no");
+        assert_eq!(made_of(&[5, 0, 0, 0]), Ok(5));
+        assert_eq!(
+            made_of(b"\x05\0\0\0init\0no such file"),
+            Err(("init".into(), "no such file".into(), Some(5)))
+        );
+        assert_eq!(
+            made_of(b"context\0create a context: no"),
+            Err(("context".into(), "create a context: no".into(), None))
+        );
+        assert!(made_of(b"").is_err());
     }
 }

@@ -7,11 +7,20 @@
 mod caps;
 mod detach;
 mod enter;
+mod extra;
+mod fleet;
+mod lock;
 mod mounts;
+mod reaper;
 mod run;
 mod sealed;
+mod start;
+mod status;
+mod stop;
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,8 +30,14 @@ use rustix::thread::UnshareFlags;
 pub use caps::Caps;
 pub use detach::detach;
 pub use enter::{Enter, enter};
+pub use fleet::{Started, start_all, stop_all, to_start, to_stop};
+pub use lock::Lock;
+pub use reaper::{NAME as REAPER, reaper};
 pub use run::{NewContext, run};
 pub use sealed::seal;
+pub use start::start;
+pub use status::{Status, status};
+pub use stop::{Stopped, stop};
 
 use crate::error::Error;
 
@@ -44,17 +59,50 @@ impl Program {
     /// Runs it in place of this process; returns only if that fails. In a `guest` it gets an
     /// environment of its own, else the caller's.
     fn exec(&self, guest: bool) -> Error {
-        if let Err(errno) = vserver_abi::process::close_others_on_exec() {
-            return Error::file("close the descriptors of", Path::new("/proc/self"), errno);
-        }
         let shell = [login_shell(), "-l".into()];
-        let (program, args) = match self.argv.split_first() {
-            Some(given) => given,
-            None => (&shell[0], &shell[1..]),
+        let words = match self.argv.is_empty() {
+            true => &shell[..],
+            false => &self.argv,
         };
+        match self.command(words, guest) {
+            Ok(mut command) => self.failed(words, command.exec()),
+            Err(e) => e,
+        }
+    }
+
+    /// Starts it, if there is one, and runs `own`, which is this command, as the small init in
+    /// place of this process; returns only if that fails.
+    fn run_below(&self, own: &File, guest: bool) -> Error {
+        let mut init = Command::new(format!("/proc/self/fd/{}", own.as_raw_fd()));
+        init.arg0(REAPER);
+        if !self.argv.is_empty() {
+            let child = self.command(&self.argv, guest).and_then(|mut command| {
+                let spawned = command.spawn();
+                spawned.map_err(|e| self.failed(&self.argv, e))
+            });
+            match child {
+                Ok(child) => init.arg(child.id().to_string()),
+                Err(e) => return e,
+            };
+        }
+        Error::Exec {
+            program: "the small init".into(),
+            source: init.env_clear().exec(),
+        }
+    }
+
+    /// The command, ready to be run in this process's surroundings.
+    fn command(&self, words: &[OsString], guest: bool) -> Result<Command, Error> {
+        vserver_abi::process::close_others_on_exec().map_err(|errno| {
+            Error::file("close the descriptors of", Path::new("/proc/self"), errno)
+        })?;
+        let (program, args) = words
+            .split_first()
+            .ok_or_else(|| Error::Invalid("no command is given".into()))?;
         let mut command = Command::new(program);
         command.args(args);
         if guest {
+            // The program is looked for in it, too.
             command
                 .env_clear()
                 .env("PATH", GUEST_PATH)
@@ -68,15 +116,24 @@ impl Program {
         }
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(dir) = &self.workdir {
-            if let Err(errno) = rustix::process::chdir(dir) {
-                return Error::file("change to", dir, errno);
-            }
+            rustix::process::chdir(dir).map_err(|errno| Error::file("change to", dir, errno))?;
         }
+        Ok(command)
+    }
+
+    fn failed(&self, words: &[OsString], source: std::io::Error) -> Error {
+        let program = words.first().map(|w| w.to_string_lossy().into_owned());
         Error::Exec {
-            program: program.to_string_lossy().into_owned(),
-            source: command.exec(),
+            program: program.unwrap_or_default(),
+            source,
         }
     }
+}
+
+/// This command's own file, as it runs.
+fn own_program() -> Result<File, Error> {
+    let path = Path::new("/proc/self/exe");
+    File::open(path).map_err(|e| Error::file("open", path, e))
 }
 
 /// The better shell of those that are there.

@@ -9,7 +9,8 @@ use rustix::system::sethostname;
 use rustix::thread::UnshareFlags;
 use vserver_abi as abi;
 
-use super::{Caps, Program, mounts};
+use super::{Caps, Program, extra, mounts};
+use crate::config::Mount;
 use crate::cpu::SchedChange;
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::names::FlagChange;
@@ -24,67 +25,179 @@ pub struct NewContext {
     pub name: Option<String>,
     /// Its root directory; the caller's if there is none.
     pub root: Option<PathBuf>,
+    /// What is mounted in its root directory, beside what every guest gets.
+    pub mounts: Vec<Mount>,
     /// Namespaces of its own.
     pub namespaces: UnshareFlags,
+    /// Kinds of namespaces (`CLONE_NEW*`) that may be made inside.
+    pub may_make: u64,
     /// Its host name, if it has a `uts` namespace.
     pub hostname: Option<String>,
+    /// Other names that `uname(2)` says inside, by their numbers (`VHIN_*`).
+    pub names: Vec<(u32, String)>,
     /// Its limit of CPU time.
     pub sched: SchedChange,
     /// Its other limits.
     pub limits: limits::Changes,
+    /// What is added to the `oom_score_adj` of its processes.
+    pub oom_bias: Option<i64>,
     /// Its flags.
     pub flags: FlagChange,
     /// The capabilities its processes may have.
     pub caps: Caps,
+    /// Its context capabilities (`VXC_*`).
+    pub ccaps: u64,
+    /// Its init is a small one of ours, and the program a child of that.
+    pub small_init: bool,
+}
+
+impl Default for NewContext {
+    /// One with nothing of its own.
+    fn default() -> Self {
+        Self {
+            xid: None,
+            name: None,
+            root: None,
+            mounts: Vec::new(),
+            namespaces: UnshareFlags::empty(),
+            may_make: 0,
+            hostname: None,
+            names: Vec::new(),
+            sched: SchedChange::default(),
+            limits: limits::Changes::new(),
+            oom_bias: None,
+            flags: FlagChange::default(),
+            caps: Caps::all(),
+            ccaps: 0,
+            small_init: false,
+        }
+    }
+}
+
+/// What failed while a context was set up.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// What was being done, in a word: "mounts".
+    pub(super) step: &'static str,
+    /// Why it failed.
+    pub(super) error: Error,
+}
+
+/// Says at which step it was.
+trait At<T> {
+    fn at(self, step: &'static str) -> Result<T, Failed>;
+}
+
+impl<T> At<T> for Result<T> {
+    fn at(self, step: &'static str) -> Result<T, Failed> {
+        self.map_err(|error| Failed { step, error })
+    }
 }
 
 /// Creates the context, moves this process in and runs the program in its place, as the
 /// context's init. `created` is told the id once it is known. Returns only on failure; the
 /// context then goes with this process.
 pub fn run(new: &NewContext, program: &Program, created: impl FnOnce(u32) -> Result<()>) -> Error {
-    match set_up(new, created) {
-        Ok(()) => program.exec(new.root.is_some()),
-        Err(e) => e,
+    set_up_and_run(new, program, created).error
+}
+
+/// The same, and says at which step it failed.
+pub(super) fn set_up_and_run(
+    new: &NewContext,
+    program: &Program,
+    created: impl FnOnce(u32) -> Result<()>,
+) -> Failed {
+    let own = match new.small_init.then(super::own_program).transpose() {
+        Ok(own) => own,
+        Err(error) => {
+            return Failed {
+                step: "init",
+                error,
+            };
+        }
+    };
+    if let Err(failed) = set_up(new, created) {
+        return failed;
+    }
+    let guest = new.root.is_some();
+    let error = match own {
+        Some(own) => program.run_below(&own, guest),
+        None => program.exec(guest),
+    };
+    Failed {
+        step: "init",
+        error,
     }
 }
 
-fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<()> {
-    new.check()?;
+fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(), Failed> {
+    new.check().at("configuration")?;
     let own_mounts = new.namespaces.contains(UnshareFlags::NEWNS);
     if !new.namespaces.is_empty() {
-        abi::process::unshare(new.namespaces).doing(|| "make new namespaces".into())?;
+        abi::process::unshare(new.namespaces)
+            .doing(|| "make new namespaces".into())
+            .at("namespaces")?;
     }
     if own_mounts {
-        mounts::make_private()?;
+        mounts::make_private().at("namespaces")?;
     }
-    let xid = create(new)?;
-    created(xid)?;
+    let extra = new.mounts.iter().map(extra::prepare);
+    let extra: Vec<_> = extra.collect::<Result<_>>().at("mounts")?;
+    let xid = create(new).at("context")?;
+    created(xid).at("context")?;
     // Nobody inside gets more, whatever he does: a setuid program, a user namespace.
     Vserver(abi::set_bcaps(xid, new.caps.bits(), u64::MAX))
-        .doing(|| format!("bound the capabilities of context {xid}"))?;
+        .doing(|| format!("bound the capabilities of context {xid}"))
+        .at("capabilities")?;
+    if new.ccaps != 0 || new.may_make != 0 {
+        Vserver(abi::set_ccaps(xid, new.ccaps, u64::MAX))
+            .and_also(|| abi::set_umask(xid, new.may_make, u64::MAX))
+            .doing(|| format!("set the context capabilities of context {xid}"))
+            .at("capabilities")?;
+    }
     if let Some(root) = new.root.as_deref().filter(|r| *r != Path::new("/")) {
         match own_mounts {
-            true => mounts::enter_root(root)?,
-            false => change_root(root)?,
+            true => mounts::enter_root(root).at("root")?,
+            false => change_root(root).at("root")?,
         }
     }
-    limits::change(xid, &new.limits)?;
-    context::change(xid, &new.sched, new.flags, true)?;
-    if let Some(name) = &new.name {
-        context::set_name(xid, name)?;
+    extra
+        .into_iter()
+        .try_for_each(extra::Prepared::attach)
+        .at("mounts")?;
+    limits::change(xid, &new.limits).at("limits")?;
+    if let Some(bias) = new.oom_bias {
+        Vserver(abi::set_badness(xid, bias))
+            .doing(|| format!("set the OOM bias of context {xid}"))
+            .at("limits")?;
     }
-    if let Some(name) = new.hostname() {
-        sethostname(name.as_bytes()).doing(|| format!("set the host name {name}"))?;
-    }
-    pin(new, xid)?;
+    context::change(xid, &new.sched, FlagChange::default(), true).at("scheduler")?;
+    name(new, xid).at("names")?;
+    pin(new, xid).at("namespaces")?;
+    // With the flag persistent only now: what fails before goes with this process.
+    context::change(xid, &SchedChange::default(), new.flags, true).at("flags")?;
     // From here on the context cannot be changed from inside, and this process is its init.
     Vserver(abi::set_cflags(
         xid,
         0,
         abi::VXF_STATE_SETUP | abi::VXF_STATE_INIT,
     ))
-    .doing(|| format!("end the setup of context {xid}"))?;
-    new.caps.apply()
+    .doing(|| format!("end the setup of context {xid}"))
+    .at("context")?;
+    new.caps.apply().at("capabilities")
+}
+
+fn name(new: &NewContext, xid: u32) -> Result<()> {
+    if let Some(name) = &new.name {
+        context::set_name(xid, name)?;
+    }
+    if let Some(name) = new.hostname() {
+        sethostname(name.as_bytes()).doing(|| format!("set the host name {name}"))?;
+    }
+    new.names.iter().try_for_each(|(field, name)| {
+        Vserver(abi::set_vhi_name(xid, *field, name))
+            .doing(|| format!("give context {xid} the name {name}"))
+    })
 }
 
 fn create(new: &NewContext) -> Result<u32> {
@@ -168,17 +281,7 @@ mod tests {
     use super::*;
 
     fn context() -> NewContext {
-        NewContext {
-            xid: None,
-            name: None,
-            root: None,
-            namespaces: UnshareFlags::empty(),
-            hostname: None,
-            sched: SchedChange::default(),
-            limits: limits::Changes::new(),
-            flags: FlagChange::default(),
-            caps: Caps::all(),
-        }
+        NewContext::default()
     }
 
     #[test]

@@ -1,0 +1,271 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# suite: ext4 timeout=240
+# Configured guests from start to stop: trees of busybox, real processes.
+export VSERVER_PREFIX=/mnt/ext4
+W=/tmp/guests
+mkdir -p $W $VSERVER_PREFIX/etc/vserver $VSERVER_PREFIX/vservers
+
+count=0
+# check WHAT COMMAND...: the command has to succeed
+check() {
+	what=$1
+	shift
+	count=$((count + 1))
+	if "$@" >$W/said 2>&1; then
+		echo "ok $count - $what"
+	else
+		echo "not ok $count - $what"
+		sed 's/^/# /' $W/said
+	fi
+}
+# fails STATUS WORDS COMMAND...: the command has to end so, and say that
+fails() {
+	wanted=$1 words=$2
+	shift 2
+	"$@" >$W/failed 2>&1
+	status=$?
+	[ $status = "$wanted" ] && grep -q -- "$words" $W/failed && return
+	echo "status $status, not $wanted; or not said: $words"
+	cat $W/failed
+	return 1
+}
+# tree NAME: a guest's tree
+tree() {
+	root=$VSERVER_PREFIX/vservers/$1
+	mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/data"
+	cp /bin/busybox "$root/bin/"
+	for name in sh sleep cat echo mount hostname ps kill touch id grep wc ls chroot mkdir uname \
+		readlink; do
+		ln -sf busybox "$root/bin/$name"
+	done
+	echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"
+}
+# guest NAME: its file is on standard input
+guest() { tree "$1"; cat >"$VSERVER_PREFIX/etc/vserver/$1.toml"; }
+inside() { name=$1; shift; vserver exec "$name" -- /bin/sh -c "$*"; }
+is() { [ "$("$@" 2>&1)" = "$want" ] || { echo "wanted: $want"; "$@"; return 1; }; }
+says() { want=$1; shift; is "$@"; }
+running() { vserver status "$1" >/dev/null; }
+stopped() { fails 3 stopped vserver status "$1"; }
+no_context() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		ls -d /proc/virtual/[0-9]* >/dev/null 2>&1 || return 0
+		sleep 0.2
+	done
+	ls -d /proc/virtual/[0-9]*
+	return 1
+}
+mounts() { cat /proc/mounts; }
+soon() { for _ in 1 2 3 4 5 6 7 8 9 10; do "$@" && return; sleep 0.3; done; "$@"; }
+
+mounts >$W/mounts.before
+
+# An empty guest: the small init alone
+guest plain </dev/null
+check "a guest with an empty file starts" vserver start plain
+check "it runs" running plain
+check "its init is process 1" says 1 inside plain "ls -d /proc/[0-9]* | grep -c '^/proc/1\$'"
+check "its host name is its own" says plain inside plain hostname
+check "starting it again is refused" fails 5 "runs already" vserver start plain
+check "list shows it" sh -c "vserver list | grep -q '^ *1000  *plain  *running'"
+check "its small init ends at the first word" sh -c "vserver stop plain | grep -q ': stopped\$'"
+check "it is stopped" stopped plain
+check "stopping it again is nothing" sh -c "vserver stop plain | grep 'does not run'"
+check "its id is kept" sh -c "vserver start plain --json | grep -q '\"xid\": 1000'"
+check "restart makes a new init" sh -c "old=\$(vserver show plain | grep ^init)
+	vserver restart plain && new=\$(vserver show plain | grep ^init) && [ \"\$old\" != \"\$new\" ]"
+check "a guest that is not there is named" fails 4 "nobody: no such guest" vserver start nobody
+vserver stop plain >/dev/null
+
+# All keys that show inside
+guest all <<END
+xid = 77
+description = "everything"
+flags = ["virt_uptime"]
+[init]
+style = "small"
+command = ["/bin/sh", "-c", "echo up: \$COLOUR in \$PWD; exec sleep 1000"]
+env = { COLOUR = "blue" }
+workdir = "/tmp"
+[names]
+hostname = "other"
+release = "9.9"
+[capabilities]
+linux = "+net_raw,-kill"
+context = ["secure_mount"]
+[limits]
+processes = 20
+[scheduler]
+cpu = "25%"
+[[mount]]
+source = "/mnt/ext4/shared"
+target = "/data"
+options = ["ro", "nosuid"]
+[[mount]]
+source = "none"
+target = "/tmp"
+type = "tmpfs"
+options = ["size=1m", "mode=1777"]
+END
+mkdir -p /mnt/ext4/shared
+echo hello >/mnt/ext4/shared/file
+check "a guest with everything starts" vserver start all
+check "it has its id" says 77 sh -c "vserver status all | sed 's/.*context \([0-9]*\).*/\1/'"
+check "a bind mount is there" says hello inside all cat /data/file
+check "and read-only" sh -c "vserver exec all -- /bin/touch /data/x 2>&1 | grep -i read-only"
+check "a tmpfs is there" says tmpfs inside all "grep ' /tmp ' /proc/mounts | { read a b c d; echo \$c; }"
+check "names are its own" says "other 9.9" inside all "uname -nr"
+check "environment and directory are given" \
+	grep -q "up: blue in /tmp" $VSERVER_PREFIX/var/log/vserver/all.log
+check "limits act" sh -c "vserver show all | grep '^processes: .* of 20 '"
+check "the CPU limit acts" sh -c "vserver list | grep '25%'"
+check "capabilities are as configured" sh -c \
+	"grep BCaps /proc/virtual/77/status | grep -v -i 'ffffffff'"
+check "the init passes orphans' ends on" says 0 inside all \
+	"(sleep 0.1 &); sleep 0.5; ps | grep -c '[Z]ombie'; true"
+check "TERM reaches the command: it stops in time" \
+	sh -c "vserver stop all | grep -q ': stopped\$'"
+check "no context is left" no_context
+mounts >$W/mounts.now
+check "no mount is left on the host" cmp $W/mounts.before $W/mounts.now
+
+# Starts that fail
+fails_at() {
+	name=$1 step=$2 words=$3
+	fails 7 "$name: start failed at $step: .*$words" vserver start "$name" || return
+	no_context || return
+	mounts >$W/mounts.now
+	cmp $W/mounts.before $W/mounts.now
+}
+guest e1 <<END
+flags = ["persistent"]
+[init]
+command = ["/bin/nonesuch"]
+END
+check "a missing command: said, nothing left" fails_at e1 init "/bin/nonesuch: No such file"
+guest e2 <<END
+flags = ["persistent"]
+[init]
+style = "command"
+command = ["/etc/passwd"]
+END
+check "a command that is none" fails_at e2 init "/etc/passwd: Permission denied"
+guest e3 <<END
+[[mount]]
+source = "/mnt/ext4/shared"
+target = "/nonesuch"
+END
+check "a mount without a place" fails_at e3 mounts "/nonesuch of the guest: No such file"
+guest e4 <<END
+[[mount]]
+source = "/nonesuch"
+target = "/data"
+END
+check "a mount without a source" fails_at e4 mounts "/nonesuch.*No such file"
+guest e5 <<END
+[[mount]]
+source = "none"
+target = "/data"
+type = "nosuchfs"
+END
+check "a file system that is none" fails_at e5 mounts "nosuchfs"
+guest e6 </dev/null
+rm -r $VSERVER_PREFIX/vservers/e6
+check "a tree that is missing" fails_at e6 configuration "No such file"
+guest e7 <<END
+[init]
+style = "systemd"
+END
+check "an init that is missing" fails_at e7 init "/sbin/init: No such file"
+guest e8 <<END
+[[mount]]
+source = "/mnt/ext4/shared"
+target = "/data/way/out"
+END
+ln -s / $VSERVER_PREFIX/vservers/e8/data/way
+mkdir $VSERVER_PREFIX/vservers/e8/out
+check "a symlink inside does not lead a mount out" sh -c "vserver start e8 &&
+	vserver exec e8 -- /bin/cat /out/file | grep hello"
+check "the host has nothing there" [ ! -e /out ]
+vserver stop e8 >/dev/null
+echo 'colour = "red"' >$VSERVER_PREFIX/etc/vserver/e9.toml
+check "a wrong file is named" fails 6 "e9.toml:1:1: colour: no such key" vserver start e9
+rm $VSERVER_PREFIX/etc/vserver/e?.toml
+
+# Stopping those who don't want to
+guest deaf <<END
+[init]
+style = "command"
+command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"]
+[stop]
+timeout = 1
+kill_after = 1
+END
+vserver start deaf >$W/deaf
+check "one that ignores TERM is killed" sh -c "vserver stop deaf | grep SIGKILL"
+guest told <<END
+[init]
+style = "command"
+command = ["/bin/sh", "-c", "trap '' TERM; until [ -e /tmp/end ]; do sleep 0.1; done"]
+[stop]
+command = ["/bin/touch", "/tmp/end"]
+END
+vserver start told >$W/told
+check "one with a stop command ends by it" sh -c "vserver stop told | grep ': stopped\$'"
+guest held <<END
+flags = ["persistent"]
+END
+vserver start held >$W/held
+vserver set held --flag +sched_pause
+check "a paused and persistent one stops, too" vserver stop held
+check "nothing is left of them" no_context
+guest group <<END
+[init]
+command = ["/bin/sh", "-c", "(trap '' HUP; sleep 1000) & (sleep 1000) & exit 3"]
+END
+vserver start group >$W/group
+sleep 0.5
+check "a guest lives as long as a process of it" running group
+check "and they end when it is stopped" sh -c "vserver stop group | grep ': stopped\$'"
+
+# Dependencies
+rm $VSERVER_PREFIX/etc/vserver/*.toml
+guest db </dev/null
+guest app <<END
+autostart = true
+requires = ["db"]
+END
+guest log <<END
+autostart = true
+after = ["app"]
+END
+check "all start in order" says "db app log" sh -c "vserver start --all | sed 's/:.*//' | xargs"
+check "they stop in the other order" says "log app db" \
+	sh -c "vserver stop --all | sed 's/:.*//' | xargs"
+rm -r $VSERVER_PREFIX/vservers/db
+check "what requires one that fails is not started" \
+	fails 7 "app: start failed at requirements: db" vserver start app
+check "the others are" fails 7 "log: started" vserver start --all
+vserver stop --all >/dev/null
+
+# One command at a time
+guest slow <<END
+[init]
+style = "command"
+command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"]
+[stop]
+timeout = 3
+kill_after = 0
+END
+vserver start slow >$W/slow
+vserver stop slow >$W/slow &
+sleep 1
+check "another command at work is named" fails 5 "another vserver command works on it" \
+	vserver start slow
+wait
+check "and is not disturbed" stopped slow
+check "no context is left at the end" no_context
+mounts >$W/mounts.now
+check "and no mount" cmp $W/mounts.before $W/mounts.now
+echo "1..$count"

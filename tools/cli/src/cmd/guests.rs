@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Configured guests: `start`, `stop`, `restart`, `status`, `list`.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use vserver::config::Store;
+use vserver::error::{Error, Result};
+use vserver::guest::{self, Started, Status, Stopped};
+
+use super::state::{limit, or_dash};
+use crate::args::{Guests, SomeGuests, Start, Stop};
+use crate::exit;
+use crate::output::{self, line, time};
+
+/// `vserver start`
+pub(crate) fn start(args: Start, json: bool) -> anyhow::Result<ExitCode> {
+    guest::seal()?;
+    let store = Store::system();
+    let names = match args.all {
+        true => guest::to_start(&store)?,
+        false => args.guest,
+    };
+    start_these(&store, &names, json)
+}
+
+fn start_these(store: &Store, names: &[String], json: bool) -> anyhow::Result<ExitCode> {
+    let results = guest::start_all(store, names, |name, started| match started {
+        Started::Failed(e) => eprintln!("vserver: {e}"),
+        Started::Now(xid) if !json => {
+            // Who does not read it, has not asked for it.
+            let _ = line(format_args!("{name}: started, context {xid}"));
+        }
+        _ => {}
+    })?;
+    if json {
+        let all = results.iter().map(|(name, started)| match started {
+            Started::Now(xid) => json!({ "name": name, "xid": xid, "started": true }),
+            Started::Before(xid) => json!({ "name": name, "xid": xid, "started": false }),
+            Started::Failed(e) => json!({ "name": name, "error": e.to_string() }),
+        });
+        output::json(&all.collect::<Vec<Value>>())?;
+    }
+    let failed = results.iter().find_map(|(_, started)| match started {
+        Started::Failed(e) => Some(exit::of(e)),
+        _ => None,
+    });
+    Ok(failed.map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// `vserver stop`
+pub(crate) fn stop(args: Stop, json: bool) -> anyhow::Result<ExitCode> {
+    guest::seal()?;
+    let store = Store::system();
+    let names = match args.all {
+        true => guest::to_stop(&store)?,
+        false => args.guest,
+    };
+    let results = guest::stop_all(&store, &names, |name, stopped| tell(name, stopped, json));
+    if json {
+        let all = results.iter().map(|(name, stopped)| match stopped {
+            Ok(how) => json!({ "name": name, "stopped": how }),
+            Err(e) => json!({ "name": name, "error": e.to_string() }),
+        });
+        output::json(&all.collect::<Vec<Value>>())?;
+    }
+    let failed = results
+        .iter()
+        .find_map(|(_, stopped)| stopped.as_ref().err());
+    Ok(failed.map_or(ExitCode::SUCCESS, |e| ExitCode::from(exit::of(e))))
+}
+
+/// Says how a guest was stopped.
+fn tell(name: &str, stopped: &Result<Stopped>, json: bool) {
+    let how = match stopped {
+        Ok(Stopped::NotRunning) => "does not run",
+        Ok(Stopped::ByInit) => "stopped",
+        Ok(Stopped::ByTerm) => "stopped by SIGTERM: its init took too long",
+        Ok(Stopped::ByKill) => "stopped by SIGKILL: its processes took too long",
+        Err(e) => return eprintln!("vserver: {e}"),
+    };
+    if !json {
+        // As above.
+        let _ = line(format_args!("{name}: {how}"));
+    }
+}
+
+/// `vserver restart`
+pub(crate) fn restart(args: SomeGuests, json: bool) -> anyhow::Result<ExitCode> {
+    guest::seal()?;
+    let store = Store::system();
+    let stopped = guest::stop_all(&store, &args.guest, |name, stopped| {
+        if !matches!(stopped, Ok(Stopped::NotRunning)) {
+            tell(name, stopped, json);
+        }
+    });
+    if let Some(e) = stopped.into_iter().find_map(|(_, stopped)| stopped.err()) {
+        // It is said already.
+        return Ok(ExitCode::from(exit::of(&e)));
+    }
+    start_these(&store, &args.guest, json)
+}
+
+/// `vserver status`
+pub(crate) fn status(args: Guests, json: bool) -> anyhow::Result<ExitCode> {
+    let mut all = guest::status(&Store::system())?;
+    if args.guest.is_empty() {
+        all.retain(|s| s.configured);
+    } else {
+        if let Some(unknown) = args
+            .guest
+            .iter()
+            .find(|n| all.iter().all(|s| s.name != **n))
+        {
+            return Err(Error::NoGuest(unknown.clone()).into());
+        }
+        all.retain(|s| args.guest.contains(&s.name));
+    }
+    match json {
+        true => output::json(&all)?,
+        false => all.iter().try_for_each(print_status)?,
+    }
+    Ok(match all.iter().all(Status::runs) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(exit::NOT_RUNNING),
+    })
+}
+
+fn print_status(s: &Status) -> anyhow::Result<()> {
+    match (&s.context, s.xid) {
+        (Some(c), Some(xid)) => line(format_args!(
+            "{}: {} as context {}{}, {} tasks, init {}, CPU {}",
+            s.name,
+            s.state,
+            xid,
+            s.uptime_msec
+                .map_or_else(String::new, |ms| format!(" for {}", time(ms))),
+            c.tasks,
+            c.init,
+            time(c.cpu_msec),
+        ))?,
+        _ => line(format_args!("{}: stopped", s.name))?,
+    }
+    match &s.error {
+        Some(e) => line(format_args!("  {e}")),
+        None => Ok(()),
+    }
+}
+
+/// `vserver list`
+pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
+    let all = guest::status(&Store::system())?;
+    if json {
+        output::json(&all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = all.into_iter().map(|s| {
+        let c = s.context.as_ref();
+        let column = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        [
+            column(s.xid.map(|xid| xid.to_string())),
+            or_dash(s.name.clone()),
+            s.state.to_owned(),
+            column(c.map(|c| c.tasks.to_string())),
+            column(c.map(|c| limit(c.cpu_limit))),
+            column(c.map(|c| time(c.cpu_msec))),
+            column(c.map(|c| time(c.hold_msec))),
+        ]
+    });
+    output::table(
+        [
+            ">XID",
+            "NAME",
+            "STATE",
+            ">TASKS",
+            ">CPU LIMIT",
+            ">CPU USED",
+            ">HELD",
+        ],
+        rows.collect(),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}

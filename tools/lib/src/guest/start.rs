@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Starting configured guests.
+
+use std::ffi::OsString;
+use std::fs;
+
+use rustix::io::Errno;
+use vserver_abi as abi;
+
+use super::detach::{NotStarted, start_behind};
+use super::{Lock, NewContext, Program, status};
+use crate::config::{Guest, Store, Style};
+use crate::error::{Doing, Error, Result};
+
+/// Starts a guest, which must not run, and returns its context's id. If that fails nothing of it
+/// is left: neither mounts, which are in a namespace of its own, nor a context. The process must
+/// be sealed (see [`super::seal`]) and have one thread.
+pub fn start(store: &Store, name: &str) -> Result<u32> {
+    let _lock = Lock::take(store, name)?;
+    let guest = store.load(name)?;
+    let xid = store.xid(name, &guest)?;
+    refuse_running(name, xid)?;
+    let log = store.log(name, &guest);
+    if let Some(dir) = log.parent() {
+        fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
+    }
+    let new = plan(store, name, &guest, xid);
+    let program = program(&guest);
+    start_behind(&new, &program, Some(&log)).map_err(|e| match e {
+        NotStarted::Before(e) => e,
+        NotStarted::At(step, cause) => Error::Start {
+            guest: name.to_owned(),
+            step,
+            cause,
+        },
+    })
+}
+
+/// Fails if the guest runs, or another context has its id.
+fn refuse_running(name: &str, xid: u32) -> Result<()> {
+    if !status::exists(xid)? {
+        return Ok(());
+    }
+    let other = abi::get_vhi_name(xid, abi::VHIN_CONTEXT);
+    Err(Error::Busy(match other {
+        Ok(other) if other != name => {
+            format!("{name}: its id {xid} is that of another context, {other:?}: see vserver list")
+        }
+        // It has just ended.
+        Err(Errno::SRCH) => format!("{name}: it is just ending: try again"),
+        _ => format!("{name}: it runs already, as context {xid}"),
+    }))
+}
+
+/// The context that a guest gets.
+fn plan(store: &Store, name: &str, guest: &Guest, xid: u32) -> NewContext {
+    let hostname = guest.names.hostname.as_ref();
+    NewContext {
+        xid: Some(xid),
+        name: Some(name.to_owned()),
+        root: Some(store.root(name, guest)),
+        mounts: guest.mounts.clone(),
+        namespaces: guest.namespaces(),
+        may_make: guest.may_make(),
+        hostname: hostname.map(|h| h.0.clone()),
+        names: guest.uts_names(),
+        sched: guest.sched(),
+        limits: guest.things(),
+        oom_bias: guest.limits.oom_bias.as_ref().map(|b| b.0),
+        flags: guest.flags(),
+        caps: guest.caps(),
+        ccaps: guest.ccaps(),
+        small_init: guest.init.style == Style::Small,
+    }
+}
+
+/// What is run in it.
+fn program(guest: &Guest) -> Program {
+    let own_init = || vec![OsString::from("/sbin/init")];
+    let given = &guest.init.command;
+    let argv = match guest.init.style {
+        Style::Sysv | Style::Systemd if given.is_empty() => own_init(),
+        _ => given.iter().map(OsString::from).collect(),
+    };
+    let env = guest.init.env.iter();
+    Program {
+        argv,
+        env: env.map(|(k, v)| (k.into(), v.into())).collect(),
+        workdir: guest.init.workdir.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read;
+    use std::path::Path;
+
+    fn planned(text: &str) -> (NewContext, Program) {
+        let store = Store::below("/x".into());
+        let guest = read::parse(text, Path::new("w")).unwrap();
+        (plan(&store, "web", &guest, 7), program(&guest))
+    }
+
+    #[test]
+    fn a_guest_without_words_gets_the_usual() {
+        let (new, program) = planned("");
+        assert_eq!(new.root.as_deref(), Some(Path::new("/x/vservers/web")));
+        assert_eq!(new.namespaces, super::super::default_namespaces(true));
+        assert!(new.small_init && program.argv.is_empty());
+        assert_eq!(new.flags.set, abi::VXF_INFO_INIT);
+        assert_eq!(new.caps, super::super::Caps::guest());
+    }
+
+    #[test]
+    fn what_is_configured_is_planned() {
+        let (new, program) = planned(
+            "flags = ['-info_init']\n[init]\nstyle = 'systemd'\n[spaces]\nown = ['uts']\n\
+             may_make = ['user']\n[names]\nhostname = 'h'\nrelease = '9'\n[capabilities]\n\
+             context = ['secure_mount']\n",
+        );
+        assert_eq!(program.argv, ["/sbin/init"]);
+        assert!(!new.small_init);
+        assert_eq!(new.flags.set, 0);
+        assert!(new.namespaces.contains(rustix::thread::UnshareFlags::NEWNS));
+        assert_eq!(new.may_make, 0x1000_0000);
+        assert_eq!(new.hostname.as_deref(), Some("h"));
+        assert_eq!(new.names, [(abi::VHIN_RELEASE, "9".to_owned())]);
+        assert_eq!(new.ccaps, abi::VXC_SECURE_MOUNT);
+    }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Configured guests, and the contexts in which they run.
+
+use rustix::io::Errno;
+use serde::Serialize;
+use vserver_abi as abi;
+
+use crate::config::{Guest, Store};
+use crate::context::{self, Summary};
+use crate::cpu::Rate;
+use crate::error::{Doing, Error, Result, Vserver};
+
+/// How it is with a guest, or with a context that is none.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Its name; empty for a context without one.
+    pub name: String,
+    /// The id that its context has, or would have; `None` if that is not known yet.
+    pub xid: Option<u32>,
+    /// The context's state, or `stopped`.
+    pub state: &'static str,
+    /// There is a configuration of it.
+    pub configured: bool,
+    /// It is started by `start --all`.
+    pub autostart: bool,
+    /// What is wrong with its configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Since when the context has been there, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime_msec: Option<u64>,
+    /// The context, if there is one.
+    #[serde(flatten)]
+    pub context: Option<Running>,
+}
+
+/// A context of a guest.
+#[derive(Clone, Debug, Serialize)]
+pub struct Running {
+    /// How many tasks are in it.
+    pub tasks: i64,
+    /// The pid of its init, 0 if it has none.
+    pub init: u32,
+    /// The names of the flags that are on.
+    pub flags: Vec<String>,
+    /// The CPU limit, if one acts.
+    pub cpu_limit: Option<Rate>,
+    /// CPU time used, milliseconds.
+    pub cpu_msec: u64,
+    /// Time its tasks were held because the bucket was empty, milliseconds.
+    pub hold_msec: u64,
+}
+
+impl Status {
+    /// Whether there is a context of it.
+    pub fn runs(&self) -> bool {
+        self.context.is_some()
+    }
+
+    fn of(context: Summary) -> Self {
+        let uptime = abi::virt_stat(context.xid).ok();
+        Self {
+            name: context.name,
+            xid: Some(context.xid),
+            state: context.state,
+            configured: false,
+            autostart: false,
+            error: None,
+            uptime_msec: uptime.map(|s| s.uptime / 1_000_000),
+            context: Some(Running {
+                tasks: context.tasks,
+                init: context.init,
+                flags: context.flags,
+                cpu_limit: context.cpu_limit,
+                cpu_msec: context.cpu_msec,
+                hold_msec: context.hold_msec,
+            }),
+        }
+    }
+}
+
+/// All contexts, and then the guests that don't run.
+pub fn status(store: &Store) -> Result<Vec<Status>> {
+    let mut all: Vec<Status> = context::list()?.into_iter().map(Status::of).collect();
+    for (name, guest) in store.all()? {
+        add(&mut all, name, guest);
+    }
+    Ok(all)
+}
+
+fn add(all: &mut Vec<Status>, name: String, guest: Result<Guest>) {
+    let (autostart, xid, error) = match guest {
+        Ok(guest) => (guest.autostart, guest.xid.map(|x| x.0), None),
+        Err(e) => (false, None, Some(e.to_string())),
+    };
+    match all.iter_mut().find(|s| s.name == name) {
+        Some(running) => {
+            running.configured = true;
+            running.autostart = autostart;
+            running.error = error;
+        }
+        None => all.push(Status {
+            name,
+            xid,
+            state: "stopped",
+            configured: true,
+            autostart,
+            error,
+            uptime_msec: None,
+            context: None,
+        }),
+    }
+}
+
+/// Whether there is a context with this id.
+pub(super) fn exists(xid: u32) -> Result<bool> {
+    match abi::vx_info(xid) {
+        Ok(_) => Ok(true),
+        Err(Errno::SRCH) => Ok(false),
+        answer => Vserver(answer)
+            .doing(|| format!("look at context {xid}"))
+            .map(|_| true),
+    }
+}
+
+/// The context in which a guest runs, if it does.
+pub(super) fn context_of(name: &str) -> Result<Option<u32>> {
+    match context::resolve(name) {
+        Ok(xid) => Ok(Some(xid)),
+        Err(Error::NoContext(_)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_that_do_not_run_are_listed_too() {
+        let mut all = Vec::new();
+        add(&mut all, "web".into(), Ok(Guest::default()));
+        add(&mut all, "db".into(), Err(Error::Invalid("bad".into())));
+        let states: Vec<_> = all.iter().map(|s| (s.state, s.error.as_deref())).collect();
+        assert_eq!(states, [("stopped", None), ("stopped", Some("bad"))]);
+        add(&mut all, "web".into(), Ok(Guest::default()));
+        assert_eq!(all.len(), 2, "one line a name");
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Stopping guests: their init is told, then all their processes, then these are killed.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::exit;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use serde::Serialize;
+use vserver_abi as abi;
+use vserver_abi::process::{Fork, fork};
+
+use super::{Enter, Lock, Program, enter, status};
+use crate::config::{Guest, Store, Style};
+use crate::context::{self, Target};
+use crate::error::{Doing, Error, Result, Vserver};
+use crate::signal;
+
+/// How long killed processes may take to be gone.
+const AFTER_KILL: Duration = Duration::from_secs(10);
+/// How often it is looked whether a context is gone: at first, and at last.
+const LOOK: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
+
+/// How a guest was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// It did not run.
+    NotRunning,
+    /// Its init ended it.
+    ByInit,
+    /// Its processes ended at SIGTERM.
+    ByTerm,
+    /// Its processes were killed.
+    ByKill,
+}
+
+/// What tells a guest's init to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    /// A signal for it.
+    Signal(i32),
+    /// A command that is run inside.
+    Command(Vec<String>),
+}
+
+/// Stops a guest, configured or not, by its name. The process must be sealed (see
+/// [`super::seal`]) and have one thread.
+pub fn stop(store: &Store, name: &str) -> Result<Stopped> {
+    let _lock = Lock::take(store, name)?;
+    let guest = match store.load(name) {
+        // A context that somebody ran by hand.
+        Err(Error::NoGuest(_)) => None,
+        guest => Some(guest?),
+    };
+    let Some(xid) = status::context_of(name)? else {
+        return match guest {
+            Some(_) => Ok(Stopped::NotRunning),
+            None => Err(Error::NoGuest(name.to_owned())),
+        };
+    };
+    let guest = guest.unwrap_or_default();
+    release(xid)?;
+    tell(store, name, xid, &guest)?;
+    if gone_within(xid, guest.stop_timeout())? {
+        return Ok(Stopped::ByInit);
+    }
+    signal_all(xid, "TERM")?;
+    if gone_within(xid, guest.kill_after())? {
+        return Ok(Stopped::ByTerm);
+    }
+    end(xid)?;
+    Ok(Stopped::ByKill)
+}
+
+/// Ends a context at once, whatever is in it.
+pub(super) fn end(xid: u32) -> Result<()> {
+    release(xid)?;
+    signal_all(xid, "KILL")?;
+    match gone_within(xid, AFTER_KILL)? {
+        true => Ok(()),
+        false => Err(Error::Busy(format!(
+            "context {xid} is still there after SIGKILL: a process of it hangs in the kernel; \
+             see vserver ps"
+        ))),
+    }
+}
+
+/// Lets it end with its last process, and its processes run.
+fn release(xid: u32) -> Result<()> {
+    let flags = abi::VXF_PERSISTENT | abi::VXF_SCHED_PAUSE;
+    ended_is_fine(abi::set_cflags(xid, 0, flags))
+        .doing(|| format!("change the flags of context {xid}"))
+}
+
+fn signal_all(xid: u32, name: &str) -> Result<()> {
+    let number = signal::parse(name)?;
+    ended_is_fine(abi::ctx_kill(xid, 0, number))
+        .doing(|| format!("send SIG{name} to all in context {xid}"))
+}
+
+fn ended_is_fine(answer: abi::Result<()>) -> Vserver<()> {
+    Vserver(match answer {
+        Err(Errno::SRCH) => Ok(()),
+        answer => answer,
+    })
+}
+
+/// What tells the guest's init to end.
+fn way(guest: &Guest) -> Result<Way> {
+    if !guest.stop.command.is_empty() {
+        return Ok(Way::Command(guest.stop.command.clone()));
+    }
+    if let Some(signal) = &guest.stop.signal {
+        return Ok(Way::Signal(signal.0));
+    }
+    Ok(match guest.init.style {
+        Style::Sysv => Way::Command(["/sbin/telinit", "0"].map(str::to_owned).into()),
+        Style::Systemd => Way::Signal(signal::parse("RTMIN+4")?),
+        Style::Small | Style::Command => Way::Signal(signal::parse("TERM")?),
+    })
+}
+
+/// Tells the guest's init to end.
+fn tell(store: &Store, name: &str, xid: u32, guest: &Guest) -> Result<()> {
+    match way(guest)? {
+        Way::Signal(signal) => match context::kill(xid, Target::Init, signal) {
+            Err(e) if e.errno() == Some(Errno::SRCH) => Ok(()),
+            told => told,
+        },
+        Way::Command(words) => run_inside(store, name, xid, guest, words),
+    }
+}
+
+/// Runs a command in the guest and does not wait for it. What it says goes to the guest's log.
+fn run_inside(
+    store: &Store,
+    name: &str,
+    xid: u32,
+    guest: &Guest,
+    words: Vec<String>,
+) -> Result<()> {
+    let path = store.log(name, guest);
+    let log = OpenOptions::new().append(true).create(true).open(&path);
+    let mut log = log.map_err(|e| Error::file("open", &path, e))?;
+    let null = std::path::Path::new("/dev/null");
+    let input = std::fs::File::open(null).map_err(|e| Error::file("open", null, e))?;
+    match fork().doing(|| format!("run {} in {name}", words.join(" ")))? {
+        Fork::Parent(_) => Ok(()),
+        Fork::Child => {
+            let standard = dup2_stdin(&input)
+                .and_then(|()| dup2_stdout(&log))
+                .and_then(|()| dup2_stderr(&log));
+            let program = Program {
+                argv: words.into_iter().map(Into::into).collect(),
+                env: Vec::new(),
+                workdir: None,
+            };
+            let what = Enter {
+                xid,
+                root: None,
+                caps: None,
+            };
+            let error = match standard.doing(|| "leave the terminal".into()) {
+                Ok(()) => enter(&what, &program),
+                Err(e) => e,
+            };
+            // It is stopped by signals then, in time.
+            let _ = writeln!(log, "vserver: stop {name}: {error}");
+            exit(1)
+        }
+    }
+}
+
+/// Waits until a context is gone, but no longer than this.
+fn gone_within(xid: u32, limit: Duration) -> Result<bool> {
+    let start = Instant::now();
+    let [mut pause, last] = LOOK;
+    while status::exists(xid)? {
+        let left = limit.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        sleep(pause.min(left));
+        pause = last.min(pause * 2);
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::read;
+    use std::path::Path;
+
+    #[test]
+    fn each_init_is_told_in_its_way() {
+        let way = |text: &str| way(&read::parse(text, Path::new("w")).unwrap()).unwrap();
+        assert_eq!(way(""), Way::Signal(15));
+        assert_eq!(way("[init]\nstyle = 'systemd'"), Way::Signal(38));
+        let telinit = Way::Command(vec!["/sbin/telinit".into(), "0".into()]);
+        assert_eq!(way("[init]\nstyle = 'sysv'"), telinit);
+        assert_eq!(way("[stop]\nsignal = 'INT'"), Way::Signal(2));
+        let own = way("[init]\nstyle = 'sysv'\n[stop]\nsignal = 'INT'\ncommand = ['/x']");
+        assert_eq!(own, Way::Command(vec!["/x".into()]));
+    }
+}
