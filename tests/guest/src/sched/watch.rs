@@ -21,8 +21,16 @@ pub fn hold_is_traced() -> Result<()> {
     ensure!(!release.take()?.iter().any(mine), "a release");
     std::thread::sleep(std::time::Duration::from_millis(100));
 
+    // It tells when it runs, which is after it was woken.
     let released = || -> Result<Fields> {
-        let event = release.take()?.into_iter().find(mine);
+        let mut event = None;
+        process::eventually("a release", || {
+            event = release
+                .take()
+                .ok()
+                .and_then(|events| events.into_iter().find(mine));
+            event.is_some()
+        })?;
         event.context("no release")
     };
     child.kill(Signal::STOP)?;
