@@ -25,7 +25,8 @@ bool __vserver_trusted_capable(const char *name);
 bool __vserver_may_unshare(struct user_namespace *ns, u64 flags);
 bool __vserver_may_setns(u32 type);
 bool __vserver_may_set_sysctl(struct ctl_table_set *set);
-bool __vserver_lend_mount(const char *type, unsigned long *flags);
+bool __vserver_lend_mount(const struct path *path, const char *type,
+			  unsigned long *flags);
 bool __vserver_lend_remount(const struct path *path, unsigned long *flags);
 void __vserver_lend_end(void);
 
@@ -140,16 +141,18 @@ static __always_inline bool vserver_may_set_sysctl(struct ctl_table_set *set)
 
 /**
  * vserver_lend_mount - let a context mount what does no harm
+ * @path:	where
  * @type:	the file system
  * @flags:	MS_*, restricted here
  *
  * Return: true if CAP_SYS_ADMIN is the caller's until vserver_lend_end().
  */
-static __always_inline bool vserver_lend_mount(const char *type,
+static __always_inline bool vserver_lend_mount(const struct path *path,
+					       const char *type,
 					       unsigned long *flags)
 {
 	return static_branch_unlikely(&vserver_key) &&
-	       __vserver_lend_mount(type, flags);
+	       __vserver_lend_mount(path, type, flags);
 }
 
 /**
@@ -220,7 +223,8 @@ static inline bool vserver_may_set_sysctl(struct ctl_table_set *set)
 	return true;
 }
 
-static inline bool vserver_lend_mount(const char *type, unsigned long *flags)
+static inline bool vserver_lend_mount(const struct path *path,
+				      const char *type, unsigned long *flags)
 {
 	return false;
 }

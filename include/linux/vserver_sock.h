@@ -13,6 +13,7 @@
 #include <linux/jump_label.h>
 #include <linux/socket.h>
 #include <linux/types.h>
+#include <uapi/linux/in.h>
 
 struct net;
 struct sock;
@@ -67,6 +68,16 @@ static inline bool vserver_sees_family(const struct net *net, int family)
 {
 	return family == AF_UNIX || family == AF_INET || family == AF_INET6 ||
 	       vserver_sees_net(net);
+}
+
+/**
+ * vserver_sees_protocol - whether the caller may ask about INET sockets of a kind
+ * @net:	the network namespace
+ * @protocol:	IPPROTO_*; the sockets of others than SCTP are told one by one
+ */
+static inline bool vserver_sees_protocol(const struct net *net, int protocol)
+{
+	return protocol != IPPROTO_SCTP || vserver_sees_net(net);
 }
 
 #endif /* _LINUX_VSERVER_SOCK_H */

@@ -29,6 +29,8 @@ bool __vserver_sees_parent(const struct task_struct *p);
 bool __vserver_sees_pid(struct pid *pid);
 bool __vserver_sees_nr(pid_t nr);
 bool __vserver_sees_ipc(struct kern_ipc_perm *perm);
+bool __vserver_lists(const struct task_struct *p);
+bool __vserver_lists_nr(pid_t nr);
 bool __vserver_sees_proc_in(const char *dir, const void *data,
 			    const char *name);
 bool __vserver_sees_entry(u32 iattr);
@@ -69,6 +71,26 @@ static __always_inline bool vserver_sees_nr(pid_t nr)
 static __always_inline bool vserver_sees_ipc(struct kern_ipc_perm *perm)
 {
 	return !static_branch_unlikely(&vserver_key) || __vserver_sees_ipc(perm);
+}
+
+/**
+ * vserver_lists - whether a list that the host manages processes by has a task
+ * @p:	the task, with a reference or under RCU
+ *
+ * Return: false only inside a context, for a task of another one or of the host.
+ */
+static __always_inline bool vserver_lists(const struct task_struct *p)
+{
+	return !static_branch_unlikely(&vserver_key) || __vserver_lists(p);
+}
+
+/**
+ * vserver_lists_nr - the same for a number
+ * @nr:	a number in the caller's pid namespace
+ */
+static __always_inline bool vserver_lists_nr(pid_t nr)
+{
+	return !static_branch_unlikely(&vserver_key) || __vserver_lists_nr(nr);
 }
 
 /**
@@ -166,6 +188,16 @@ static inline bool vserver_sees_nr(pid_t nr)
 }
 
 static inline bool vserver_sees_ipc(struct kern_ipc_perm *perm)
+{
+	return true;
+}
+
+static inline bool vserver_lists(const struct task_struct *p)
+{
+	return true;
+}
+
+static inline bool vserver_lists_nr(pid_t nr)
 {
 	return true;
 }

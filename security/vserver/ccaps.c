@@ -22,6 +22,7 @@
 #include <net/net_namespace.h>
 #include <uapi/linux/mount.h>
 
+#include "../../fs/pnode.h"
 #include "internal.h"
 
 static bool vserver_has_ccap(u64 ccap)
@@ -104,7 +105,10 @@ static bool vserver_is_own_kind(const char *type)
 	return !strcmp(type, "tmpfs") || !strcmp(type, "proc");
 }
 
-/* In a mount namespace that is not the host's, and never to run as others. */
+/*
+ * In a mount namespace that is not the host's, and never to run as others. Who
+ * has the capability needs no loan, and gets no restrictions with it.
+ */
 static bool vserver_lend(u64 ccap, unsigned long *flags, unsigned long kind)
 {
 	const unsigned long kinds = MS_REMOUNT | MS_BIND | MS_MOVE | MS_SHARED |
@@ -115,6 +119,7 @@ static bool vserver_lend(u64 ccap, unsigned long *flags, unsigned long kind)
 	if ((wanted & MS_MGC_MSK) == MS_MGC_VAL)
 		wanted &= ~MS_MGC_MSK;
 	if (!vserver_has_ccap(ccap) || (wanted & kinds) != kind ||
+	    !vserver_capable(current_cred(), CAP_SYS_ADMIN) ||
 	    current->nsproxy->mnt_ns == init_task.nsproxy->mnt_ns)
 		return false;
 	*flags = wanted | MS_NODEV | MS_NOSUID;
@@ -122,9 +127,12 @@ static bool vserver_lend(u64 ccap, unsigned long *flags, unsigned long kind)
 	return true;
 }
 
-bool __vserver_lend_mount(const char *type, unsigned long *flags)
+/* Where mounts are shared it would be mounted in other trees too. */
+bool __vserver_lend_mount(const struct path *path, const char *type,
+			  unsigned long *flags)
 {
 	return type && vserver_is_own_kind(type) &&
+	       !IS_MNT_SHARED(real_mount(path->mnt)) &&
 	       vserver_lend(VXC_SECURE_MOUNT, flags, 0);
 }
 

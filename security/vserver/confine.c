@@ -11,11 +11,12 @@
 #include <linux/cgroup_namespace.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
+#include <linux/kernfs.h>
 #include <linux/magic.h>
 #include <linux/major.h>
 #include <linux/netlink.h>
 #include <linux/nsproxy.h>
-#include <linux/sched/task.h>
+#include <linux/rcupdate.h>
 #include <linux/syslog.h>
 #include <linux/vserver_caps.h>
 #include <linux/vserver_cow.h>
@@ -28,18 +29,39 @@
 #define CONFIGFS_MAGIC	0x62656570	/* fs/configfs/mount.c */
 #define FUSE_CTL_MAGIC	0x65735543	/* fs/fuse/control.c */
 
-/* In a cgroup and a mount namespace of its own it sees its own cgroups only. */
-static bool vserver_has_cgroups(void)
-{
 #ifdef CONFIG_CGROUPS
+/*
+ * The caller's are those below the root of its cgroup namespace, if that is not
+ * everybody's; and of the root what is not for the one who set it up.
+ */
+static bool vserver_has_cgroup(const struct inode *inode)
+{
 	const struct nsproxy *ns = current->nsproxy;
+	struct kernfs_node *kn = inode->i_private, *dir = kn;
+	bool is_file = kernfs_type(kn) == KERNFS_FILE;
+	struct cgroup *root, *cgrp;
+	struct cftype *type;
 
-	return ns && ns->cgroup_ns != &init_cgroup_ns &&
-	       ns->mnt_ns != init_task.nsproxy->mnt_ns;
-#else
-	return false;
-#endif
+	if (!ns)
+		return false;
+	root = ns->cgroup_ns->root_cset->dfl_cgrp;
+	guard(rcu)();
+	if (is_file)
+		dir = rcu_dereference(kn->__parent);
+	cgrp = rcu_dereference(*(void __rcu __force **)&dir->priv);
+	if (!cgroup_parent(root) || !cgrp || !cgroup_is_descendant(cgrp, root))
+		return false;
+	if (cgrp != root || !is_file)
+		return true;
+	type = kn->priv;
+	return type->flags & CFTYPE_NS_DELEGATABLE;
 }
+#else
+static bool vserver_has_cgroup(const struct inode *inode)
+{
+	return false;
+}
+#endif
 
 /* Devices that belong to nobody, and terminals. */
 static bool vserver_is_harmless(dev_t dev)
@@ -73,28 +95,43 @@ static int vserver_device_permission(const struct inode *inode)
 	return vserver_capable(current_cred(), CAP_MKNOD);
 }
 
-/* File systems by which the kernel is looked into and set. */
-static int vserver_sb_permission(const struct super_block *sb, int mask)
+/* What not everybody on the host may read: devices, addresses, serial numbers. */
+static bool vserver_is_secret(const struct inode *inode)
 {
+	return S_ISREG(inode->i_mode) && !(inode->i_mode & 0004);
+}
+
+/* File systems by which the kernel is looked into and set. */
+static int vserver_fs_permission(const struct inode *inode, int mask)
+{
+	const struct super_block *sb = inode->i_sb;
+	bool changes = mask & (MAY_WRITE | MAY_APPEND);
+
 	switch (sb->s_magic) {
 	case DEBUGFS_MAGIC:
 	case TRACEFS_MAGIC:
 	case PSTOREFS_MAGIC:
 	case EFIVARFS_MAGIC:
 	case SECURITYFS_MAGIC:
+	case AAFS_MAGIC:
+	case BPF_FS_MAGIC:
+	case XENFS_SUPER_MAGIC:
 		return -EACCES;
 	case SYSFS_MAGIC:
+		if (mask & MAY_READ && vserver_is_secret(inode))
+			return -EACCES;
+		fallthrough;
 	case CONFIGFS_MAGIC:
 	case FUSE_CTL_MAGIC:
 	case RDTGROUP_SUPER_MAGIC:
-		return mask & (MAY_WRITE | MAY_APPEND) ? -EACCES : 0;
 	case CGROUP_SUPER_MAGIC:
+	case SELINUX_MAGIC:
+	case SMACK_MAGIC:
+		return changes ? -EACCES : 0;
 	case CGROUP2_SUPER_MAGIC:
-		return mask & (MAY_WRITE | MAY_APPEND) &&
-		       !vserver_has_cgroups() ? -EACCES : 0;
+		return changes && !vserver_has_cgroup(inode) ? -EACCES : 0;
 	case BINFMTFS_MAGIC:
-		return mask & (MAY_WRITE | MAY_APPEND) &&
-		       sb->s_user_ns == &init_user_ns ? -EACCES : 0;
+		return changes && sb->s_user_ns == &init_user_ns ? -EACCES : 0;
 	default:
 		return 0;
 	}
@@ -115,7 +152,7 @@ static noinline int vserver_inode_confined(struct inode *inode, int mask)
 	} else if (S_ISBLK(inode->i_mode) || S_ISCHR(inode->i_mode)) {
 		return vserver_device_permission(inode);
 	}
-	return vserver_sb_permission(inode->i_sb, mask);
+	return vserver_fs_permission(inode, mask);
 }
 
 /* inode_permission: also called in a lockless path walk, with MAY_NOT_BLOCK. */
@@ -133,14 +170,12 @@ int vserver_inode_permission(struct inode *inode, int mask)
 int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			  struct iattr *attr)
 {
-	const struct super_block *sb = dentry->d_sb;
-
 	if (likely(!vserver_confining()))
 		return 0;
-	if (sb->s_magic == PROC_SUPER_MAGIC &&
+	if (dentry->d_sb->s_magic == PROC_SUPER_MAGIC &&
 	    attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
 		return -EPERM;
-	return vserver_sb_permission(sb, MAY_WRITE);
+	return vserver_fs_permission(d_inode(dentry), MAY_WRITE);
 }
 
 /*

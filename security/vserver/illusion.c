@@ -15,6 +15,7 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/sysinfo.h>
+#include <linux/time_namespace.h>
 #include <linux/timekeeping.h>
 #include <linux/utsname.h>
 #include <linux/vserver_illusion.h>
@@ -66,9 +67,12 @@ void __vserver_uts_name(ptrdiff_t offset, char *name)
 		vserver_name(ctx, offset / (__NEW_UTS_LEN + 1), name);
 }
 
+/* A time namespace may have moved the clock, also to before the context. */
 static struct timespec64 vserver_ctx_uptime(const struct vserver_ctx *ctx)
 {
-	return ns_to_timespec64(ktime_get_boottime_ns() - ctx->born_ns);
+	s64 ns = timens_add_boottime_ns(ktime_get_boottime_ns() - ctx->born_ns);
+
+	return ns_to_timespec64(max(ns, 0));
 }
 
 void __vserver_uptime(struct timespec64 *uptime)

@@ -222,6 +222,7 @@ int vserver_capget(const struct task_struct *target, kernel_cap_t *effective,
 void vserver_file_set_fowner(struct file *file);
 int vserver_file_send_sigiotask(struct task_struct *p,
 				struct fown_struct *fown, int sig);
+int vserver_file_fcntl(struct file *file, unsigned int cmd, unsigned long arg);
 int vserver_file_receive(struct file *file);
 int vserver_tty_ioctl(const struct file *file, unsigned int cmd);
 

@@ -130,6 +130,25 @@ int vserver_file_send_sigiotask(struct task_struct *p,
 }
 
 /*
+ * file_fcntl: which signal tells of events is up to who is told: SIGKILL is one.
+ * Of a file from outside that nobody is told of yet the host may be told later.
+ */
+int vserver_file_fcntl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	const struct vserver_ctx *ctx = vserver_task(current)->ctx;
+	const struct fown_struct *fown;
+
+	if (likely(cmd != F_SETSIG) || !ctx ||
+	    vserver_file(file)->owner == vserver_owner(ctx))
+		return 0;
+	fown = file_f_owner(file);
+	if (vserver_cred(file->f_cred)->ctx == ctx &&
+	    (!fown || !READ_ONCE(fown->pid)))
+		return 0;
+	return -EPERM;
+}
+
+/*
  * Opened by the host: whoever passes it has a reason. By another context: it
  * does not get here.
  */

@@ -68,6 +68,7 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(capget, vserver_capget),
 	LSM_HOOK_INIT(file_set_fowner, vserver_file_set_fowner),
 	LSM_HOOK_INIT(file_send_sigiotask, vserver_file_send_sigiotask),
+	LSM_HOOK_INIT(file_fcntl, vserver_file_fcntl),
 	LSM_HOOK_INIT(file_receive, vserver_file_receive),
 
 	LSM_HOOK_INIT(msg_queue_alloc_security, vserver_ipc_alloc),

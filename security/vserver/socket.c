@@ -105,13 +105,14 @@ void vserver_file_release(struct file *file)
 bool __vserver_sees_sock(const struct sock *sk)
 {
 	const struct vserver_ctx *ctx = vserver_task(current)->ctx;
+	const struct vserver_ctx *owner = NULL;
 
 	if (!ctx)
 		return true;
 	/* What is not a whole socket (yet, or any more) has no owner. */
-	if (!sk_fullsock(sk))
-		return !net_eq(sock_net(sk), &init_net);
-	return READ_ONCE(vserver_sock(sk)->ctx) == ctx;
+	if (sk_fullsock(sk))
+		owner = READ_ONCE(vserver_sock(sk)->ctx);
+	return owner ? owner == ctx : !net_eq(sock_net(sk), &init_net);
 }
 EXPORT_SYMBOL_GPL(__vserver_sees_sock);
 

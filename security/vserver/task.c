@@ -7,6 +7,7 @@
 #include <linux/export.h>
 #include <linux/fdtable.h>
 #include <linux/fs_struct.h>
+#include <linux/iocontext.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -203,6 +204,12 @@ static bool vserver_is_alone(void)
 	if (current->io_uring)
 		return false;
 #endif
+#ifdef CONFIG_BLOCK
+	/* What has its priority is set for all who share it. */
+	if (current->io_context &&
+	    atomic_read(&current->io_context->active_ref) > 1)
+		return false;
+#endif
 	return current_is_single_threaded() &&
 	       atomic_read(&current->files->count) == 1 &&
 	       READ_ONCE(current->fs->users) == 1 &&
@@ -221,9 +228,9 @@ static bool vserver_is_alone(void)
  *
  * Return: 0, -EPERM if the caller is inside a context, -EINVAL if it has
  * other threads, which would stay where they are, if it shares memory, open
- * files or the working directory with another process, has used io_uring or
- * traces somebody, -EAGAIN if the context has as many processes as it may have,
- * -ENOMEM. What the caller has open stays the host's.
+ * files, the working directory or what I/O is queued by with another process,
+ * has used io_uring or traces somebody, -EAGAIN if the context has as many
+ * processes as it may have, -ENOMEM. What the caller has open stays the host's.
  */
 int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 {

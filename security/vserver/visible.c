@@ -97,6 +97,25 @@ bool __vserver_sees_nr(pid_t nr)
 	return !pid || __vserver_sees_pid(pid);
 }
 
+/* Under RCU, or with a reference. */
+bool __vserver_lists(const struct task_struct *p)
+{
+	const struct vserver_ctx *ctx = vserver_task(current)->ctx;
+
+	return !ctx || ctx == READ_ONCE(vserver_task(p)->ctx);
+}
+
+bool __vserver_lists_nr(pid_t nr)
+{
+	struct task_struct *p;
+
+	if (!vserver_task(current)->ctx)
+		return true;
+	guard(rcu)();
+	p = find_task_by_pid_ns(nr, task_active_pid_ns(current));
+	return p && __vserver_lists(p);
+}
+
 bool __vserver_sees_entry(u32 iattr)
 {
 	const struct vserver_task *own = vserver_task(current);
@@ -108,11 +127,12 @@ bool __vserver_sees_entry(u32 iattr)
 	return iattr & (own->xid == VX_XID_WATCH ? IATTR_WATCH : IATTR_ADMIN);
 }
 
-/* In the host's network namespace: no lists of everybody's sockets. */
+/* In the host's network namespace: no lists that tell of everybody's sockets. */
 static const char *const vserver_net_entries[] = {
 	"arp", "dev", "fib_trie", "if_inet6", "igmp", "igmp6", "ipv6_route",
-	"netstat", "protocols", "route", "snmp", "snmp6", "sockstat",
-	"sockstat6", "unix", "wireless",
+	"netstat", "protocols", "raw", "raw6", "route", "snmp", "snmp6",
+	"sockstat", "sockstat6", "tcp", "tcp6", "udp", "udp6", "unix",
+	"wireless",
 };
 
 bool __vserver_sees_proc_in(const char *dir, const void *data, const char *name)

@@ -43,6 +43,7 @@ pub const SUITE: Suite = Suite {
         vinfo,
         vinfo_hidden,
         start_times,
+        uptime_in_a_time_namespace,
         use_of_cpus,
         entries_by_default,
         entry_shown_inside,

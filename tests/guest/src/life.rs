@@ -55,6 +55,8 @@ pub const SUITE: Suite = Suite {
         not_in_a_pid_namespace,
         told_by_other_means,
         shared_list_of_a_cgroup,
+        told_in_proc,
+        children_left_outside,
     ],
 };
 

@@ -4,14 +4,14 @@
 use super::XID;
 use crate::harness::Test;
 use crate::namespace::new_mounts;
-use crate::process::{Status, isolated, spawn};
+use crate::process::{Gate, Status, isolated, spawn};
 use crate::tests;
 use crate::unified::{become_user, refused, syscall};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::AsFd as _;
 use rustix::fs::{self as rfs, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::MountFlags;
+use rustix::mount::{MountFlags, MountPropagationFlags};
 use rustix::thread::UnshareFlags;
 use std::fs;
 use vserver_abi as abi;
@@ -25,6 +25,8 @@ pub(super) const TESTS: &[Test] = tests![
     oom_score,
     secure_mount,
     secure_mount_on_the_hosts_mounts,
+    secure_mount_where_mounts_are_shared,
+    secure_mount_beside_the_capability,
     unshare_wants_both,
     unshare_with_a_capability_wants_the_kind,
     setns_wants_the_kind,
@@ -204,6 +206,76 @@ fn secure_mount_on_the_hosts_mounts() -> Result<()> {
     isolated(|| {
         enter_with(abi::VXC_SECURE_MOUNT)?;
         refused("there", mount("tmpfs", MountFlags::empty()), Errno::PERM)
+    })
+}
+
+/// What is mounted on a shared mount is mounted on its peers, which are the host's, and stays.
+fn secure_mount_where_mounts_are_shared() -> Result<()> {
+    let mounts = || fs::read_to_string("/proc/self/mounts");
+    let none = MountFlags::empty();
+    isolated(|| {
+        new_mounts()?;
+        mount("tmpfs", none)?;
+        let shared = MountPropagationFlags::SHARED;
+        rustix::mount::mount_change("/mnt", shared)?;
+        fs::create_dir("/mnt/sub")?;
+        let before = mounts()?;
+        // A mount namespace that the administrator has made without more ado.
+        isolated(|| {
+            abi::process::unshare(UnshareFlags::NEWNS)?;
+            enter_with(abi::VXC_SECURE_MOUNT)?;
+            let there = rustix::mount::mount("none", "/mnt/sub", "tmpfs", none, None);
+            refused("on a shared mount", there, Errno::PERM)
+        })?;
+        ensure!(mounts()? == before, "{}", mounts()?);
+        // And one that the guest has made.
+        let ccaps = abi::VXC_SECURE_MOUNT | abi::VXC_NAMESPACE;
+        isolated(|| {
+            enter(ccaps, 0, UnshareFlags::NEWNS)?;
+            abi::process::unshare(UnshareFlags::NEWNS)?;
+            rustix::mount::mount("none", "/mnt/sub", "tmpfs", none, None)?;
+            ensure!(mounts()?.contains("none /mnt/sub tmpfs"));
+            Ok(())
+        })?;
+        ensure!(mounts()? == before, "{}", mounts()?);
+        // What the host mounts there arrives.
+        isolated(|| {
+            let (mounted, there) = (Gate::new()?, Gate::new()?);
+            let child = spawn(|| {
+                let body = || {
+                    enter(ccaps, 0, UnshareFlags::NEWNS)?;
+                    abi::process::unshare(UnshareFlags::NEWNS)?;
+                    there.open()?;
+                    mounted.pass()?;
+                    ensure!(mounts()?.contains("host /mnt/sub tmpfs"));
+                    Ok(())
+                };
+                i32::from(body().is_err())
+            })?;
+            there.pass()?;
+            rustix::mount::mount("host", "/mnt/sub", "tmpfs", none, None)?;
+            mounted.open()?;
+            ensure!(child.wait()? == Status::Exited(0), "not there inside");
+            Ok(())
+        })
+    })
+}
+
+/// Who has the capability in bcaps too is not restricted by what would be lent.
+fn secure_mount_beside_the_capability() -> Result<()> {
+    isolated(|| {
+        new_mounts()?;
+        let ccaps = abi::VXC_SECURE_MOUNT | abi::VXC_SECURE_REMOUNT;
+        enter(ccaps, CAP_SYS_ADMIN, UnshareFlags::empty())?;
+        mount("tmpfs", MountFlags::empty())?;
+        let mounts = fs::read_to_string("/proc/self/mounts")?;
+        let line = mounts.lines().last().unwrap_or_default();
+        ensure!(line.starts_with("none /mnt tmpfs "), "{line}");
+        ensure!(
+            !line.contains("nodev") && !line.contains("nosuid"),
+            "{line}"
+        );
+        Ok(())
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod given;
 mod lent;
+mod namespaces;
 mod powers;
 mod records;
 
@@ -97,8 +98,12 @@ const fn test(name: &'static str, body: &'static dyn Body) -> Test {
 pub const POWERS: Suite = Suite {
     name: "capabilities",
     wants: "ext4 timeout=300",
-    tests: powers::TESTS,
+    tests: &POWERS_TESTS,
 };
+
+const POWERS_TABLES: &[&[Test]] = &[powers::TESTS, namespaces::TESTS];
+
+const POWERS_TESTS: [Test; count(POWERS_TABLES)] = join(POWERS_TABLES);
 
 pub const GIVEN: Suite = Suite {
     name: "ccaps",

@@ -60,6 +60,11 @@ const REFUSED: &[Test] = powers! {
     load_module PERM (BADF): call(libc::SYS_finit_module, [-1, c"".as_ptr() as i64, 0, 0]);
     load_module_from_memory PERM (NOEXEC): call(libc::SYS_init_module, [[0u8; 64].as_ptr() as i64, 64, c"".as_ptr() as i64, 0]);
     unload_module PERM (NOENT): call(libc::SYS_delete_module, [c"nonexistent".as_ptr() as i64, 0x800, 0, 0]);
+    unload_next_kernel PERM: call(libc::SYS_kexec_load, [0, 0, 0, 0]);
+    unload_crash_kernel PERM: call(libc::SYS_kexec_load, [0, 0, 0, KEXEC_ON_CRASH]);
+    unload_next_kernel_file PERM: kexec_file(KEXEC_FILE_UNLOAD);
+    unload_crash_kernel_file PERM: kexec_file(KEXEC_FILE_UNLOAD | KEXEC_FILE_ON_CRASH);
+    load_next_kernel PERM (BADF): kexec_file(0);
     set_time PERM: set_clock();
     set_timezone PERM: call(libc::SYS_settimeofday, [0, 0, 0, 0]);
     adjust_time PERM: adjust_time();
@@ -73,6 +78,10 @@ const REFUSED: &[Test] = powers! {
     sysctl_of_the_hosts_mq ACCESS: open("/proc/sys/fs/mqueue/msg_max", OFlags::WRONLY);
     sysctl_of_the_hosts_users ACCESS: open("/proc/sys/user/max_user_namespaces", OFlags::WRONLY);
     sysfs_to_write ACCESS: open("/sys/kernel/rcu_expedited", OFlags::WRONLY);
+    sysfs_to_read_for_root ACCESS: open(pci_resource(), OFlags::RDONLY);
+    sysfs_to_read_addresses ACCESS: open("/sys/module/vserver/sections/.text", OFlags::RDONLY);
+    bpf_files ACCESS [mount_bpf]: open("/mnt", OFlags::RDONLY);
+    bpf_files_to_make ACCESS [mount_bpf]: make_directory("/mnt/new");
     debugfs ACCESS: open("/sys/kernel/debug", OFlags::RDONLY);
     tracefs ACCESS: open("/sys/kernel/tracing/trace", OFlags::RDONLY);
     securityfs ACCESS: open("/sys/kernel/security/lsm", OFlags::RDONLY);
@@ -101,6 +110,8 @@ const REFUSED: &[Test] = powers! {
     accounting PERM: call(libc::SYS_acct, [0, 0, 0, 0]);
     hang_up PERM: call(libc::SYS_vhangup, [0, 0, 0, 0]);
     file_handle PERM: open_by_handle();
+    faults_of_the_kernel PERM: call(libc::SYS_userfaultfd, [0, 0, 0, 0]);
+    netlink_of_other_networks PERM: listen_to_all();
     raw_socket PERM: socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP);
     packet_socket PERM: socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
     trusted_attribute PERM by VXC_FS_TRUSTED: set_attribute("trusted.x");
@@ -144,6 +155,7 @@ const ALLOWED: &[Test] = rights! {
     chroot: rustix::process::chroot("/tmp");
     chown: chown();
     low_port: low_port();
+    own_faults: call(libc::SYS_userfaultfd, [UFFD_USER_MODE_ONLY, 0, 0, 0]);
     user_attribute: set_attribute("user.x");
     read_time: call(libc::SYS_gettimeofday, [0, 0, 0, 0]);
     time_is_not_adjusted: call(libc::SYS_adjtimex, [[0u64; 26].as_mut_ptr() as i64, 0, 0, 0]);
@@ -162,6 +174,62 @@ fn call(number: libc::c_long, args: [i64; 4]) -> Result<(), Errno> {
     let [a, b, c, d] = args;
     // SAFETY: the callers pass what the call may read and write, or numbers.
     syscall(unsafe { libc::syscall(number, a, b, c, d) }).map(drop)
+}
+
+const KEXEC_ON_CRASH: i64 = 1;
+const KEXEC_FILE_UNLOAD: i64 = 1;
+const KEXEC_FILE_ON_CRASH: i64 = 2;
+const UFFD_USER_MODE_ONLY: i64 = 1;
+
+/// Loads a kernel from no file, or unloads one.
+fn kexec_file(flags: i64) -> Result<(), Errno> {
+    let line = c"";
+    // SAFETY: the line has the one byte that is said.
+    syscall(unsafe { libc::syscall(libc::SYS_kexec_file_load, -1, -1, 1, line.as_ptr(), flags) })
+        .map(drop)
+}
+
+/// The memory of some device: what root can read there, and map.
+fn pci_resource() -> PathBuf {
+    let devices = fs::read_dir("/sys/bus/pci/devices").into_iter().flatten();
+    devices
+        .flatten()
+        .flat_map(|device| (0..6).map(move |i| device.path().join(format!("resource{i}"))))
+        .find(|path| path.exists())
+        .unwrap_or_default()
+}
+
+fn mount_bpf() -> Result<()> {
+    new_mounts()?;
+    Ok(mount("bpf", "/mnt")?)
+}
+
+fn make_directory(path: &str) -> Result<(), Errno> {
+    rfs::mkdir(path, Mode::RWXU)?;
+    rfs::rmdir(path)
+}
+
+/// A netlink socket that hears what is said in all network namespaces.
+fn listen_to_all() -> Result<(), Errno> {
+    const NETLINK_LISTEN_ALL_NSID: i32 = 8;
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::NETLINK,
+        rustix::net::SocketType::RAW,
+        None,
+    )?;
+    let on = 1i32;
+    // SAFETY: the option is a number of four bytes.
+    syscall(unsafe {
+        libc::syscall(
+            libc::SYS_setsockopt,
+            std::os::fd::AsRawFd::as_raw_fd(&socket),
+            libc::SOL_NETLINK,
+            NETLINK_LISTEN_ALL_NSID,
+            &raw const on,
+            4,
+        )
+    })
+    .map(drop)
 }
 
 /// A name for a file of this test's own.

@@ -1,27 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What takes more than a row: broadcasts, parents, descriptors and keys that were brought along,
+//! What takes more than a row: broadcasts, parents, keys that were brought along,
 //! terminals; and what the host sees of its guests.
 
 use super::calls::{address, call, done};
 use super::victim::{self, Victim};
 use super::{Found, ask, enter, xids};
 use crate::harness::Test;
-use crate::matrix::uring;
 use crate::process::{Gate, Status, isolated, sleep_forever, spawn};
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsRawFd as _, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-};
-use rustix::process::{Signal, WaitOptions, waitpid};
+use rustix::process::Signal;
 use std::fs;
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use vserver_abi as abi;
-use vserver_abi::process::{Fork, fork};
 
 pub const TESTS: &[Test] = tests![
     kill_everybody,
@@ -31,17 +23,13 @@ pub const TESTS: &[Test] = tests![
     no_sibling_outside,
     shared_entries_of_proc_stay,
     host_sees_its_children_only,
-    descriptors_of_the_host,
-    descriptors_of_others,
     keys_brought_along,
     no_keys_from_the_host,
     typing_for_others,
     inode_marks,
     own_debugger,
     entries_of_proc_that_stay,
-    message_queues,
-    credentials_in_a_ring,
-    cgroups,
+    traced_by_who_is_inside,
     process_events,
     keyrings_of_users,
     keyring_for_the_parent,
@@ -241,73 +229,6 @@ fn host_sees_its_children_only() -> Result<()> {
     })
 }
 
-type Pair = (OwnedFd, OwnedFd);
-
-fn pair() -> Result<Pair> {
-    let flags = SocketFlags::CLOEXEC;
-    let kind = SocketType::DGRAM;
-    Ok(rustix::net::socketpair(
-        AddressFamily::UNIX,
-        kind,
-        flags,
-        None,
-    )?)
-}
-
-/// Sends a pipe of one's own.
-fn send_pipe(to: &OwnedFd) -> Result<()> {
-    let (read, _) = rustix::pipe::pipe()?;
-    let fds = [rustix::fd::AsFd::as_fd(&read)];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    ensure!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-    let data = [IoSlice::new(b"x")];
-    rustix::net::sendmsg(to, &data, &mut control, SendFlags::empty())?;
-    Ok(())
-}
-
-/// How many descriptors come with the next message.
-fn receive(from: &OwnedFd) -> Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let mut data = [IoSliceMut::new(&mut byte)];
-    rustix::net::recvmsg(from, &mut data, &mut control, RecvFlags::empty())?;
-    let count = control.drain().map(|message| match message {
-        RecvAncillaryMessage::ScmRights(fds) => fds.count(),
-        _ => 0,
-    });
-    Ok(count.sum())
-}
-
-fn descriptors_of_the_host() -> Result<()> {
-    let (one, two) = pair()?;
-    send_pipe(&one)?;
-    isolated(|| {
-        enter(xids().0)?;
-        ensure!(receive(&two)? == 1, "not what the administrator passes");
-        send_pipe(&one)?;
-        ensure!(receive(&two)? == 1, "not its own");
-        send_pipe(&one)
-    })?;
-    ensure!(receive(&two)? == 1, "the host gets nothing");
-    Ok(())
-}
-
-fn descriptors_of_others() -> Result<()> {
-    let (xid, other) = xids();
-    let (one, two) = pair()?;
-    isolated(|| {
-        enter(other)?;
-        send_pipe(&one)
-    })?;
-    isolated(|| {
-        enter(xid)?;
-        ensure!(receive(&two)? == 0, "another context's");
-        Ok(())
-    })
-}
-
 const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
 const KEYCTL_READ: usize = 11;
 const SESSION_KEYRING: usize = -3i32 as usize;
@@ -369,6 +290,9 @@ fn no_keys_from_the_host() -> Result<()> {
 
 /// TIOCSTI on a terminal, which may be the host's too, unless the administrator allows it.
 fn typing_for_others() -> Result<()> {
+    const TIOCLINUX: usize = 0x541c;
+    const TIOCVHANGUP: usize = 0x5437;
+    let host = std::process::id();
     for ccaps in [0, abi::VXC_TIOCSTI] {
         isolated(|| {
             call(libc::SYS_setsid, &[])?;
@@ -387,6 +311,18 @@ fn typing_for_others() -> Result<()> {
             let allowed = ccaps != 0;
             let expected = if allowed { Ok(1) } else { Err(Errno::PERM) };
             ensure!(type_it() == expected, "{ccaps:#x}: {:?}", type_it());
+            let hung_up = done(libc::SYS_ioctl, &[terminal, TIOCVHANGUP, 0]);
+            ensure!(hung_up == Err(Errno::PERM), "{hung_up:?}");
+            let console = done(libc::SYS_ioctl, &[terminal, TIOCLINUX, letter]);
+            ensure!(console == Err(Errno::PERM), "{console:?}");
+            // No group of the host's gets what is typed, and its signals.
+            let mut group = host;
+            let group = address(&mut group);
+            let given = done(
+                libc::SYS_ioctl,
+                &[terminal, libc::TIOCSPGRP as usize, group],
+            );
+            ensure!(given == Err(Errno::SRCH), "{given:?}");
             let redirected = done(libc::SYS_ioctl, &[terminal, libc::TIOCCONS as usize, 0]);
             ensure!(redirected == Err(Errno::PERM), "{redirected:?}");
             Ok(())
@@ -469,97 +405,37 @@ fn entries_of_proc_that_stay() -> Result<()> {
     })
 }
 
-/// POSIX message queues, whose names are of the IPC namespace.
-fn message_queues() -> Result<()> {
-    let (xid, other) = xids();
-    let mut name = format!("escape-{}\0", std::process::id()).into_bytes();
-    let name = name.as_mut_ptr().addr();
-    let create = (libc::O_CREAT | libc::O_RDWR) as usize;
-    let make = || done(libc::SYS_mq_open, &[name, create, 0o666, 0]);
-    let open = || done(libc::SYS_mq_open, &[name, libc::O_RDWR as usize, 0, 0]);
-    let remove = || done(libc::SYS_mq_unlink, &[name]);
-    let refused = Err(Errno::ACCESS);
-
-    ensure!(make() == Ok(1) && open() == Ok(1));
-    isolated(|| {
-        enter(xid)?;
-        ensure!(open() == refused && make() == refused && remove() == refused);
-        Ok(())
-    })?;
-    ensure!(remove() == Ok(1));
-    isolated(|| {
-        enter(other)?;
-        ensure!(make() == Ok(1) && open() == Ok(1) && remove() == Ok(1));
-        ensure!(make() == Ok(1));
-        Ok(())
-    })?;
-    // The host is refused too: a guest could put it where the host looks for its own.
-    ensure!(open() == refused && remove() == refused);
-    isolated(|| {
-        enter(xid)?;
-        ensure!(open() == refused && remove() == refused);
-        Ok(())
-    })?;
-    isolated(|| {
-        enter(abi::VX_XID_WATCH)?;
-        ensure!(open() == Ok(1) && remove() == Ok(1));
-        Ok(())
-    })
-}
-
-/// An io_uring that was made on the host has credentials of the host registered.
-fn credentials_in_a_ring() -> Result<()> {
-    const IORING_REGISTER_PERSONALITY: usize = 9;
-    let submit = |inside: bool| {
-        uring::run_after(|ring| {
-            let ring = ring.as_raw_fd() as usize;
-            let register = [ring, IORING_REGISTER_PERSONALITY, 0, 0];
-            let personality = call(libc::SYS_io_uring_register, &register)? as u32;
-            if inside {
-                // Who has used a ring cannot enter; a child has not, and shares this one.
-                if let Fork::Parent(child) = fork()? {
-                    let status = waitpid(Some(child), WaitOptions::empty())?;
-                    let code = status.and_then(|(_, status)| status.exit_status());
-                    std::process::exit(code.unwrap_or(101));
-                }
-                enter(xids().0).map_err(|_| Errno::IO)?;
-            }
-            // It does nothing.
-            Ok(uring::Entry {
-                index: personality << 16,
-                ..Default::default()
-            })
-        })
-    };
-    for (inside, expected) in [(false, Ok(0)), (true, Err(Errno::PERM))] {
+/// Who asks its parent to trace it is not there for a parent who has entered a context.
+fn traced_by_who_is_inside() -> Result<()> {
+    const PTRACE_TRACEME: usize = 0;
+    for inside in [false, true] {
         isolated(|| {
-            let found = submit(inside);
-            ensure!(found == expected, "{found:?}");
+            let (ready, told) = (Gate::new()?, Gate::new()?);
+            let (mut text, write) = crate::process::pipe()?;
+            let child = spawn(|| {
+                let asked = ready
+                    .pass()
+                    .map(|()| done(libc::SYS_ptrace, &[PTRACE_TRACEME]));
+                let _ = rustix::io::write(&write, format!("{asked:?}").as_bytes());
+                let _ = told.open();
+                0
+            })?;
+            if inside {
+                enter(xids().0)?;
+            }
+            ready.open()?;
+            told.pass()?;
+            drop(write);
+            let mut asked = [0; 64];
+            let len = std::io::Read::read(&mut text, &mut asked)?;
+            let asked = String::from_utf8_lossy(asked.get(..len).unwrap_or_default()).into_owned();
+            let expected: Result<Found> = Ok(if inside { Err(Errno::PERM) } else { Ok(1) });
+            // It is not found any more when it would be waited for.
+            std::mem::forget(child);
+            ensure!(asked == format!("{expected:?}"), "{inside}: {asked}");
             Ok(())
         })?;
     }
-    Ok(())
-}
-
-/// Those of the host are not a guest's to freeze, kill, change or move to.
-fn cgroups() -> Result<()> {
-    let dir = "/sys/fs/cgroup";
-    isolated(|| {
-        enter(xids().0)?;
-        for file in ["cgroup.procs", "cgroup.subtree_control"] {
-            let path = format!("{dir}/{file}");
-            ensure!(fs::read(&path).is_ok(), "{file} can be read");
-            let got = fs::File::options().write(true).open(&path).map(drop);
-            let errno = got.as_ref().err().and_then(std::io::Error::raw_os_error);
-            ensure!(errno == Some(libc::EACCES), "{file}: {got:?}");
-        }
-        let got = fs::create_dir(format!("{dir}/guest"));
-        let errno = got.as_ref().err().and_then(std::io::Error::raw_os_error);
-        ensure!(errno == Some(libc::EACCES), "mkdir: {got:?}");
-        Ok(())
-    })?;
-    // Nobody else is kept from it.
-    fs::write(format!("{dir}/cgroup.procs"), "0")?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ const SOCK_DESTROY: u16 = 21;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
-const NLM_F_ACK: u16 = 4;
+pub const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
 const HEADER: usize = 16;
 
@@ -22,21 +22,22 @@ const INET: u8 = libc::AF_INET as u8;
 const NETLINK: u8 = libc::AF_NETLINK as u8;
 const TCP: u8 = libc::IPPROTO_TCP as u8;
 const UDP: u8 = libc::IPPROTO_UDP as u8;
+const SCTP: u8 = libc::IPPROTO_SCTP as u8;
 const ALL_PROTOCOLS: u8 = 255;
 /// No cookie, and all states.
 const NONE: u32 = u32::MAX;
 const ALL: u32 = u32::MAX;
 
-fn socket() -> Result<OwnedFd> {
+fn socket(protocol: usize) -> Result<OwnedFd> {
     let raw = (libc::SOCK_RAW | libc::SOCK_CLOEXEC) as usize;
-    let args = [libc::AF_NETLINK as usize, raw, NETLINK_SOCK_DIAG];
+    let args = [libc::AF_NETLINK as usize, raw, protocol];
     let fd = call(libc::SYS_socket, &args)?;
     // SAFETY: a new descriptor that nobody else knows.
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })
 }
 
 /// A number of 16 bits.
-fn short(bytes: &[u8], at: usize) -> u16 {
+pub fn short(bytes: &[u8], at: usize) -> u16 {
     let pair = bytes.get(at..at + 2).and_then(|pair| pair.try_into().ok());
     u16::from_ne_bytes(pair.unwrap_or_default())
 }
@@ -47,9 +48,16 @@ fn long(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(four.unwrap_or_default())
 }
 
-/// What the kernel answers: the contents of its messages, or its error.
-fn ask(kind: u16, flags: u16, request: &[u8]) -> Result<Result<Vec<Vec<u8>>, Errno>> {
-    let socket = socket()?;
+/// The contents of the messages that the kernel answers with, or its error.
+pub type Answer = Result<Vec<Vec<u8>>, Errno>;
+
+fn ask(kind: u16, flags: u16, request: &[u8]) -> Result<Answer> {
+    ask_about(NETLINK_SOCK_DIAG, kind, flags, request)
+}
+
+/// Asks something by a protocol of netlink.
+pub fn ask_about(protocol: usize, kind: u16, flags: u16, request: &[u8]) -> Result<Answer> {
+    let socket = socket(protocol)?;
     let mut message = ((HEADER + request.len()) as u32).to_ne_bytes().to_vec();
     message.extend(kind.to_ne_bytes());
     message.extend((NLM_F_REQUEST | flags).to_ne_bytes());
@@ -165,6 +173,18 @@ pub fn destroys_tcp(victim: &Victim) -> Result<Found> {
     Ok(ask(SOCK_DESTROY, NLM_F_ACK, &request)?.map(|_| 1))
 }
 
+/// Asks about sockets of a protocol whose module tells about them in a way of its own.
+pub fn lists_sctp() -> Result<Found> {
+    let found = ask(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &inet(SCTP, ANY, ANY))?;
+    Ok(found.map(|_| 1))
+}
+
+/// Whether there is a socket of TCP between two ports of this machine, be it the rest of one.
+pub fn tells_of_connection(from: u16, to: u16) -> Result<Found> {
+    let request = inet(TCP, here(from), here(to));
+    Ok(one(ask(SOCK_DIAG_BY_FAMILY, 0, &request)?))
+}
+
 /// Asks about sockets of a family that knows no context.
 pub fn lists_netlink() -> Result<Found> {
     let mut request = vec![NETLINK, ALL_PROTOCOLS, 0, 0];
@@ -174,7 +194,7 @@ pub fn lists_netlink() -> Result<Found> {
 
 /// Wants to hear of TCP sockets that are closed.
 pub fn hears_of_closed() -> Result<Found> {
-    let socket = socket()?;
+    let socket = socket(NETLINK_SOCK_DIAG)?;
     // struct sockaddr_nl: family, no number, the first group.
     let mut name = [libc::AF_NETLINK as u32, 0, 1];
     let size = size_of_val(&name);

@@ -3,7 +3,7 @@
 
 use super::calls::{address, call, done};
 use super::processes::PerfEvent;
-use super::{Found, ask, diag, enter, xids};
+use super::{Found, ask, diag, enter, taskstats, xids};
 use crate::harness::{Body, Test};
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
@@ -86,22 +86,22 @@ pub const ROWS: &[Test] = facilities![
     };
     "fanotify of a mount", Err(Errno::PERM), || watch(FAN_MARK_MOUNT);
     "fanotify of a file system", Err(Errno::PERM), || watch(FAN_MARK_FILESYSTEM);
+    "taskstats of all that exit", Err(Errno::INVAL), taskstats::hears_of_exits;
     "/proc/sysrq-trigger", Err(Errno::NOENT), || look("/proc/sysrq-trigger");
     "/proc/kallsyms", Err(Errno::NOENT), || look("/proc/kallsyms");
     "/proc/timer_list", Err(Errno::NOENT), || look("/proc/timer_list");
     "/proc/keys", Err(Errno::NOENT), || look("/proc/keys");
-    "/proc/net/tcp", Err(Errno::NOENT), || look("/proc/net/tcp");
-    "/proc/net/udp6", Err(Errno::NOENT), || look("/proc/net/udp6");
     "/proc/net/packet", Err(Errno::NOENT), || look("/proc/net/packet");
     "/proc/net lists what is hidden", Ok(0), || {
         let mut found = 0;
         for entry in std::fs::read_dir("/proc/net")? {
             let name = entry?.file_name();
-            found += i64::from(name == "tcp" || name == "netlink");
+            found += i64::from(name == "packet" || name == "netlink");
         }
         Ok(Ok(found))
     };
     "sock_diag of netlink sockets", Err(Errno::NOENT), diag::lists_netlink;
+    "sock_diag of SCTP sockets", Err(Errno::NOENT), diag::lists_sctp;
     "sock_diag of sockets that are closed", Err(Errno::PERM), diag::hears_of_closed;
     "/proc lists what is hidden", Ok(0), || {
         let mut found = 0;

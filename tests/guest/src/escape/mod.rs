@@ -9,13 +9,16 @@
 
 mod alone;
 mod calls;
+mod cgroups;
 mod diag;
 mod facilities;
 mod ipc;
 mod network;
+mod passed;
 mod proc;
 mod processes;
 mod signals;
+mod taskstats;
 mod victim;
 
 use crate::harness::{Body, Suite, Test};
@@ -39,6 +42,8 @@ const TABLES: &[&[Test]] = &[
     ipc::ROWS,
     facilities::ROWS,
     alone::TESTS,
+    cgroups::TESTS,
+    passed::TESTS,
     network::TESTS,
 ];
 

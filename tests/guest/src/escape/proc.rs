@@ -28,6 +28,17 @@ fn names(file: &str, victim: &Victim) -> Result<Found> {
     Ok(Ok(found.into()))
 }
 
+/// Whether a list of sockets has one that is bound to a port.
+fn has_port(list: &str, port: u16) -> Result<Found> {
+    let text = fs::read_to_string(format!("/proc/net/{list}"))?;
+    let port = format!(":{port:04X}");
+    let found = text.lines().any(|line| {
+        let address = line.split_whitespace().nth(1);
+        address.is_some_and(|address| address.ends_with(&port))
+    });
+    Ok(Ok(found.into()))
+}
+
 fn path(victim: &Victim, name: &str) -> String {
     format!("/proc/{}/{name}", victim.pid())
 }
@@ -72,5 +83,11 @@ pub const ROWS: &[Test] = rows![ALL;
         Ok(done(libc::SYS_fchdir, &[v.dir.as_raw_fd() as usize]))
     };
     "/proc/locks", Ok(0), |v| names("/proc/locks", v);
+    "/proc/net/tcp", Ok(0), |v| has_port("tcp", v.tcp());
+    "/proc/net/udp", Ok(0), |v| has_port("udp", v.udp());
+    "/proc/net/tcp6", Ok(0), |v| has_port("tcp6", v.tcp6());
+    "/proc/net/udp6", Ok(0), |v| has_port("udp6", v.udp6());
+    "cgroup.procs", Ok(0), |v| names("/sys/fs/cgroup/cgroup.procs", v);
+    "cgroup.threads", Ok(0), |v| names("/sys/fs/cgroup/cgroup.threads", v);
     "/proc/sysvipc/shm", Ok(0), |v| names("/proc/sysvipc/shm", v);
 ];

@@ -3,7 +3,7 @@
 
 use super::calls::{address, call, done};
 use super::victim::UID;
-use super::{ALL, rows};
+use super::{ALL, rows, taskstats};
 use crate::harness::Test;
 use rustix::fd::AsRawFd as _;
 use rustix::io::Errno;
@@ -246,6 +246,8 @@ pub const ROWS: &[Test] = rows![ALL;
         let fd = namespace.as_raw_fd() as usize;
         Ok(done(libc::SYS_ioctl, &[fd, NS_GET_PID_FROM_PIDNS, v.pid()]))
     };
+    "taskstats of its thread", Err(Errno::SRCH), taskstats::of_a_thread;
+    "taskstats of it", Err(Errno::SRCH), taskstats::of_a_process;
     "the lock that it holds", Ok(0), |v| {
         let file = File::options().write(true).open(v.locked())?;
         // SAFETY: all zeroes is a lock of the whole file.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use rustix::io;
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use vserver_abi as abi;
@@ -26,6 +26,8 @@ struct Says {
     socket: i32,
     tcp: i32,
     udp: i32,
+    tcp6: i32,
+    udp6: i32,
 }
 
 /// The handle of a file, as the kernel has it.
@@ -164,6 +166,14 @@ impl Victim {
         self.says.udp as u16
     }
 
+    pub fn tcp6(&self) -> u16 {
+        self.says.tcp6 as u16
+    }
+
+    pub fn udp6(&self) -> u16 {
+        self.says.udp6 as u16
+    }
+
     pub fn key(&self) -> usize {
         self.says.key as usize
     }
@@ -237,7 +247,13 @@ fn lock_name(pid: u32) -> String {
 }
 
 /// What the victim keeps open.
-type Things = (UnixListener, UnixDatagram, TcpListener, UdpSocket, File);
+type Things = (
+    UnixListener,
+    UnixDatagram,
+    [TcpListener; 2],
+    [UdpSocket; 2],
+    File,
+);
 
 /// Makes one of everything.
 fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
@@ -252,6 +268,8 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
     let stream = UnixListener::bind_addr(&socket_name(pid)?).context("bind")?;
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("tcp")?;
     let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("udp")?;
+    let tcp6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).context("tcp6")?;
+    let udp6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).context("udp6")?;
     let says = Says {
         ready: 1,
         shm: call(libc::SYS_shmget, &[key, 4096, create]).context("shmget")? as i32,
@@ -271,6 +289,8 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
         socket: rustix::fs::fstat(&stream)?.st_ino as i32,
         tcp: tcp.local_addr()?.port().into(),
         udp: udp.local_addr()?.port().into(),
+        tcp6: tcp6.local_addr()?.port().into(),
+        udp6: udp6.local_addr()?.port().into(),
     };
     const KEYCTL_SETPERM: usize = 5;
     call(
@@ -300,7 +320,7 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
     .context("setpriority")?;
     call(libc::SYS_setpgid, &[0, 0]).context("setpgid")?;
     call(libc::SYS_setresuid, &[UID, UID, UID]).context("setresuid")?;
-    Ok((says, (stream, datagram, tcp, udp, locked)))
+    Ok((says, (stream, datagram, [tcp, tcp6], [udp, udp6], locked)))
 }
 
 impl Drop for Victim {

@@ -80,6 +80,41 @@ pub fn start_times() -> Result<()> {
     Ok(())
 }
 
+/// A time namespace moves the clock that the uptime is read from, and may move it to before the
+/// context was there.
+pub fn uptime_in_a_time_namespace() -> Result<()> {
+    for (offset, low, high) in [(100_000, 100_000, 100_090), (0, 0, 90), (-5, 0, 90)] {
+        isolated(|| {
+            abi::process::unshare(rustix::thread::UnshareFlags::NEWTIME)?;
+            fs::write(
+                "/proc/self/timens_offsets",
+                format!("boottime {offset} 0\nmonotonic {offset} 0\n"),
+            )?;
+            // It is the children's.
+            isolated(|| {
+                abi::ctx_create(XID, abi::VXF_STATE_SETUP | abi::VXF_VIRT_UPTIME)?;
+                let before = proc_uptime()? / 100;
+                let asked = rustix::system::sysinfo().uptime;
+                let after = proc_uptime()? / 100;
+                ensure!(low <= before && after <= high, "{offset}: {before} {after}");
+                ensure!(
+                    before <= asked && asked <= after + 1,
+                    "{offset}: {before} {asked} {after}"
+                );
+                let child = spawn(|| crate::process::sleep_forever())?;
+                let started = start_time(child.id())? / 100;
+                let now = proc_uptime()? / 100;
+                ensure!(
+                    started <= now + 1 && started >= before - 1,
+                    "{started} {now}"
+                );
+                Ok(())
+            })
+        })?;
+    }
+    Ok(())
+}
+
 /// What the context used, in hundredths of a second.
 fn used() -> Result<u64> {
     let mut sum = 0;

@@ -190,3 +190,80 @@ pub fn one_name_for_many() -> Result<()> {
     first.end()?;
     second.end()
 }
+
+/// Who made and used objects of System V IPC, whom a timer tells, whose children there are.
+pub fn told_in_proc() -> Result<()> {
+    isolated(|| {
+        // SAFETY: nothing of memory is concerned.
+        ensure!(unsafe { libc::unshare(libc::CLONE_NEWIPC) } == 0);
+        let init = Init::new(XID, || {
+            let private = libc::IPC_PRIVATE as usize;
+            let (size, mode) = (4096, libc::IPC_CREAT as usize | 0o600);
+            let shm = call(libc::SYS_shmget, [private, size, mode, 0])?;
+            let shm = usize::try_from(shm)?;
+            call(libc::SYS_shmat, [shm, 0, 0, 0])?;
+            let queue = call(libc::SYS_msgget, [private, mode, 0, 0])?;
+            let queue = usize::try_from(queue)?;
+            let mut message = [1u64, 0];
+            call(libc::SYS_msgsnd, [queue, (&raw mut message).addr(), 8, 0])?;
+            let mut timer = 0i32;
+            let at = (&raw mut timer).addr();
+            call(
+                libc::SYS_timer_create,
+                [libc::CLOCK_MONOTONIC as usize, 0, at, 0],
+            )?;
+            let child = spawn(|| crate::process::sleep_forever())?;
+            std::mem::forget(child);
+            Ok(())
+        })?;
+        let real = init.child.id().to_string();
+        let look = |own: &str| -> Result<()> {
+            let word = |file: &str, n: usize| -> Result<String> {
+                let text = fs::read_to_string(format!("/proc/sysvipc/{file}"))?;
+                let line = text.lines().last().unwrap_or_default();
+                let word = line.split_whitespace().nth(n).context(text.clone())?;
+                Ok(word.to_owned())
+            };
+            ensure!((word("shm", 4)?, word("shm", 5)?) == (own.into(), own.into()));
+            ensure!(word("msg", 5)? == own, "the sender: {}", word("msg", 5)?);
+            let timers = fs::read_to_string(format!("/proc/{own}/timers"))?;
+            ensure!(timers.contains(&format!("/pid.{own}\n")), "{timers}");
+            Ok(())
+        };
+        isolated(|| {
+            abi::ctx_migrate(XID, 0)?;
+            look("1")?;
+            let children = fs::read_to_string("/proc/1/task/1/children")?;
+            ensure!(children.split_whitespace().count() == 1, "{children}");
+            Ok(())
+        })?;
+        isolated(|| {
+            abi::ctx_migrate(abi::VX_XID_WATCH, 0)?;
+            look(&real)
+        })?;
+        init.end()
+    })
+}
+
+/// Children that stay on the host when their parent enters a context are not listed inside.
+pub fn children_left_outside() -> Result<()> {
+    isolated(|| {
+        let leave = Gate::new()?;
+        let left = spawn(|| i32::from(leave.pass().is_err()))?;
+        let own = std::process::id();
+        let path = format!("/proc/{own}/task/{own}/children");
+        let list = || -> Result<Vec<u32>> {
+            let text = fs::read_to_string(&path)?;
+            let numbers = text.split_whitespace().map(str::parse);
+            Ok(numbers.collect::<Result<_, _>>()?)
+        };
+        ensure!(list()? == [left.id()], "{:?}", list()?);
+        abi::ctx_create(XID, 0)?;
+        let inside = spawn(|| crate::process::sleep_forever())?;
+        ensure!(list()? == [inside.id()], "{:?}", list()?);
+        leave.open()?;
+        // It is not found any more when it would be waited for.
+        std::mem::forget(left);
+        Ok(())
+    })
+}

@@ -9,7 +9,7 @@ mod memory;
 mod oom;
 mod processes;
 mod queues;
-mod sockets;
+pub(crate) mod sockets;
 mod traffic;
 
 use crate::harness::Suite;
