@@ -218,7 +218,7 @@ fn pidfds_of_peers() -> Result<()> {
                 libc::SYS_ioctl,
                 &[pidfd, PIDFD_GET_INFO, address(&mut info)],
             ),
-            done(libc::SYS_pidfd_getfd, &[pidfd, 0, 0]),
+            done(libc::SYS_pidfd_getfd, &[pidfd, one.as_raw_fd() as usize, 0]),
         ]
     };
     let found = reach(peer()?);
