@@ -81,6 +81,7 @@ class Boot:
         image.write(self.file("initrd"), tools=self.built.tools, programs=self.programs,
                     module=self.built.module if kernel == "vserver" else None,
                     drivers=debian.modules if debian else (),
+                    checkers=sorted(set().union(*(s.checkers for s in self.group))),
                     plan=self._plan(guest, number, kernel))
         self.guest = guest
         guest.start(console, self.file(f"qemu{suffix}.log"))

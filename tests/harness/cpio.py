@@ -2,7 +2,12 @@
 """Writes archives in the "newc" format, the initramfs of the kernel."""
 
 import os
+import re
 import stat
+import subprocess
+
+# "libc.so.6 => /lib/libc.so.6 (0x...)", "/lib64/ld-linux.so.2 (0x...)"
+LIBRARY = re.compile(r"(/\S+) \(0x")
 
 
 class Archive:
@@ -11,6 +16,7 @@ class Archive:
     def __init__(self, out):
         self.out = out
         self.dirs = set()
+        self.libraries = set()
         self.inode = 0
 
     def _entry(self, path, mode, data=b""):
@@ -37,6 +43,14 @@ class Archive:
     def copy(self, path, source, mode=0o755):
         with open(source, "rb") as f:
             self.file(path, f.read(), mode)
+
+    def program(self, path, source):
+        """A program of the host, and the libraries that it is linked with, where it looks for them."""
+        self.copy(path, source)
+        ldd = subprocess.run(["ldd", source], check=True, text=True, stdout=subprocess.PIPE)
+        for library in sorted(set(LIBRARY.findall(ldd.stdout)) - self.libraries):
+            self.libraries.add(library)
+            self.copy(library.lstrip("/"), library)
 
     def symlink(self, path, target):
         self.directory(os.path.dirname(path))

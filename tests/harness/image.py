@@ -2,17 +2,21 @@
 """What the tests' guests boot from: busybox, our programs, modules, /init."""
 
 import os
+import shlex
 import shutil
 
+from . import disks
 from .cpio import Archive
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAMS = ("vserver", "guest-tests", "conformance64", "conformance32")
 
 
-def write(path, *, tools, programs=PROGRAMS, module=None, drivers=(), plan=None):
+def write(path, *, tools, programs=PROGRAMS, module=None, drivers=(), checkers=(),
+          plan=None):
     """An initramfs. /init loads the modules `drivers`, in this order, before anything else;
-    `plan` is the shell script that it runs, else it gives a shell."""
+    `plan` is the shell script that it runs, else it gives a shell. For each of the file systems
+    `checkers` there is a command check-FS that looks at an image as disks.complaint() does."""
     with open(path, "wb") as out:
         archive = Archive(out)
         for directory in ("dev", "proc", "sys", "tmp", "run", "mnt", "root", "etc"):
@@ -34,6 +38,11 @@ def write(path, *, tools, programs=PROGRAMS, module=None, drivers=(), plan=None)
             archive.copy("vserver.ko", module, 0o644)
         for driver in drivers:
             archive.copy(f"drivers/{os.path.basename(driver)}", driver, 0o644)
+        for fs in checkers:
+            program, *options = disks.CHECK[fs]
+            archive.program(f"bin/{program}", shutil.which(program, path=disks.ENV["PATH"]))
+            archive.file(f"bin/check-{fs}", b'#!/bin/sh\nexec %s "$@"\n'
+                         % shlex.join([program, *options]).encode(), 0o755)
         if plan:
             archive.file("plan", plan.encode())
         archive.close()

@@ -16,6 +16,8 @@ line `NAME WORD...` of `guest-tests --list`. The words:
                                 without; "debian", an unpatched one of Debian. None may reset
     cuts=N                      cut the power N times in the middle (see crash.py)
     module=no                   vserver.ko is not loaded
+    fsck=yes                    check-FS IMAGE for each of its file systems FS: their own
+                                checkers, which change nothing and fail if there is a fault
     debug=yes                   only with the debug kernel
     alone=yes                   not in one boot with other suites
     append=WORD                 onto the kernel's command line
@@ -46,6 +48,7 @@ class Suite:
     kernels: list = field(default_factory=list)     # of KERNELS, one a boot; or empty
     cuts: int = 0
     module: bool = True
+    fsck: bool = False
     debug: bool = False
     alone: bool = False
     append: list = field(default_factory=list)
@@ -59,7 +62,7 @@ class Suite:
             self.disks.append((kind, int(mib) if mib else None))
         elif key in ("timeout", "memory", "cpus", "boots", "cuts") and value.isdigit():
             setattr(self, key, int(value))
-        elif key in ("module", "debug", "alone") and value in ("yes", "no"):
+        elif key in ("module", "fsck", "debug", "alone") and value in ("yes", "no"):
             setattr(self, key, value == "yes")
         elif key == "kernels" and set(value.split(",")) <= set(KERNELS):
             self.kernels = value.split(",")
@@ -74,6 +77,11 @@ class Suite:
         if self.kernels:
             return self.kernels[boot - 1]
         return "vserver" if self.module else "bare"
+
+    @property
+    def checkers(self):
+        """The file systems whose checkers it wants."""
+        return {disks.fs(kind) for kind, _ in self.disks if self.fsck} & disks.CHECK.keys()
 
     @property
     def shape(self):

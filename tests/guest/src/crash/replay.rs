@@ -3,9 +3,10 @@
 //! any flush.
 //!
 //! The log is replayed on an image in memory. At each stop a copy of the image is mounted, which
-//! recovers the journal, and looked at. Marks in the log say what had been begun and what had been
-//! made durable by then. Every other stop is made with a random part of the writes behind it that
-//! no flush had followed yet: those may be on the disk too, in any order.
+//! recovers the journal, and looked at; then the file system's own checker looks. Marks in the log
+//! say what had been begun and what had been made durable by then. Every other stop is made with a
+//! random part of the writes behind it that no flush had followed yet: those may be on the disk too,
+//! in any order.
 //!
 //! `STOPS` says how many stops there are on each file system, 0 that there is one at every flush;
 //! `SEED` which parts are taken.
@@ -32,7 +33,7 @@ use std::process::Command;
 
 pub const SUITE: Suite = Suite {
     name: "replay",
-    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=700 env=STOPS env=SEED",
+    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=900 fsck=yes env=STOPS env=SEED",
     tests: tests![ext4, ext4_fast, xfs, xfs_plain, btrfs, f2fs],
 };
 
@@ -43,6 +44,7 @@ const WORKERS: u64 = 3;
 /// How often in a row a stop moves on: each of the processes may have one commit under way.
 const MOVES: u32 = WORKERS as u32 + 1;
 const LOOP: &str = "/dev/loop0";
+const COPY: &str = "/tmp/copy";
 
 fn ext4() -> Result<()> {
     replay("ext4", true)
@@ -278,14 +280,13 @@ struct Copy {
 
 impl Copy {
     fn new(kind: &str, disk: &Path) -> Result<Self> {
-        let path = Path::new("/tmp/copy");
         let copy = Self {
             kind: kind.into(),
-            image: Image::new(path, crate::dm::size(disk)?)?,
+            image: Image::new(Path::new(COPY), crate::dm::size(disk)?)?,
             tree: Tree::new("/mnt/replay"),
         };
         fs::create_dir_all(&copy.tree.root)?;
-        let status = Command::new("losetup").arg(LOOP).arg(path).status()?;
+        let status = Command::new("losetup").args([LOOP, COPY]).status()?;
         ensure!(status.success(), "losetup: {status}");
         Ok(copy)
     }
@@ -296,6 +297,8 @@ impl Copy {
     }
 
     /// Mounts it, and looks at every name. If a break has left debris, the next one takes it away.
+    /// Then it is looked at by the file system's checker: what a crash leaves to the next mount, such
+    /// as inodes without a name, has been done by then.
     fn check(&self, known: impl Fn(Way, u64) -> Known) -> Result<Count> {
         mount_at(&self.kind, Path::new(LOOP), &self.tree.root)?;
         let found = check::names(&self.tree, known).and_then(|count| {
@@ -307,7 +310,16 @@ impl Copy {
             Ok(count)
         });
         unmount(&self.tree.root, UnmountFlags::empty())?;
-        found
+        let count = found?;
+        let checker = format!("check-{}", fs_type(&self.kind));
+        let done = Command::new(&checker).arg(COPY).output().context(checker)?;
+        ensure!(
+            done.status.success(),
+            "the file system is damaged: {}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(count)
     }
 }
 
@@ -318,7 +330,11 @@ impl Drop for Copy {
 }
 
 fn mount_at(kind: &str, device: &Path, root: &Path) -> Result<()> {
-    let fs_type = kind.split('-').next().unwrap_or(kind);
-    mount(device, root, fs_type, MountFlags::empty(), None)
+    mount(device, root, fs_type(kind), MountFlags::empty(), None)
         .with_context(|| format!("{} can't be mounted", device.display()))
+}
+
+/// The file system of a kind.
+fn fs_type(kind: &str) -> &str {
+    kind.split('-').next().unwrap_or(kind)
 }
