@@ -9,6 +9,7 @@ import os
 import subprocess
 
 EXT4 = ["mkfs.ext4", "-q", "-F"]
+F2FS = ["mkfs.f2fs", "-q", "-f", "-O"]
 
 # kind: (smallest sensible size in MiB, command)
 KINDS = {
@@ -20,7 +21,8 @@ KINDS = {
     "xfs": (320, ["mkfs.xfs", "-q", "-f"]),
     "xfs-plain": (320, ["mkfs.xfs", "-q", "-f", "-m", "reflink=0"]),
     "btrfs": (256, ["mkfs.btrfs", "-q", "-f"]),
-    "f2fs": (256, ["mkfs.f2fs", "-q", "-f", "-O", "extra_attr,project_quota,inode_checksum,verity"]),
+    "f2fs": (256, [*F2FS, "extra_attr,project_quota,quota,inode_checksum,verity"]),
+    "f2fs-crypt": (64, [*F2FS, "encrypt,casefold", "-C", "utf8"]),
     "raw": (64, None),
     "tmpfs": (0, None),
 }
