@@ -5,6 +5,7 @@ use super::ground::Ground;
 use super::nth::{Fault, Point};
 use crate::unified::{Look, Pair, UNIFIED, look, open, set_flags, syscall};
 use anyhow::{Result, anyhow, bail, ensure};
+use rustix::fd::OwnedFd;
 use rustix::fs::{self as rfs, AtFlags, CWD, Gid, Mode, OFlags, Uid, XattrFlags, setxattr};
 use rustix::io::Errno;
 use std::ffi::CString;
@@ -47,7 +48,8 @@ pub fn rich(a: &Path) -> Result<()> {
 pub struct Case {
     /// Before the first time.
     pub prepare: fn(&Pair) -> Result<()>,
-    pub act: fn(&Pair) -> Result<(), Errno>,
+    /// What it gives is open until the fault is over.
+    pub act: fn(&Pair) -> Result<Option<OwnedFd>, Errno>,
     /// What is to be true when it has succeeded.
     pub done: fn(&Pair) -> Result<()>,
     /// What is to be true when it has failed.
@@ -99,14 +101,14 @@ pub fn link_again(pair: &Pair) -> Result<()> {
     Ok(fs::hard_link(&pair.b, &pair.a)?)
 }
 
-fn never(_: &Pair) -> Result<()> {
+pub fn never(_: &Pair) -> Result<()> {
     bail!("it is half done")
 }
 
 /// A break, but for what is done and how that looks.
 const BREAK: Case = Case {
     prepare: |_| Ok(()),
-    act: |pair| open(&pair.a, OFlags::RDWR).map(drop),
+    act: |pair| open(&pair.a, OFlags::RDWR).map(Some),
     done: Pair::broken_alike,
     intact: Pair::intact,
     half: Pair::broken_alike,
@@ -116,7 +118,7 @@ const BREAK: Case = Case {
 pub const OPEN: Case = BREAK;
 
 pub const CHMOD: Case = Case {
-    act: |pair| rfs::chmod(&pair.a, Mode::from_raw_mode(0o640)),
+    act: |pair| rfs::chmod(&pair.a, Mode::from_raw_mode(0o640)).map(|()| None),
     done: |pair| {
         let mode = pair.broken()?.mode;
         ensure!(mode & 0o7777 == 0o640, "{mode:o}");
@@ -134,7 +136,7 @@ pub const TRUNCATE: Case = Case {
         let path = CString::new(pair.a.to_string_lossy().into_owned());
         let path = path.map_err(|_| Errno::INVAL)?;
         // SAFETY: the path is a C string.
-        syscall(unsafe { libc::truncate(path.as_ptr(), KEPT as _) }.into()).map(drop)
+        syscall(unsafe { libc::truncate(path.as_ptr(), KEPT as _) }.into()).map(|_| None)
     },
     done: |pair| {
         let a = pair.broken()?;
@@ -152,7 +154,10 @@ pub const TRUNCATE: Case = Case {
 };
 
 pub const SETXATTR: Case = Case {
-    act: |pair| setxattr(&pair.a, "user.other", b"other", XattrFlags::empty()),
+    act: |pair| {
+        setxattr(&pair.a, "user.other", b"other", XattrFlags::empty())?;
+        Ok(None)
+    },
     done: |pair| {
         let a = pair.broken()?;
         ensure!(a.xattrs.contains_key(&b"user.other"[..]), "not set");
@@ -161,22 +166,22 @@ pub const SETXATTR: Case = Case {
     ..BREAK
 };
 
-pub const UNIFY: Case = Case {
-    prepare: ununify,
-    act: |pair| set_flags(&pair.a, UNIFIED, UNIFIED),
+pub const SET_FLAGS: Case = Case {
+    prepare: clear_flags,
+    act: |pair| set_flags(&pair.a, UNIFIED, UNIFIED).map(|()| None),
     done: Pair::intact,
     intact: plain,
     half: never,
-    again: ununify,
+    again: clear_flags,
 };
 
-pub const UNUNIFY: Case = Case {
+pub const CLEAR_FLAGS: Case = Case {
     prepare: |_| Ok(()),
-    act: |pair| set_flags(&pair.a, 0, UNIFIED),
+    act: |pair| set_flags(&pair.a, 0, UNIFIED).map(|()| None),
     done: plain,
     intact: Pair::intact,
     half: never,
-    again: unify,
+    again: set_both_flags,
 };
 
 /// Nobody else has the file: it becomes an ordinary one.
@@ -189,15 +194,15 @@ pub const LAST_LINK: Case = Case {
         pair.has_names(&["a"])
     },
     half: plain,
-    again: unify,
+    again: set_both_flags,
     ..BREAK
 };
 
-fn unify(pair: &Pair) -> Result<()> {
+fn set_both_flags(pair: &Pair) -> Result<()> {
     Ok(set_flags(&pair.a, UNIFIED, UNIFIED)?)
 }
 
-fn ununify(pair: &Pair) -> Result<()> {
+fn clear_flags(pair: &Pair) -> Result<()> {
     Ok(set_flags(&pair.a, 0, UNIFIED)?)
 }
 
@@ -247,6 +252,7 @@ pub fn at_every_point(
     for nth in 1.. {
         before_each()?;
         let (got, struck) = fault.strike(nth, || (case.act)(&pair))?;
+        let got = got.map(drop);
         let healed = ground.heal().and_then(|healed| {
             if healed {
                 sweep(&pair)?;

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 const PAGE: usize = 4096;
 
 /// All the free space, of which a page at a time can be given back.
-struct Filler {
+pub struct Filler {
     dir: PathBuf,
     pages: usize,
 }
 
 impl Filler {
-    fn new(ground: &Ground, pages: usize) -> Result<Self> {
+    pub fn new(ground: &Ground, pages: usize) -> Result<Self> {
         let dir = ground.at.join("filler");
         fs::create_dir(&dir)?;
         for i in 0..pages {
@@ -35,7 +35,7 @@ impl Filler {
     }
 
     /// One more page is free then.
-    fn give_back(&mut self, ground: &Ground) -> Result<()> {
+    pub fn give_back(&mut self, ground: &Ground) -> Result<()> {
         self.pages = self.pages.checked_sub(1).context("never enough")?;
         fs::remove_file(self.dir.join(self.pages.to_string()))?;
         // What a file system has not committed it may not give to others.
@@ -85,7 +85,7 @@ pub fn no_space_at_any_step() -> Result<()> {
     for free in 0.. {
         let mut left = Vec::new();
         for (name, case) in cases {
-            let checked = match (case.act)(&pair) {
+            let checked = match (case.act)(&pair).map(drop) {
                 Ok(()) => {
                     ensure!(free > 0, "{name} needed no space");
                     println!("# {name}: enough with {free} pages");
@@ -150,6 +150,24 @@ pub fn no_space_for_a_thread() -> Result<()> {
     ground.nothing_leaked(&account, 1 << 19)
 }
 
+/// Adds links to `b` until the directory's only block is full.
+pub fn fill_block(pair: &Pair) -> Result<()> {
+    let size = || Ok::<_, anyhow::Error>(fs::metadata(&pair.dir)?.size());
+    let block = size()?;
+    let mut count = pair.names()?.len();
+    // An entry takes 8 bytes and the name's, in words; those that are there, ".", ".." and a checksum
+    // are short.
+    let mut left = block as usize - (count + 3) * 12;
+    while left >= 16 {
+        let len = (left - 8).min(240);
+        fs::hard_link(&pair.b, pair.dir.join(format!("{count:0len$}")))?;
+        left -= 8 + len;
+        count += 1;
+    }
+    ensure!(size()? == block, "{} bytes", size()?);
+    Ok(())
+}
+
 /// The directory's block is full: the temporary name needs another one, and that comes after
 /// everything else.
 pub fn no_space_for_the_name() -> Result<()> {
@@ -157,16 +175,8 @@ pub fn no_space_for_the_name() -> Result<()> {
     let pair = Pair::with("name", |a| Ok(fs::write(a, content(SIZE))?))?;
     let size = || Ok::<_, anyhow::Error>(fs::metadata(&pair.dir)?.size());
     let block = size()?;
-    // An entry takes 8 bytes and the name's, in words; there are ".", "..", "a", "b" and a checksum.
-    let mut left = block as usize - 5 * 12;
-    while left >= 16 {
-        let len = (left - 8).min(240);
-        let count = pair.names()?.len();
-        fs::hard_link(&pair.b, pair.dir.join(format!("{count:0len$}")))?;
-        left -= 8 + len;
-    }
+    fill_block(&pair)?;
     let names = pair.names()?;
-    ensure!(size()? == block, "{} bytes", size()?);
     let unchanged = || {
         pair.others_unchanged()?;
         ensure!(pair.names()? == names, "names: {:?}", pair.names());

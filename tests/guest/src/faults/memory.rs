@@ -23,7 +23,7 @@ fn no_memory_errors() -> &'static [Errno] {
     }
 }
 
-fn no_memory(case: &Case) -> Result<()> {
+pub fn no_memory(case: &Case) -> Result<()> {
     let ground = Ground::scrap()?;
     let faults = at_every_point(&ground, &Point::Memory, case, no_memory_errors(), || Ok(()))?;
     ensure!(faults > 0, "nothing was allocated");
@@ -46,12 +46,12 @@ pub fn memory_setxattr() -> Result<()> {
     no_memory(&case::SETXATTR)
 }
 
-pub fn memory_unify() -> Result<()> {
-    no_memory(&case::UNIFY)
+pub fn memory_set_flags() -> Result<()> {
+    no_memory(&case::SET_FLAGS)
 }
 
-pub fn memory_ununify() -> Result<()> {
-    no_memory(&case::UNUNIFY)
+pub fn memory_clear_flags() -> Result<()> {
+    no_memory(&case::CLEAR_FLAGS)
 }
 
 pub fn memory_last_link() -> Result<()> {

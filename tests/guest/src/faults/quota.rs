@@ -19,7 +19,7 @@ const PROJECT: u32 = 7000;
 
 /// What the quota is of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+pub enum Kind {
     User = 0,
     Group = 1,
     Project = 2,
@@ -38,13 +38,13 @@ impl Kind {
 /// `struct if_dqblk`: limits in KiB, what is in use in bytes.
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
-struct Quota {
+pub struct Quota {
     bytes_hard: u64,
     bytes_soft: u64,
-    bytes: u64,
+    pub bytes: u64,
     inodes_hard: u64,
     inodes_soft: u64,
-    inodes: u64,
+    pub inodes: u64,
     bytes_time: u64,
     inodes_time: u64,
     valid: u32,
@@ -131,24 +131,55 @@ fn set_project(path: &Path, flags: u32) -> Result<()> {
     Ok(())
 }
 
-/// A file that everybody may write; the project is handed down by its directory or is its own.
-fn pair(kind: Kind, handed_down: bool) -> Result<Pair> {
+/// What is in use by whom the quota is of.
+pub fn of(ground: &Ground, kind: Kind) -> Result<Quota> {
+    usage(ground, kind, kind.id())
+}
+
+/// Nobody gets more than he has, which it gives.
+pub fn limit_to_use(ground: &Ground, kind: Kind) -> Result<Quota> {
+    let now = of(ground, kind)?;
+    limit(
+        ground,
+        kind,
+        kind.id(),
+        now.bytes.div_ceil(1024),
+        now.inodes,
+    )?;
+    Ok(now)
+}
+
+pub fn no_limit(ground: &Ground, kind: Kind) -> Result<()> {
+    limit(ground, kind, kind.id(), 0, 0)
+}
+
+/// Makes a file that everybody may write, and whose owner and group have a quota; a directory
+/// becomes theirs.
+pub fn owned(path: &Path) -> Result<()> {
+    if !path.is_dir() {
+        fs::write(path, content(SIZE))?;
+        rfs::chmod(path, Mode::from_raw_mode(0o666))?;
+    }
+    let (uid, gid) = (Some(Uid::from_raw(OWNER)), Some(Gid::from_raw(GROUP)));
+    Ok(rfs::chownat(CWD, path, uid, gid, AtFlags::empty())?)
+}
+
+/// Such a file; the project is handed down by its directory or is its own.
+pub fn pair(kind: Kind, handed_down: bool) -> Result<Pair> {
     Pair::with("quota", |a| {
         let dir = a.parent().context("no directory")?;
         if handed_down && kind == Kind::Project {
             set_project(dir, PROJINHERIT)?;
         }
-        fs::write(a, content(SIZE))?;
-        let (uid, gid) = (Some(Uid::from_raw(OWNER)), Some(Gid::from_raw(GROUP)));
-        rfs::chownat(CWD, a, uid, gid, AtFlags::empty())?;
+        owned(a)?;
         if !handed_down && kind == Kind::Project {
             set_project(a, 0)?;
         }
-        Ok(rfs::chmod(a, Mode::from_raw_mode(0o666))?)
+        Ok(())
     })
 }
 
-fn options() -> &'static str {
+pub fn options() -> &'static str {
     if super::is_tmpfs() {
         "usrquota,grpquota"
     } else {
@@ -257,23 +288,29 @@ fn btrfs(ground: &Ground, code: u64, mut args: [u64; 6]) -> Result<()> {
     Ok(())
 }
 
+/// To a single byte.
+pub fn limit_subvolume(ground: &Ground) -> Result<()> {
+    btrfs(ground, QUOTA_CTL, [1, 0, 0, 0, 0, 0])?;
+    btrfs(ground, QUOTA_RESCAN_WAIT, [0; 6])?;
+    btrfs(ground, QGROUP_LIMIT, [TOP, MAX_REFERENCED, 1, 0, 0, 0])?;
+    ground.sync()
+}
+
+/// To change the limit is over the limit, too: there is no quota any more.
+pub fn unlimit_subvolume(ground: &Ground) -> Result<()> {
+    btrfs(ground, QUOTA_CTL, [2, 0, 0, 0, 0, 0])
+}
+
 /// Where owners have no quota the copy counts against that of the subvolume.
 pub fn quota_of_the_subvolume() -> Result<()> {
     let ground = Ground::new()?;
     let pair = Pair::new("quota")?;
-    let (enable, disable) = ([1, 0, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0]);
-    let one_byte = [TOP, MAX_REFERENCED, 1, 0, 0, 0];
-
-    btrfs(&ground, QUOTA_CTL, enable)?;
-    btrfs(&ground, QUOTA_RESCAN_WAIT, [0; 6])?;
-    btrfs(&ground, QGROUP_LIMIT, one_byte)?;
-    ground.sync()?;
+    limit_subvolume(&ground)?;
     let got = open(&pair.a, OFlags::RDWR);
     pair.refused("open", got, Errno::DQUOT)?;
     let got = rfs::chmod(&pair.a, Mode::from_raw_mode(0o600));
     pair.refused("chmod", got, Errno::DQUOT)?;
-    // To change the limit is over the limit, too.
-    btrfs(&ground, QUOTA_CTL, disable)?;
+    unlimit_subvolume(&ground)?;
     open(&pair.a, OFlags::RDWR)?;
     pair.broken_alike()
 }

@@ -12,10 +12,10 @@ use rustix::io::Errno;
 use std::fs;
 
 /// What a file system says when it can't read or write, or when it has given up because of that.
-const BROKEN_DISK: &[Errno] = &[Errno::IO, Errno::ROFS];
+pub const BROKEN_DISK: &[Errno] = &[Errno::IO, Errno::ROFS];
 
 /// Each request that the operation makes, reading and writing, with nothing in memory before.
-fn failing_requests(case: &Case) -> Result<()> {
+pub fn failing_requests(case: &Case) -> Result<()> {
     let ground = Ground::scrap()?;
     let disk = ground.disk()?.name();
     let forget = || ground.mount_again();
@@ -33,8 +33,8 @@ pub fn requests_chmod() -> Result<()> {
     failing_requests(&case::CHMOD)
 }
 
-pub fn requests_unify() -> Result<()> {
-    failing_requests(&case::UNIFY)
+pub fn requests_set_flags() -> Result<()> {
+    failing_requests(&case::SET_FLAGS)
 }
 
 pub fn requests_last_link() -> Result<()> {
