@@ -71,6 +71,7 @@ struct vserver_acting {
 
 /* For the module, see security/vserver/cow.c and inode.c */
 int vserver_breaking_begin(struct inode *inode, bool alone);
+bool vserver_breaking_try(struct inode *inode);
 void vserver_breaking_end(struct inode *inode, bool alone);
 struct vserver_renewal *vserver_renewal_begin(const struct dentry *name);
 void vserver_renewal_end(struct vserver_renewal *r);
@@ -92,7 +93,7 @@ bool vserver_deny_mount(struct dentry *dentry);
 void vserver_allow_mount(struct dentry *dentry);
 
 /* For the module, see security/vserver/errand.c */
-long vserver_errand(long (*fn)(void *data), void *data);
+int vserver_errand(void (*fn)(void *data), void *data);
 
 /* For the module, see security/vserver/trace.c */
 void vserver_cow_report(const struct path *old, const struct path *new,

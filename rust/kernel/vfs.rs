@@ -345,13 +345,14 @@ impl Inode {
     }
 
     /// Whether this inode has got a name of the unified `of` when a link to that was broken or
-    /// made, or is a copy of what has. Nobody else breaks links to `of`.
+    /// made, or is a copy of what has. The caller breaks one to `of`, or makes one.
     pub fn stands_for(&self, of: &Inode) -> bool {
         // SAFETY: By the type invariant.
         unsafe { bindings::vserver_stands_for(self.as_ptr(), of.as_ptr()) }
     }
 
-    /// Remembers that `by` has got a name of this unified inode. Nobody else breaks links to it.
+    /// Remembers that `by` has got a name of this unified inode: a copy, or another one, but then
+    /// the caller is alone with this.
     pub fn mark_replaced(&self, by: &Inode) {
         // SAFETY: By the type invariant.
         unsafe { bindings::vserver_mark_replaced(self.as_ptr(), by.as_ptr()) };
@@ -476,6 +477,17 @@ impl Inode {
         to_result(unsafe { bindings::vserver_breaking_begin(self.as_ptr(), alone) })?;
         // INVARIANT: Begun just now.
         Ok(Breaking { inode: self, alone })
+    }
+
+    /// Becomes alone with this unified inode, if nobody has to be waited for.
+    pub fn try_breaking(&self) -> Option<Breaking<'_>> {
+        // SAFETY: By the type invariant.
+        let begun = unsafe { bindings::vserver_breaking_try(self.as_ptr()) };
+        // INVARIANT: Begun just now.
+        begun.then_some(Breaking {
+            inode: self,
+            alone: true,
+        })
     }
 
     /// Runs `f` with the inode locked.

@@ -26,7 +26,7 @@ use kernel::{
         copy::{OpenFile, TempFile},
         cred::OwnerCred,
         replace::{Delegation, LockedDir},
-        Path,
+        Breaking, Inode, Path,
     },
     vserver::trace::How,
 };
@@ -67,7 +67,7 @@ fn try_break(
     // Holds the inode when `path` already names another.
     let old = path.clone();
     let _renewal = old.begin_renewal()?;
-    let breaking = old.inode().begin_breaking(old.inode().nlink() <= 1)?;
+    let breaking = begin_breaking(old.inode())?;
 
     // The previous one may have been quicker.
     if !old.inode().is_unified() {
@@ -94,6 +94,18 @@ fn try_break(
         // A directory that has gone with the name takes no copies. The next look tells.
         Err(_) if old.is_unhashed() => Ok(None),
         Err(e) => Err(e),
+    }
+}
+
+/// Alone with the inode if it may have to become an ordinary one in place: it has no name that
+/// another file could take, or just one, and nobody copies it.
+fn begin_breaking(inode: &Inode) -> Result<Breaking<'_>> {
+    match inode.nlink() {
+        0 => inode.begin_breaking(true),
+        1 => inode
+            .try_breaking()
+            .map_or_else(|| inode.begin_breaking(false), Ok),
+        _ => inode.begin_breaking(false),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn patiently<T>(
 }
 
 /// Gives the file `new` the name of the unified file `old` in the directory `dir`. To be run as the
-/// owner of `old`, while nobody else breaks links to it.
+/// owner of `old`, which stays unified meanwhile.
 ///
 /// `new` is linked beside the name and renamed over it, under one lock of the directory. Whoever
 /// locks the directory too never sees the other name, and nobody can look for it; a crash between

@@ -40,9 +40,10 @@ pub(crate) fn unify(old: &Path, new: &Path) -> Result {
 /// One attempt, as [`patiently`] wants it.
 fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     let (first, second) = old.inode().in_order(new.inode());
-    let first = first.begin_breaking(true)?;
+    // Others may break links to the new one meanwhile.
+    let first = first.begin_breaking(first.is_same(old.inode()))?;
     // Nobody changes the attributes of either any more.
-    let second = second.begin_breaking(true)?;
+    let second = second.begin_breaking(second.is_same(old.inode()))?;
 
     if !old.inode().is_unified() || old.is_unhashed() {
         return Err(ESTALE);

@@ -89,6 +89,20 @@ int vserver_breaking_begin(struct inode *inode, bool alone)
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_begin);
 
+/**
+ * vserver_breaking_try - be alone with an inode, if nobody has to be waited for
+ * @inode:	a unified inode, to which the caller holds a reference
+ *
+ * Return: whether that is so; pair with vserver_breaking_end() then.
+ */
+bool vserver_breaking_try(struct inode *inode)
+{
+	struct vserver_inode *vi = vserver_inode(inode);
+
+	return vi && vserver_breaking_alone(vi);
+}
+EXPORT_SYMBOL_GPL(vserver_breaking_try);
+
 void vserver_breaking_end(struct inode *inode, bool alone)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
@@ -228,7 +242,7 @@ EXPORT_SYMBOL_GPL(vserver_sweep_again);
 #define VSERVER_COPY_FSFLAGS	(FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL |  \
 				 FS_SYNC_FL | FS_NODUMP_FL | FS_NOATIME_FL | \
 				 FS_NOCOMP_FL | FS_NOTAIL_FL | FS_NOCOW_FL | \
-				 FS_JOURNAL_DATA_FL | FS_DAX_FL)
+				 FS_DAX_FL)
 
 /* xfs's hints of where to allocate, and how much at a time */
 #define VSERVER_COPY_XFLAGS	(FS_XFLAG_REALTIME | FS_XFLAG_NODEFRAG | \
@@ -259,21 +273,6 @@ static bool vserver_same_fileattr(const struct file_kattr *a,
 	       a->fsx_cowextsize == b->fsx_cowextsize &&
 	       a->fsx_projid == b->fsx_projid &&
 	       !((a->fsx_xflags ^ b->fsx_xflags) & VSERVER_COPY_XFLAGS);
-}
-
-/*
- * To journal data is for those only who may have more than others. The file is
- * empty: no quota is passed over by that.
- */
-static int vserver_set_fileattr(struct dentry *dentry, struct file_kattr *fa,
-				bool journal)
-{
-	const struct inode_operations *op = d_backing_inode(dentry)->i_op;
-
-	if (!journal)
-		return op->fileattr_set(&nop_mnt_idmap, dentry, fa);
-	scoped_with_kernel_creds()
-		return op->fileattr_set(&nop_mnt_idmap, dentry, fa);
 }
 
 /* A directory that hands down its project id takes no file of another one. */
@@ -318,13 +317,17 @@ int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
 		dput(dir);
 	}
 	guard(rwsem_write)(&copy->i_rwsem);
-	error = copy->i_op->fileattr_get(to, &have);
+	/* To journal data is only for those who may have more than others. */
+	scoped_with_kernel_creds()
+		error = vserver_change_fsflags(&nop_mnt_idmap, to,
+					       FS_JOURNAL_DATA_FL, want.flags);
+	if (!error)
+		error = copy->i_op->fileattr_get(to, &have);
 	if (error)
 		return error;
 	vserver_merge_fileattr(&fa, &want, &have, project);
 	if (!vserver_same_fileattr(&fa, &have))
-		error = vserver_set_fileattr(to, &fa, (fa.flags ^ have.flags) &
-						      FS_JOURNAL_DATA_FL);
+		error = copy->i_op->fileattr_set(&nop_mnt_idmap, to, &fa);
 	if (error)
 		return error;
 	return !project && want.fsx_projid != have.fsx_projid;

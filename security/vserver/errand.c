@@ -7,19 +7,20 @@
  */
 
 #include <linux/cgroup.h>
+#include <linux/completion.h>
 #include <linux/export.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/smp.h>
 #include <linux/vserver_cow.h>
-#include <linux/workqueue.h>
 
 struct vserver_errand {
-	long (*fn)(void *data);
+	void (*fn)(void *data);
 	void *data;
 	struct mem_cgroup *memcg;
 	struct cgroup_subsys_state *blkcg;
+	struct completion done;
 };
 
 static struct cgroup_subsys_state *vserver_blkcg_get(void)
@@ -37,17 +38,16 @@ static void vserver_blkcg_put(struct cgroup_subsys_state *css)
 		css_put(css);
 }
 
-static long vserver_errand_run(void *data)
+static int vserver_errand_run(void *data)
 {
 	struct vserver_errand *errand = data;
-	struct mem_cgroup *memcg = set_active_memcg(errand->memcg);
-	long ret;
 
+	set_active_memcg(errand->memcg);
 	kthread_associate_blkcg(errand->blkcg);
-	ret = errand->fn(errand->data);
+	errand->fn(errand->data);
 	kthread_associate_blkcg(NULL);
-	set_active_memcg(memcg);
-	return ret;
+	set_active_memcg(NULL);
+	kthread_complete_and_exit(&errand->done, 0);
 }
 
 /**
@@ -55,23 +55,29 @@ static long vserver_errand_run(void *data)
  * @fn:		what
  * @data:	for @fn
  *
- * Sleeps until it is done; whether the task is being killed is for @fn to look.
+ * A thread of its own: what waits for the disk of one guest is in the way of no
+ * other's. Sleeps until it is done; whether the task is being killed is for @fn
+ * to look. The caller may be frozen then, and holds no lock.
  *
- * Return: what @fn returns.
+ * Return: 0 if @fn has run, or the errno of making the thread.
  */
-long vserver_errand(long (*fn)(void *data), void *data)
+int vserver_errand(void (*fn)(void *data), void *data)
 {
 	struct vserver_errand errand = {
 		.fn = fn,
 		.data = data,
-		.memcg = get_mem_cgroup_from_mm(current->mm),
-		.blkcg = vserver_blkcg_get(),
+		.done = COMPLETION_INITIALIZER_ONSTACK(errand.done),
 	};
-	long ret;
+	struct task_struct *thread;
 
-	ret = work_on_cpu(raw_smp_processor_id(), vserver_errand_run, &errand);
+	errand.memcg = get_mem_cgroup_from_mm(current->mm);
+	errand.blkcg = vserver_blkcg_get();
+	thread = kthread_run(vserver_errand_run, &errand, "vserver_copy");
+	if (!IS_ERR(thread))
+		wait_for_completion_state(&errand.done,
+					  TASK_IDLE | TASK_FREEZABLE);
 	vserver_blkcg_put(errand.blkcg);
 	mem_cgroup_put(errand.memcg);
-	return ret;
+	return PTR_ERR_OR_ZERO(thread);
 }
 EXPORT_SYMBOL_GPL(vserver_errand);

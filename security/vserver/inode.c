@@ -13,6 +13,7 @@
 #define pr_fmt(fmt) "vserver: " fmt
 
 #include <linux/cleanup.h>
+#include <linux/dax.h>
 #include <linux/dcache.h>
 #include <linux/export.h>
 #include <linux/folio_batch.h>
@@ -293,8 +294,8 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
  * Change the file system's own flags as vfs_fileattr_set() would, but without
  * asking anybody: keep what is not in @mask. The inode is locked.
  */
-static int vserver_change_fsflags(struct mnt_idmap *idmap,
-				  struct dentry *dentry, u32 mask, u32 flags)
+int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
+			   u32 mask, u32 flags)
 {
 	struct inode *inode = d_backing_inode(dentry);
 	struct file_kattr old = {}, fa = {};
@@ -528,7 +529,8 @@ static bool vserver_folio_is_used(const struct folio *folio)
  * Whoever has spliced pages of the file into a pipe, or pinned them, reads them
  * when the descriptor has gone by which he did it. The inode is locked.
  *
- * A folio on its way to or from the LRU lists looks the same.
+ * A folio on its way to or from the LRU lists looks the same. Of pages that are
+ * the disk's own nobody can tell.
  */
 static bool vserver_is_used(struct address_space *mapping)
 {
@@ -537,6 +539,8 @@ static bool vserver_is_used(struct address_space *mapping)
 	pgoff_t index = 0;
 	unsigned int i;
 
+	if (dax_mapping(mapping))
+		return true;
 	folio_batch_init(&batch);
 	while (!used && filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch) && !used; i++) {

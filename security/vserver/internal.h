@@ -303,6 +303,8 @@ int vserver_sysctl_init(void);
 int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
 			    u32 *mask);
 int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask);
+int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
+			   u32 mask, u32 flags);
 
 bool vserver_may_cut(const struct path *path);
 int vserver_is_unified(struct inode *inode);

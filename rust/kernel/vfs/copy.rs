@@ -9,7 +9,7 @@ use super::{check, cred::OwnerCred, nop_idmap, Inode, Path, WriteAccess};
 use crate::{
     bindings,
     error::{from_err_ptr, to_result, Result},
-    ffi::{c_int, c_long, c_void},
+    ffi::{c_int, c_void},
     prelude::*,
     sync::aref::ARef,
     task::Task,
@@ -108,27 +108,30 @@ impl Caller {
 
 /// Runs `f` in a kernel thread, and waits until it has run: neither the limits of the current task
 /// nor its signals are in the way. Its cgroups pay for memory and I/O.
-fn in_kernel_thread<R: Send, F: FnOnce() -> R + Send>(f: F) -> Option<R> {
+///
+/// # Errors
+///
+/// Those of making a thread: `EINTR` if the task is being killed, `ENOMEM`.
+fn in_kernel_thread<R: Send, F: FnOnce() -> R + Send>(f: F) -> Result<R> {
     struct Job<F, R> {
         f: Option<F>,
         ret: Option<R>,
     }
 
-    unsafe extern "C" fn run<R, F: FnOnce() -> R>(job: *mut c_void) -> c_long {
+    unsafe extern "C" fn run<R, F: FnOnce() -> R>(job: *mut c_void) {
         // SAFETY: `job` is what is passed below; its owner waits and doesn't touch it.
         let job = unsafe { &mut *job.cast::<Job<F, R>>() };
         job.ret = job.f.take().map(|f| f());
-        0
     }
 
     let mut job = Job {
         f: Some(f),
         ret: None,
     };
-    // SAFETY: The call returns when `run` has: until then `job` stays. `F` and `R` may go to
-    // another thread.
-    unsafe { bindings::vserver_errand(Some(run::<R, F>), (&raw mut job).cast()) };
-    job.ret
+    // SAFETY: The call returns when `run` has, or fails: until then `job` stays. `F` and `R` may
+    // go to another thread.
+    to_result(unsafe { bindings::vserver_errand(Some(run::<R, F>), (&raw mut job).cast()) })?;
+    job.ret.ok_or(EIO)
 }
 
 /// A file that was made without a name.
@@ -231,7 +234,7 @@ impl TempFile {
                 ret => return ret,
             }
         }
-        in_kernel_thread(copy).ok_or(EIO)?
+        in_kernel_thread(copy)?
     }
 
     fn copy_all(&mut self, from: &mut OpenFile, size: i64, caller: &Caller) -> Result<bool> {
