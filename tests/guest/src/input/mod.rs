@@ -8,7 +8,7 @@ mod kinds;
 mod places;
 mod space;
 
-use crate::harness::Suite;
+use crate::harness::{Suite, Test};
 use crate::tests;
 use calls::*;
 use forged::*;
@@ -16,25 +16,48 @@ use kinds::*;
 use places::*;
 use space::*;
 
-pub const SUITE: Suite = Suite {
-    name: "input",
-    wants: "ext4 raw timeout=200",
-    tests: tests![
-        kinds_that_take_no_flags,
-        flags_of_directories,
-        flags_of_files,
-        pointers,
-        descriptors,
+/// What is the same on each file system, and what comes to that on one.
+macro_rules! everywhere {
+    ($($more:ident),* $(,)?) => {
+        tests![
+            kinds_that_take_no_flags,
+            flags_of_directories,
+            flags_of_files,
+            pointers,
+            descriptors,
+            administrators_immutable_file,
+            longest_name,
+            deep_path,
+            removed_directory,
+            removed_directory_of_a_descriptor,
+            $($more),*
+        ]
+    };
+}
+
+// The part of a suite's name after the dash says which. Attributes are forged on a disk without
+// checksums, which is one of ext4; on xfs, btrfs and tmpfs there is room for any number of them.
+pub const EXT4: Suite = suite(
+    "input",
+    "ext4 raw timeout=200",
+    everywhere![
         forged_values,
         valid_values,
         forged_directory,
         quota_file,
-        administrators_immutable_file,
-        longest_name,
-        deep_path,
-        removed_directory,
-        removed_directory_of_a_descriptor,
         no_room_for_the_attribute,
         attributes_that_just_fit,
     ],
-};
+);
+pub const XFS: Suite = suite("input-xfs", "xfs timeout=200", everywhere![]);
+pub const BTRFS: Suite = suite("input-btrfs", "btrfs timeout=200", everywhere![]);
+pub const F2FS: Suite = suite(
+    "input-f2fs",
+    "f2fs timeout=200",
+    everywhere![no_room_for_the_attribute, attributes_that_just_fit],
+);
+pub const TMPFS: Suite = suite("input-tmpfs", "tmpfs timeout=200", everywhere![]);
+
+const fn suite(name: &'static str, wants: &'static str, tests: &'static [Test]) -> Suite {
+    Suite { name, wants, tests }
+}

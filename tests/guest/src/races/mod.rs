@@ -50,6 +50,7 @@ use writers::writers_in_flight;
 pub const EXT4: Suite = suite("races", "ext4 cpus=4 timeout=600 env=RACES");
 pub const XFS: Suite = suite("races-xfs", "xfs cpus=4 timeout=600 env=RACES");
 pub const BTRFS: Suite = suite("races-btrfs", "btrfs cpus=4 timeout=600 env=RACES");
+pub const F2FS: Suite = suite("races-f2fs", "f2fs cpus=4 timeout=600 env=RACES");
 pub const TMPFS: Suite = suite("races-tmpfs", "cpus=4 timeout=600 env=RACES");
 
 /// Takes the module away, which is for no other suite to see.

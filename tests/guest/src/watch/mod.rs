@@ -10,26 +10,37 @@ pub mod fanotify;
 mod inotify;
 mod permission;
 
-use crate::harness::Suite;
+use crate::harness::{Suite, Test};
 use crate::tests;
 use fanotify::*;
 use inotify::*;
 use permission::*;
 
-pub const SUITE: Suite = Suite {
-    name: "watch",
-    wants: "ext4 timeout=200",
-    tests: tests![
-        inotify_of_the_directory,
-        inotify_of_the_file,
-        inotify_of_another_name,
-        inotify_of_a_last_link,
-        fanotify_of_the_directory,
-        fanotify_of_the_file_system,
-        fanotify_of_the_mount,
-        permission_not_asked_for,
-        permission_denied,
-        permission_granted,
-        permission_of_the_file_itself,
-    ],
-};
+// The same on each file system; the part of a suite's name after the dash says which.
+pub const EXT4: Suite = suite("watch", "ext4 timeout=200");
+pub const XFS: Suite = suite("watch-xfs", "xfs timeout=200");
+pub const BTRFS: Suite = suite("watch-btrfs", "btrfs timeout=200");
+pub const F2FS: Suite = suite("watch-f2fs", "f2fs timeout=200");
+pub const TMPFS: Suite = suite("watch-tmpfs", "tmpfs timeout=200");
+
+const fn suite(name: &'static str, wants: &'static str) -> Suite {
+    Suite {
+        name,
+        wants,
+        tests: TESTS,
+    }
+}
+
+const TESTS: &[Test] = tests![
+    inotify_of_the_directory,
+    inotify_of_the_file,
+    inotify_of_another_name,
+    inotify_of_a_last_link,
+    fanotify_of_the_directory,
+    fanotify_of_the_file_system,
+    fanotify_of_the_mount,
+    permission_not_asked_for,
+    permission_denied,
+    permission_granted,
+    permission_of_the_file_itself,
+];
