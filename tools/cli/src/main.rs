@@ -27,6 +27,11 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(args) => cmd::run::run(args, json),
         Command::Enter(args) => cmd::run::enter(args),
+        Command::Build(args) => cmd::build::build(args, json),
+        Command::Delete(args) => cmd::build::delete(&args),
+        Command::Top(args) => cmd::top::top(&args),
+        Command::Ps(args) => cmd::see::ps(&args, json),
+        Command::Stat => cmd::see::stat(json),
         Command::Start(args) => cmd::guests::start(args, json),
         Command::Stop(args) => cmd::guests::stop(args, json),
         Command::Restart(args) => cmd::guests::restart(args, json),

@@ -31,16 +31,21 @@ pub(crate) fn open_quietly(dir: impl AsFd, name: &OsStr) -> Result<File, Errno> 
 /// Copies `from` to a file in `dir` that has no name yet, so that an interruption leaves nothing;
 /// on the disk when this returns.
 pub(crate) fn copy(from: &File, dir: impl AsFd) -> io::Result<File> {
-    let stat = fstat(from)?;
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let copy = File::from(openat(dir, ".", flags, Mode::RUSR | Mode::WUSR)?);
-    copy_flags(from, &copy)?;
-    if ioctl_ficlone(&copy, from).is_err() {
-        copy_data(from, &copy, stat.st_size.unsigned_abs())?;
-    }
-    copy_metadata(from, &copy, &stat)?;
+    copy_content(from, &copy)?;
     fsync(&copy)?;
     Ok(copy)
+}
+
+/// Makes the new file `copy` what `from` is.
+pub(crate) fn copy_content(from: &File, copy: &File) -> io::Result<()> {
+    let stat = fstat(from)?;
+    copy_flags(from, copy)?;
+    if ioctl_ficlone(copy, from).is_err() {
+        copy_data(from, copy, stat.st_size.unsigned_abs())?;
+    }
+    copy_metadata(from, copy, &stat)
 }
 
 /// Gives the copy the inode flags of the file, instead of those that its directory hands down.
@@ -92,7 +97,7 @@ fn copy_data(mut from: &File, mut to: &File, size: u64) -> io::Result<()> {
 
 /// In the order in which nothing undoes what came before: a change of owner takes setuid bits
 /// and capabilities away, an ACL changes the mode, and everything the times.
-fn copy_metadata(from: &File, to: &File, stat: &Stat) -> io::Result<()> {
+pub(crate) fn copy_metadata(from: &File, to: &File, stat: &Stat) -> io::Result<()> {
     fchown(
         to,
         Some(Uid::from_raw(stat.st_uid)),

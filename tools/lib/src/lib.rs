@@ -12,6 +12,7 @@
 
 pub mod attr;
 pub mod breaks;
+pub mod build;
 pub mod cleanup;
 pub mod config;
 pub mod context;
@@ -32,6 +33,7 @@ mod replace;
 pub mod signal;
 mod temp;
 pub mod unify;
+pub mod usage;
 pub mod walk;
 mod xattr;
 

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The command line.
 
+mod build;
 mod config;
 mod control;
 mod files;
 mod guests;
 mod limits;
 mod run;
+mod see;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use build::{Build, Delete};
 pub(crate) use config::{Config, Convert, Guest, Guests, SomeGuests};
 pub(crate) use control::{Kill, Set, Wait};
 pub(crate) use files::{Attr, AttrChange, AttrShow, Cleanup, Deunify, Unify};
 pub(crate) use guests::{Start, Stop};
 pub(crate) use run::{Enter, Program, Run};
+pub(crate) use see::{Column, Ps, Top};
 
 /// Linux-VServer: guests as contexts of one kernel, sharing unified files
 ///
@@ -47,6 +51,13 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Build a guest: of Debian's packages, an archive, an image, another guest
+    ///
+    /// Its tree goes to /vservers/NAME, its file to /etc/vserver/NAME.toml. If it can't be built
+    /// nothing of it is left.
+    Build(Build),
+    /// Remove a guest: its tree, its file, its id
+    Delete(Delete),
     /// Start guests, and those that they require before them
     ///
     /// A guest is described by /etc/vserver/NAME.toml. It runs when its first process does. If a
@@ -81,6 +92,16 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     /// and takes the place of this process, so that its exit status is the command's.
     #[command(visible_alias = "exec")]
     Enter(Enter),
+    /// Watch what contexts use, live
+    ///
+    /// Sort with the keys c (CPU), m (memory), p (processes), h (hold), t (tokens), n (name), x
+    /// (id); r turns the order round; the arrows choose a context, k sends it a signal, q quits.
+    Top(Top),
+    /// List processes with their contexts
+    Ps(Ps),
+    /// Show what each context uses
+    #[command(after_help = "Example:\n  vserver stat --json")]
+    Stat,
     /// Look at the configuration of guests
     #[command(subcommand)]
     Config(Config),

@@ -2,10 +2,13 @@
 //! What each command does: arguments in, calls of the library, words out.
 
 pub(crate) mod attr;
+pub(crate) mod build;
 pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod guests;
 pub(crate) mod run;
+pub(crate) mod see;
 pub(crate) mod state;
+pub(crate) mod top;
 pub(crate) mod unify;

@@ -57,6 +57,9 @@ pub struct Guest {
     /// Guests without which this one is not started: they are started before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
+    /// What it was built of.
+    #[serde(skip_serializing_if = "is_default")]
+    pub build: Build,
     /// What is started.
     #[serde(skip_serializing_if = "is_default")]
     pub init: Init,
@@ -84,6 +87,33 @@ pub struct Guest {
     /// What is mounted in it, in this order, beside what every guest gets.
     #[serde(rename = "mount", skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+}
+
+/// What a guest is built of: one of suite, tar, oci, clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Build {
+    /// A suite of Debian.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
+    /// Where its packages come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// More packages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// Which packages without being named: minbase, as debootstrap(8) has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// An archive of a root directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tar: Option<PathBuf>,
+    /// An archive with an image of a container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oci: Option<PathBuf>,
+    /// Another guest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clone: Option<String>,
 }
 
 /// What is started in a guest.

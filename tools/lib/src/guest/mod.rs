@@ -36,7 +36,7 @@ pub use reaper::{NAME as REAPER, reaper};
 pub use run::{NewContext, run};
 pub use sealed::seal;
 pub use start::start;
-pub use status::{Status, status};
+pub use status::{Status, runs, status};
 pub use stop::{Stopped, stop};
 
 use crate::error::Error;

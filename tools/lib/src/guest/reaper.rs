@@ -22,6 +22,8 @@ const ENDED: i32 = 0;
 /// The init, whose only argument is the number of the command's process that is its child already,
 /// if there is one. Returns the status to end with.
 pub fn reaper(mut args: impl Iterator<Item = OsString>) -> io::Result<i32> {
+    // It has the name of a descriptor otherwise.
+    rustix::thread::set_name(c"vserver-init")?;
     let first = args.next().and_then(|text| text.to_str()?.parse().ok());
     let mut init = Reaper {
         command: first.and_then(Pid::from_raw),

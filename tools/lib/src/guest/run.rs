@@ -149,12 +149,6 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
     Vserver(abi::set_bcaps(xid, new.caps.bits(), u64::MAX))
         .doing(|| format!("bound the capabilities of context {xid}"))
         .at("capabilities")?;
-    if new.ccaps != 0 || new.may_make != 0 {
-        Vserver(abi::set_ccaps(xid, new.ccaps, u64::MAX))
-            .and_also(|| abi::set_umask(xid, new.may_make, u64::MAX))
-            .doing(|| format!("set the context capabilities of context {xid}"))
-            .at("capabilities")?;
-    }
     if let Some(root) = new.root.as_deref().filter(|r| *r != Path::new("/")) {
         match own_mounts {
             true => mounts::enter_root(root).at("root")?,
@@ -165,6 +159,13 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
         .into_iter()
         .try_for_each(extra::Prepared::attach)
         .at("mounts")?;
+    // After the mounts: with secure_mount those made from here on are nodev.
+    if new.ccaps != 0 || new.may_make != 0 {
+        Vserver(abi::set_ccaps(xid, new.ccaps, u64::MAX))
+            .and_also(|| abi::set_umask(xid, new.may_make, u64::MAX))
+            .doing(|| format!("set the context capabilities of context {xid}"))
+            .at("capabilities")?;
+    }
     limits::change(xid, &new.limits).at("limits")?;
     if let Some(bias) = new.oom_bias {
         Vserver(abi::set_badness(xid, bias))

@@ -123,6 +123,14 @@ pub(super) fn exists(xid: u32) -> Result<bool> {
     }
 }
 
+/// Whether a guest runs. Without the module none does.
+pub fn runs(name: &str) -> Result<bool> {
+    match context_of(name) {
+        Err(e) if e.errno() == Some(Errno::NOSYS) => Ok(false),
+        found => Ok(found?.is_some()),
+    }
+}
+
 /// The context in which a guest runs, if it does.
 pub(super) fn context_of(name: &str) -> Result<Option<u32>> {
     match context::resolve(name) {

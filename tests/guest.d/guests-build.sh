@@ -1,0 +1,157 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# suite: ext4 xfs timeout=240
+# Guests built of archives, images and each other, looked at and deleted.
+export VSERVER_PREFIX=/mnt/ext4
+W=/tmp/build
+V=$VSERVER_PREFIX/vservers
+mkdir -p $W/tree $V
+
+count=0
+# check WHAT COMMAND...: the command has to succeed
+check() {
+	what=$1
+	shift
+	count=$((count + 1))
+	if "$@" >$W/said 2>&1; then
+		echo "ok $count - $what"
+	else
+		echo "not ok $count - $what"
+		sed 's/^/# /' $W/said
+	fi
+}
+# fails STATUS WORDS COMMAND...: the command has to end so, and say that
+fails() {
+	wanted=$1 words=$2
+	shift 2
+	"$@" >$W/failed 2>&1
+	status=$?
+	[ $status = "$wanted" ] && grep -q -- "$words" $W/failed && return
+	echo "status $status, not $wanted; or not said: $words"
+	cat $W/failed
+	return 1
+}
+nothing_left() { [ -z "$(ls -A $V)" ] || { ls -lA $V; return 1; }; }
+
+cd $W/tree || exit
+mkdir -p bin etc usr/bin tmp var/empty root
+cp /bin/busybox bin/
+for name in sh sleep cat echo ls ps; do ln -s busybox bin/$name; done
+echo root:x:0:0:root:/root:/bin/sh >etc/passwd
+echo kept >etc/kept
+chmod 4755 bin/busybox
+chmod 711 var/empty
+chown 12:34 etc/kept
+ln etc/kept etc/second
+ln -s /etc/kept usr/absolute
+mkfifo var/fifo
+mknod var/null c 1 3
+tar -czf $W/tree.tar.gz .
+cd /
+
+check "a guest is built of an archive" vserver build web --tar $W/tree.tar.gz
+check "devices are left out, and that is said" grep -q "1 devices were left out" $W/said
+check "modes are kept" [ "$(stat -c %a $V/web/bin/busybox $V/web/var/empty | xargs)" = "4755 711" ]
+check "owners are kept" [ "$(stat -c %u:%g $V/web/etc/kept)" = 12:34 ]
+check "hard links are kept" [ $V/web/etc/kept -ef $V/web/etc/second ]
+check "symlinks are kept" [ "$(readlink $V/web/usr/absolute)" = /etc/kept ]
+check "pipes are kept" [ -p $V/web/var/fifo ]
+check "it starts" vserver start web
+check "ps shows its processes" sh -c "vserver ps web | grep ' web .*vserver-init'"
+check "stat counts them" sh -c "vserver stat | grep ' *1000 *1 .* web\$'"
+check "stat knows JSON" sh -c "vserver stat --json | grep -q '\"name\": \"web\"'"
+check "building it again is refused" fails 5 "there is such a guest" \
+	vserver build web --tar $W/tree.tar.gz
+check "a guest that runs is not deleted" fails 5 "it runs" vserver delete --yes web
+check "a guest that runs can be cloned" vserver build two --clone web
+check "the clone is equal" sh -c "cd $V && for f in bin/busybox etc/kept etc/passwd; do
+	cmp web/\$f two/\$f && [ \"\$(stat -c '%a %u %g %Y' web/\$f)\" = \"\$(stat -c '%a %u %g %Y' two/\$f)\" ] ||
+	exit 1; done"
+check "its hard links are its own" sh -c "[ $V/two/etc/kept -ef $V/two/etc/second ] &&
+	! [ $V/two/etc/kept -ef $V/web/etc/kept ]"
+check "it starts beside the other" vserver start two
+check "with an id of its own" sh -c "vserver status two | grep 'context 1001'"
+check "both stop" vserver stop web two
+mkdir $V/two/mnt && mount -t tmpfs tmpfs $V/two/mnt
+check "what is mounted in a tree is not deleted" fails 5 "umount it first" vserver delete -y two
+umount $V/two/mnt
+check "they are deleted" sh -c "vserver delete --yes web && vserver delete --yes two"
+check "nothing is left of them" nothing_left
+check "nor are there such guests" fails 4 "no such guest" vserver status web
+check "nobody is asked who can't answer" fails 4 "no such guest" vserver delete web
+
+# What is no archive
+echo rubbish >$W/rubbish
+head -c 20000 $W/tree.tar.gz >$W/short.tar.gz
+tar -cf $W/empty.tar -T /dev/null
+tar -cf $W/other.tar -C /tests boot.sh
+for bad in rubbish short.tar.gz empty.tar other.tar; do
+	check "$bad is refused" fails 1 "$bad\|neither /bin nor /usr" vserver build bad --tar $W/$bad
+done
+check "a file that is missing is named" fails 1 "/nonesuch" vserver build bad --tar /nonesuch
+check "a guest of nothing is refused" fails 1 "Give --suite" vserver build bad
+check "nothing is left of all that" nothing_left
+
+# An image: three layers, with whiteouts, and a way out that is none
+blobs=$W/image/blobs/sha256
+mkdir -p $blobs $W/l2/etc $W/l2/var/empty $W/l3/trap
+hash() { sha256sum "$1" | cut -d' ' -f1; }
+# blob FILE: puts it into the image
+blob() { cp "$1" "$blobs/$(hash "$1")"; hash "$1"; }
+tar -czf $W/l1.tar -C $W/tree .
+touch $W/l2/etc/.wh.second $W/l2/etc/new $W/l2/var/.wh..wh..opq
+ln -s /etc $W/l2/trap
+tar -cf $W/l2.tar -C $W/l2 .
+echo caught >$W/l3/trap/escaped
+tar -cf $W/l3.tar -C $W/l3 trap/escaped
+cat >$W/config <<END
+{"architecture": "amd64", "config": {"Entrypoint": ["/bin/sh", "-c"],
+ "Cmd": ["echo \$COLOUR; exec sleep 1000"], "Env": ["PATH=/bin", "COLOUR=green"], "WorkingDir": "/tmp"}}
+END
+layers=
+for layer in 1 2 3; do
+	layers="$layers${layers:+,}{\"digest\": \"sha256:$(blob $W/l$layer.tar)\"}"
+done
+echo "{\"config\": {\"digest\": \"sha256:$(blob $W/config)\"}, \"layers\": [$layers]}" >$W/manifest
+echo "{\"manifests\": [{\"digest\": \"sha256:$(blob $W/manifest)\"}]}" >$W/image/index.json
+tar -cf $W/image.tar -C $W/image .
+check "a guest is built of an image" vserver build app --oci $W/image.tar
+check "a whiteout took a file away" [ ! -e $V/app/etc/second ]
+check "and let its other name be" [ "$(cat $V/app/etc/kept)" = kept ]
+check "an opaque directory hides what was below" [ ! -e $V/app/var/fifo ]
+check "what its own layer has in it stays" [ -d $V/app/var/empty ]
+check "a symlink of a layer does not lead out" [ ! -e /etc/escaped ]
+check "no whiteout is left" sh -c "! find $V/app -name '.wh.*' | grep ."
+check "it starts as the image says" vserver start app
+sleep 0.5
+check "with its environment" grep -q green $VSERVER_PREFIX/var/log/vserver/app.log
+vserver stop app >/dev/null
+vserver delete --yes app
+echo x >>"$blobs/$(hash $W/l2.tar)"
+tar -cf $W/image.tar -C $W/image .
+check "a damaged image is refused" fails 1 "is damaged" vserver build app --oci $W/image.tar
+check "a plain archive is no image" fails 1 "plain archive is" vserver build app --oci $W/l2.tar
+check "nothing is left of these" nothing_left
+
+# A template, on a disk that gets full
+mkdir -p $VSERVER_PREFIX/etc/vserver/templates
+cat >$VSERVER_PREFIX/etc/vserver/templates/small.toml <<END
+xid = 5
+[build]
+tar = "$W/tree.tar.gz"
+[limits]
+processes = 7
+END
+check "a guest is built of a template" vserver build shop --template small
+check "it has the template's limits, not its id" sh -c "vserver config show shop >$W/shop
+	grep 'processes = 7' $W/shop && ! grep xid $W/shop"
+vserver delete --yes shop
+export VSERVER_PREFIX=/mnt/xfs
+mkdir -p /mnt/xfs/vservers
+V=/mnt/xfs/vservers
+head -c 1M /dev/urandom >/mnt/xfs/room
+dd if=/dev/zero of=/mnt/xfs/full bs=1M 2>/dev/null
+check "a full disk is named" fails 1 "No space left" vserver build shop --tar $W/tree.tar.gz
+rm -f /mnt/xfs/room /mnt/xfs/full
+check "and nothing is left there" nothing_left
+echo "1..$count"

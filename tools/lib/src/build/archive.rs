@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Archives, packed or not.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use flate2::read::MultiGzDecoder;
+
+use super::{Progress, confined, unpack};
+use crate::error::{Doing, Error, Result};
+
+/// How packed files begin, and the program that unpacks them; gzip we can do.
+const PACKED: [(&[u8], &str); 4] = [
+    (&[0x1f, 0x8b], "gzip"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"),
+    (&[0xfd, b'7', b'z', b'X', b'Z'], "xz"),
+    (b"BZh", "bzip2"),
+];
+
+/// Unpacks the archive in the file into the directory; returns how many files were left out.
+pub(super) fn unpack(path: &Path, root: &Path, progress: &dyn Progress) -> Result<u64> {
+    let file = open(path)?;
+    let size = file.metadata().map_or(0, |m| m.len());
+    progress.begin("unpacking", Some(size));
+    unpack_from(file, size, root, false, progress)
+        .map_err(|e| Error::Invalid(format!("{}: {e}", path.display())))
+}
+
+/// Opens a file, and says which if it can't.
+pub(super) fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|e| Error::file("open", path, e))
+}
+
+/// Unpacks the archive that is the next `size` bytes of the file; with `layer`, over what is there.
+pub(super) fn unpack_from(
+    mut file: File,
+    size: u64,
+    root: &Path,
+    layer: bool,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let doing = || "read the archive".to_owned();
+    let packed = kind(&mut file).doing(doing)?;
+    let (reader, child) = match packed {
+        None | Some("gzip") => (file, None),
+        Some(program) => {
+            let mut child = unpacker(program, file)?;
+            let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe);
+            let output = output.map_err(io::Error::from).doing(doing)?;
+            (File::from(std::os::fd::OwnedFd::from(output)), Some(child))
+        }
+    };
+    let plain = child.is_some();
+    let left_out = confined::inside(root, || {
+        let counted = Counted {
+            from: reader.take(if plain { u64::MAX } else { size }),
+            progress,
+        };
+        match packed {
+            Some("gzip") => unpack::unpack(MultiGzDecoder::new(counted), layer),
+            _ => unpack::unpack(counted, layer),
+        }
+    })?;
+    match child {
+        Some(mut child) => {
+            // It has written all that is wanted; what it says of more does not matter.
+            let _ = child.kill();
+            child.wait().doing(doing)?;
+            Ok(left_out)
+        }
+        None => Ok(left_out),
+    }
+}
+
+/// The program that unpacks what the file has from here on; none if it is not packed.
+pub(super) fn kind(file: &mut File) -> io::Result<Option<&'static str>> {
+    let mut begin = [0; 6];
+    let at = file.stream_position()?;
+    let mut length = 0;
+    while length < begin.len() {
+        match file.read(&mut begin[length..])? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    file.seek(SeekFrom::Start(at))?;
+    let begin = &begin[..length];
+    let found = PACKED.iter().find(|(magic, _)| begin.starts_with(magic));
+    Ok(found.map(|(_, program)| *program))
+}
+
+/// The program at work on the file.
+pub(super) fn unpacker(program: &str, file: File) -> Result<Child> {
+    Command::new(program)
+        .arg("-dc")
+        .stdin(file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .doing(|| format!("run {program}, which unpacks it"))
+}
+
+/// Tells how much was read.
+struct Counted<'a, R> {
+    from: R,
+    progress: &'a dyn Progress,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.progress.advance(n as u64);
+        Ok(n)
+    }
+}

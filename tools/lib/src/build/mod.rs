@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+//! New guests, from a distribution, an archive, an image or another guest; and their end.
+//!
+//! A tree is made beside its place and gets there when it is whole: an interrupted build leaves
+//! nothing that could be taken for a guest, and the next one with that name clears it away.
+
+mod archive;
+mod bootstrap;
+mod clone;
+mod confined;
+mod image;
+mod remove;
+mod unpack;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+pub use remove::delete;
+
+use crate::config::{Build, Guest, Init, Store, Style};
+use crate::error::{Doing, Error, Result};
+use crate::guest::Lock;
+
+/// Is told how far a build is.
+pub trait Progress {
+    /// Something new begins, of so many bytes or files if that is known.
+    fn begin(&self, what: &str, length: Option<u64>);
+    /// So much more of it is done.
+    fn advance(&self, by: u64);
+    /// A line of what a program says.
+    fn line(&self, text: &str);
+}
+
+/// A guest that was built.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Its tree.
+    pub root: PathBuf,
+    /// Its file.
+    pub file: PathBuf,
+    /// Its configuration.
+    pub guest: Guest,
+    /// What was left out of an archive: devices.
+    pub left_out: u64,
+}
+
+/// Builds guest `name` as its configuration's `build` says, and writes its file. The process must
+/// have one thread.
+pub fn build(
+    store: &Store,
+    name: &str,
+    mut guest: Guest,
+    progress: &dyn Progress,
+) -> Result<Built> {
+    let _lock = Lock::take(store, name)?;
+    let root = store.root(name, &guest);
+    refuse_existing(store, name, &root)?;
+    guest.build.check()?;
+    let part = beside(&root, "new")?;
+    remove::tree(&part)?;
+    let parent = part.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).doing(|| format!("make {}", parent.display()))?;
+    let made = make(store, &part, &mut guest, progress).and_then(|left_out| {
+        settle(name, &part, &mut guest)?;
+        fs::rename(&part, &root).doing(|| format!("rename {}", part.display()))?;
+        Ok(left_out)
+    });
+    let left_out = match made {
+        Ok(left_out) => left_out,
+        Err(e) => {
+            // It is the first error that counts; what stays the next build clears away.
+            let _ = remove::tree(&part);
+            return Err(e);
+        }
+    };
+    store.save(name, &guest.to_toml()?)?;
+    Ok(Built {
+        root,
+        file: store.file(name),
+        guest,
+        left_out,
+    })
+}
+
+fn refuse_existing(store: &Store, name: &str, root: &Path) -> Result<()> {
+    match store.source(name) {
+        Ok(source) => {
+            return Err(Error::Busy(format!(
+                "{name}: there is such a guest, {}: choose another name, or vserver delete it",
+                source.path().display()
+            )));
+        }
+        Err(Error::NoGuest(_)) => {}
+        Err(e) => return Err(e),
+    }
+    match fs::symlink_metadata(root) {
+        Ok(_) => Err(Error::Busy(format!(
+            "{}: it is there: remove it, or make it a guest by a file {}",
+            root.display(),
+            store.file(name).display()
+        ))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::file("look at", root, e)),
+    }
+}
+
+/// The name of a tree that is being made or removed: hidden, in the same directory.
+fn beside(root: &Path, what: &str) -> Result<PathBuf> {
+    match root.file_name() {
+        Some(name) => Ok(root.with_file_name(format!(".{}.{what}", name.to_string_lossy()))),
+        None => Err(Error::Invalid(format!(
+            "{}: not a guest's root",
+            root.display()
+        ))),
+    }
+}
+
+/// Makes the tree; returns how many files could not be made.
+fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) -> Result<u64> {
+    let build = guest.build.clone();
+    if let Some(archive) = &build.tar {
+        make_dir(part)?;
+        return archive::unpack(archive, part, progress);
+    }
+    if let Some(image) = &build.oci {
+        make_dir(part)?;
+        let (start, left_out) = image::unpack(image, part, progress)?;
+        if guest.init == Init::default() {
+            guest.init = start;
+        }
+        return Ok(left_out);
+    }
+    if let Some(other) = &build.clone {
+        let from = store.root(other, &store.load(other)?);
+        clone::tree(&from, part, progress)?;
+        return Ok(0);
+    }
+    bootstrap::bootstrap(&build, part, progress)?;
+    Ok(0)
+}
+
+fn make_dir(path: &Path) -> Result<()> {
+    fs::create_dir(path).doing(|| format!("make {}", path.display()))
+}
+
+/// What the tree says of how it is started, and what it is told of its name.
+fn settle(name: &str, part: &Path, guest: &mut Guest) -> Result<()> {
+    if !part.join("bin").exists() && !part.join("usr").exists() && guest.build.oci.is_none() {
+        return Err(Error::Invalid(format!(
+            "{name}: there is neither /bin nor /usr in it: is the root directory of a system what \
+             it was made of?"
+        )));
+    }
+    if guest.init == Init::default() {
+        guest.init.style = confined::own_init(part)?;
+    }
+    match guest.build.suite {
+        Some(_) => confined::write(part, "etc/hostname", &format!("{name}\n")),
+        None => Ok(()),
+    }
+}
+
+impl Build {
+    /// Finds what contradicts itself.
+    pub(crate) fn check(&self) -> Result<()> {
+        let given = [
+            self.suite.is_some(),
+            self.tar.is_some(),
+            self.oci.is_some(),
+            self.clone.is_some(),
+        ];
+        match given.into_iter().filter(|g| *g).count() {
+            1 => Ok(()),
+            0 => Err(Error::Invalid(
+                "what shall it be built of? Give --suite, --tar, --oci, --clone or --template"
+                    .into(),
+            )),
+            _ => Err(Error::Invalid(
+                "it can be built of one thing only: suite, tar, oci or clone".into(),
+            )),
+        }
+    }
+}
+
+/// What a template, `<templates>/<name>.toml` or a file, has for a new guest.
+pub fn template(store: &Store, name: &str) -> Result<Guest> {
+    let path = match name.contains('/') {
+        true => PathBuf::from(name),
+        false => store.template_dir().join(format!("{name}.toml")),
+    };
+    let mut guest = crate::config::read::file(&path)?;
+    // Those are one guest's own.
+    guest.xid = None;
+    guest.root = None;
+    Ok(guest)
+}
+
+/// What a clone takes over of the guest that it is a clone of.
+pub fn for_clone(store: &Store, other: &str) -> Result<Guest> {
+    let mut guest = store.load(other)?;
+    guest.xid = None;
+    guest.root = None;
+    guest.names.hostname = None;
+    guest.init.log = None;
+    guest.autostart = false;
+    guest.build = Build {
+        clone: Some(other.to_owned()),
+        ..Build::default()
+    };
+    Ok(guest)
+}
+
+/// The style of the init that a tree has.
+fn style_of(init: Option<&Path>) -> Style {
+    match init {
+        None => Style::Small,
+        Some(path) if path.ends_with("systemd") => Style::Systemd,
+        Some(_) => Style::Sysv,
+    }
+}
+
+#[cfg(test)]
+mod tests;

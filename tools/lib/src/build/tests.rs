@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use std::cell::Cell;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use super::*;
+
+struct Quiet(Cell<u64>);
+
+impl Progress for Quiet {
+    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, by: u64) {
+        self.0.set(self.0.get() + by);
+    }
+    fn line(&self, _: &str) {}
+}
+
+#[test]
+fn a_clone_is_the_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+    fs::create_dir_all(from.join("usr/bin")).unwrap();
+    fs::write(from.join("usr/bin/x"), "content").unwrap();
+    fs::set_permissions(from.join("usr/bin/x"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::hard_link(from.join("usr/bin/x"), from.join("y")).unwrap();
+    symlink("/etc/passwd", from.join("link")).unwrap();
+    fs::set_permissions(from.join("usr"), fs::Permissions::from_mode(0o711)).unwrap();
+    let quiet = Quiet(Cell::new(0));
+    clone::tree(&from, &to, &quiet).unwrap();
+    assert_eq!(fs::read_to_string(to.join("y")).unwrap(), "content");
+    let meta = |path: &str| fs::symlink_metadata(to.join(path)).unwrap();
+    assert_eq!(meta("usr/bin/x").ino(), meta("y").ino());
+    assert_eq!(meta("y").mode() & 0o7777, 0o755);
+    assert_eq!(meta("usr").mode() & 0o7777, 0o711);
+    let link = fs::read_link(to.join("link")).unwrap();
+    assert_eq!(link, Path::new("/etc/passwd"));
+    let old = fs::symlink_metadata(from.join("usr")).unwrap();
+    assert_eq!(meta("usr").mtime_nsec(), old.mtime_nsec());
+    assert_eq!(quiet.0.get(), 5);
+}
+
+#[test]
+fn an_init_is_known_by_where_it_leads() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    assert_eq!(confined::own_init(root).unwrap(), Style::Small);
+    fs::create_dir_all(root.join("usr/sbin")).unwrap();
+    fs::create_dir_all(root.join("lib/systemd")).unwrap();
+    fs::write(root.join("lib/systemd/systemd"), "").unwrap();
+    symlink("usr/sbin", root.join("sbin")).unwrap();
+    symlink("/lib/systemd/systemd", root.join("usr/sbin/init")).unwrap();
+    assert_eq!(confined::own_init(root).unwrap(), Style::Systemd);
+    fs::remove_file(root.join("usr/sbin/init")).unwrap();
+    fs::write(root.join("usr/sbin/init"), "").unwrap();
+    assert_eq!(confined::own_init(root).unwrap(), Style::Sysv);
+    // A link that leads nowhere in the tree, though it would on the host.
+    fs::remove_file(root.join("usr/sbin/init")).unwrap();
+    symlink("/etc/passwd", root.join("usr/sbin/init")).unwrap();
+    assert_eq!(confined::own_init(root).unwrap(), Style::Small);
+}
+
+#[test]
+fn a_file_of_the_tree_is_written_in_the_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("tree");
+    fs::create_dir_all(root.join("real")).unwrap();
+    symlink("/real", root.join("etc")).unwrap();
+    confined::write(&root, "etc/hostname", "web\n").unwrap();
+    let text = fs::read_to_string(root.join("real/hostname")).unwrap();
+    assert_eq!(text, "web\n");
+}
+
+#[test]
+fn guests_are_built_of_one_thing() {
+    let none = Build::default();
+    assert!(none.check().is_err());
+    let one = Build {
+        suite: Some("trixie".into()),
+        ..Build::default()
+    };
+    assert!(one.check().is_ok());
+    let two = Build {
+        tar: Some("x".into()),
+        ..one
+    };
+    assert!(two.check().is_err());
+}
+
+#[test]
+fn a_failed_build_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::below(dir.path().to_owned());
+    let guest = Guest {
+        build: Build {
+            clone: Some("web".into()),
+            ..Build::default()
+        },
+        ..Guest::default()
+    };
+    let quiet = Quiet(Cell::new(0));
+    fs::create_dir_all(store.guests_dir().join("web/only")).unwrap();
+    store.save("web", "").unwrap();
+    let error = build(&store, "new", guest.clone(), &quiet).unwrap_err();
+    assert!(
+        error.to_string().contains("neither /bin nor /usr"),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(store.guests_dir()).unwrap().count(), 1);
+    fs::create_dir_all(store.guests_dir().join("web/bin")).unwrap();
+    let built = build(&store, "new", guest.clone(), &quiet).unwrap();
+    assert_eq!(built.root, store.guests_dir().join("new"));
+    assert_eq!(
+        store.load("new").unwrap().build.clone.as_deref(),
+        Some("web")
+    );
+    let again = build(&store, "new", guest, &quiet).unwrap_err();
+    assert!(matches!(again, Error::Busy(_)), "{again}");
+}

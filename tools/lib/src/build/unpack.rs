@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Unpacking archives, layers of images too, over the root directory of this process.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, Timespec, Timestamps, Uid, chmodat, chownat, mknodat,
+    utimensat,
+};
+use tar::{Archive, Entry, EntryType};
+
+use crate::error::{Error, Result};
+
+/// A file of a layer that says that a file of the layers below is gone,
+const WHITEOUT: &[u8] = b".wh.";
+/// or all those in the directory.
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// Unpacks an archive over `/`; returns how many devices were left out. With `layer`, whiteouts
+/// take away what is there.
+pub(super) fn unpack(from: impl Read, layer: bool) -> Result<u64> {
+    let mut archive = Archive::new(from);
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(true);
+    archive.set_preserve_mtime(true);
+    archive.set_unpack_xattrs(true);
+    archive.set_overwrite(true);
+    let mut unpacking = Unpacking::default();
+    let entries = archive.entries().map_err(broken)?;
+    for entry in entries {
+        unpacking.entry(entry.map_err(broken)?, layer)?;
+    }
+    if unpacking.seen.is_empty() {
+        return Err(Error::Invalid("there is nothing in the archive".into()));
+    }
+    // Now that nothing changes them any more.
+    for (path, time) in unpacking.directories.iter().rev() {
+        set_time(path, *time).map_err(|e| Error::file("set the time of", path, e))?;
+    }
+    Ok(unpacking.left_out)
+}
+
+fn broken(e: io::Error) -> Error {
+    Error::Invalid(format!("not an archive of tar, or a broken one: {e}"))
+}
+
+#[derive(Default)]
+struct Unpacking {
+    /// What this archive had; what it did not have is of layers below.
+    seen: BTreeSet<PathBuf>,
+    /// The directories and their times.
+    directories: Vec<(PathBuf, u64)>,
+    left_out: u64,
+}
+
+impl Unpacking {
+    fn entry(&mut self, mut entry: Entry<'_, impl Read>, layer: bool) -> Result<()> {
+        let name = entry.path().map_err(broken)?.into_owned();
+        let Some(path) = inside(&name) else {
+            return Err(Error::Invalid(format!("{}: it leads out", name.display())));
+        };
+        if let (true, Some(file)) = (layer, path.file_name().map(OsStr::as_bytes)) {
+            let parent = path.parent().unwrap_or(Path::new("/"));
+            if file == OPAQUE {
+                return self.clear(parent);
+            }
+            if let Some(gone) = file.strip_prefix(WHITEOUT) {
+                return remove(&parent.join(OsStr::from_bytes(gone)));
+            }
+        }
+        let failed = |e: io::Error| {
+            let cause = std::error::Error::source(&e).map_or(String::new(), |c| format!(": {c}"));
+            Error::Invalid(format!("{}: {e}{cause}", name.display()))
+        };
+        self.seen.insert(path.clone());
+        let kind = entry.header().entry_type();
+        let is_dir = fs::symlink_metadata(&path).map(|m| m.is_dir());
+        if is_dir.is_ok_and(|is_dir| is_dir != (kind == EntryType::Directory)) {
+            remove(&path)?;
+        }
+        match kind {
+            EntryType::Char | EntryType::Block => self.left_out += 1,
+            EntryType::Fifo => make_fifo(&entry, &path).map_err(failed)?,
+            EntryType::Directory => {
+                self.directories
+                    .push((path, entry.header().mtime().unwrap_or(0)));
+                entry.unpack_in("/").map_err(failed)?;
+            }
+            _ => {
+                entry.unpack_in("/").map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what layers below have in the directory.
+    fn clear(&self, dir: &Path) -> Result<()> {
+        let failed = |e| Error::file("read", dir, e);
+        let entries = match fs::read_dir(dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let ours = |seen: &PathBuf| seen.starts_with(&path);
+            if !self.seen.iter().any(ours) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name as a path from `/`; none if it leads out of it.
+fn inside(name: &Path) -> Option<PathBuf> {
+    let mut path = PathBuf::from("/");
+    for component in name.components() {
+        match component {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir | Component::RootDir => {}
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(path)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+fn make_fifo(entry: &Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
+    let header = entry.header();
+    let id = |id: io::Result<u64>| id.map(|id| u32::try_from(id).unwrap_or(0));
+    let mode = Mode::from_raw_mode(header.mode()?);
+    mknodat(CWD, path, FileType::Fifo, mode, 0)?;
+    let (user, group) = (id(header.uid())?, id(header.gid())?);
+    chownat(
+        CWD,
+        path,
+        Some(Uid::from_raw(user)),
+        Some(Gid::from_raw(group)),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?;
+    chmodat(CWD, path, mode, AtFlags::empty())?;
+    set_time(path, header.mtime()?)
+}
+
+fn set_time(path: &Path, seconds: u64) -> io::Result<()> {
+    let time = Timespec {
+        tv_sec: i64::try_from(seconds).unwrap_or(0),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside() {
+        assert_eq!(inside(Path::new("./usr/bin")), Some("/usr/bin".into()));
+        assert_eq!(inside(Path::new("/etc")), Some("/etc".into()));
+        assert_eq!(inside(Path::new("a/../../b")), None);
+    }
+}
