@@ -2,7 +2,7 @@
 # The front door; the work is done by scripts/ and tests/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-export DEBUG KDIR KERNEL_TARBALL UPDATE WAIT ONLY BENCH JSON MODULE
+export DEBUG KDIR KERNEL_TARBALL UPDATE WAIT ONLY BENCH JSON MODULE DESTDIR PREFIX
 
 .DEFAULT_GOAL := help
 
@@ -21,6 +21,8 @@ module:     ## build rust/vserver into vserver.ko
 	@scripts/module.sh
 tools:      ## build the user-space tools
 	@scripts/tools.sh
+install:    ## install the tools, manual pages, completions, systemd units (DESTDIR=, PREFIX=)
+	@scripts/install.sh
 paths:      ## where the built things lie, as KEY=VALUE
 	@scripts/paths.sh
 
@@ -52,4 +54,4 @@ help:       ## this list
 		'  WAIT=1            wait for another run in the same cache' \
 		'  VSERVER_CACHE=dir where everything fetched and built is kept'
 
-.PHONY: demo run deps kernel module tools paths test bench check patch-stat clean distclean help
+.PHONY: demo run deps kernel module tools install paths test bench check patch-stat clean distclean help

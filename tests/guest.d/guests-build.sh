@@ -75,10 +75,10 @@ check "both stop" vserver stop web two
 mkdir $V/two/mnt && mount -t tmpfs tmpfs $V/two/mnt
 check "what is mounted in a tree is not deleted" fails 5 "umount it first" vserver delete -y two
 umount $V/two/mnt
+check "nobody is asked who can't answer" fails 1 "give --yes" vserver delete web
 check "they are deleted" sh -c "vserver delete --yes web && vserver delete --yes two"
 check "nothing is left of them" nothing_left
 check "nor are there such guests" fails 4 "no such guest" vserver status web
-check "nobody is asked who can't answer" fails 4 "no such guest" vserver delete web
 
 # What is no archive
 echo rubbish >$W/rubbish

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod classic_guests;
 mod cmd;
 mod exit;
 mod output;
@@ -19,12 +20,17 @@ use vserver::guest;
 use args::{Attr, Cli, Command, Config};
 
 fn main() -> ExitCode {
-    let mut words = env::args_os();
-    if words.next().is_some_and(|name| name == guest::REAPER) {
-        return init(words);
+    let words: Vec<OsString> = env::args_os().collect();
+    if let Some((name, words)) = words.split_first() {
+        if name == guest::REAPER {
+            return init(words.iter().cloned());
+        }
     }
-    let Cli { json, command } = Cli::parse();
-    let result = match command {
+    if let Some(result) = classic_guests::run(&words) {
+        return end(result);
+    }
+    let Cli { json, command } = Cli::parse_from(words);
+    end(match command {
         Command::Run(args) => cmd::run::run(args, json),
         Command::Enter(args) => cmd::run::enter(args),
         Command::Build(args) => cmd::build::build(args, json),
@@ -51,7 +57,12 @@ fn main() -> ExitCode {
         Command::Config(Config::Show(args)) => cmd::config::show(&args, json),
         Command::Config(Config::Convert(args)) => cmd::config::convert(&args),
         Command::Cleanup(args) => cmd::cleanup::cleanup(&args, json),
-    };
+        Command::Generate(args) => cmd::generate::generate(&args),
+    })
+}
+
+/// Says what went wrong, if anything did.
+fn end(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,
         // Whoever read our output has read enough.

@@ -266,6 +266,23 @@ pub fn set_name(xid: u32, name: &str) -> Result<()> {
         .doing(|| format!("name context {xid} {name}"))
 }
 
+/// Gives context `xid` a name that `uname(2)` says inside, by its number (`VHIN_*`).
+pub fn set_uts_name(xid: u32, field: u32, name: &str) -> Result<()> {
+    Vserver(abi::set_vhi_name(xid, field, name))
+        .doing(|| format!("give context {xid} the name {name}"))
+}
+
+/// The name that context `xid` has in a field (`VHIN_*`).
+pub fn uts_name(xid: u32, field: u32) -> Result<String> {
+    Vserver(abi::get_vhi_name(xid, field)).doing(|| format!("the names of context {xid}"))
+}
+
+/// Changes those context capabilities of context `xid` that are in `mask`.
+pub fn set_ccaps(xid: u32, ccaps: u64, mask: u64) -> Result<()> {
+    Vserver(abi::set_ccaps(xid, ccaps, mask))
+        .doing(|| format!("set the context capabilities of context {xid}"))
+}
+
 /// Checks that `name` can name a context.
 pub fn check_name(name: &str) -> Result<()> {
     let bad = |why| Err(Error::Invalid(format!("--name {name}: {why}")));

@@ -123,13 +123,6 @@ pub(crate) trait Doing<T> {
 /// Calls of `vserver(2)`.
 pub(crate) struct Vserver<T>(pub(crate) std::result::Result<T, Errno>);
 
-impl Vserver<()> {
-    /// Another call, if this one has succeeded.
-    pub(crate) fn and_also(self, next: impl FnOnce() -> std::result::Result<(), Errno>) -> Self {
-        Self(self.0.and_then(|()| next()))
-    }
-}
-
 impl<T> Doing<T> for Vserver<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
         self.0.map_err(|errno| Error::Kernel {

@@ -68,3 +68,14 @@ pub(crate) struct Convert {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) guest: Vec<String>,
 }
+
+/// Arguments of `vserver generate`.
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// Print the other names of the command, a line each
+    #[arg(long)]
+    pub(crate) names: bool,
+    /// Where manual pages (man1) and completions go
+    #[arg(value_name = "DIR", required_unless_present = "names")]
+    pub(crate) dir: Option<std::path::PathBuf>,
+}

@@ -13,7 +13,7 @@ mod see;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use build::{Build, Delete};
-pub(crate) use config::{Config, Convert, Guest, Guests, SomeGuests};
+pub(crate) use config::{Config, Convert, Generate, Guest, Guests, SomeGuests};
 pub(crate) use control::{Kill, Set, Wait};
 pub(crate) use files::{Attr, AttrChange, AttrShow, Cleanup, Deunify, Unify};
 pub(crate) use guests::{Start, Stop};
@@ -142,6 +142,9 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     /// crash has left shared but unprotected, which get their protection back. Also works where the
     /// kernel has no vserver module, and while guests run.
     Cleanup(Cleanup),
+    /// Write manual pages and completions of shells
+    #[command(hide = true)]
+    Generate(Generate),
 }
 
 /// A context.

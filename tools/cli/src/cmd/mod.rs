@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod cleanup;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod generate;
 pub(crate) mod guests;
 pub(crate) mod run;
 pub(crate) mod see;

@@ -2,6 +2,7 @@
 //! Unpacking archives, layers of images too, over the root directory of this process.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
@@ -73,10 +74,7 @@ impl Unpacking {
                 return remove(&parent.join(OsStr::from_bytes(gone)));
             }
         }
-        let failed = |e: io::Error| {
-            let cause = std::error::Error::source(&e).map_or(String::new(), |c| format!(": {c}"));
-            Error::Invalid(format!("{}: {e}{cause}", name.display()))
-        };
+        let failed = |e: io::Error| Error::Invalid(format!("{}: {}", name.display(), why(&e)));
         self.seen.insert(path.clone());
         let kind = entry.header().entry_type();
         let is_dir = fs::symlink_metadata(&path).map(|m| m.is_dir());
@@ -114,6 +112,17 @@ impl Unpacking {
         }
         Ok(())
     }
+}
+
+/// What the error says, and what those say that it comes from.
+fn why(error: &io::Error) -> String {
+    let mut all = error.to_string();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        all.push_str(&format!(": {e}"));
+        cause = e.source();
+    }
+    all
 }
 
 /// The name as a path from `/`; none if it leads out of it.

@@ -39,7 +39,7 @@ pub use start::start;
 pub use status::{Status, runs, status};
 pub use stop::{Stopped, stop};
 
-use crate::error::Error;
+use crate::error::{Doing, Error};
 
 /// Where programs are looked for in a guest.
 const GUEST_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -169,6 +169,16 @@ pub fn namespaces(list: &str) -> Result<UnshareFlags, Error> {
                 ))
             })
         })
+}
+
+/// Moves this process, which must have one thread, into new namespaces; mounts in a new mount
+/// namespace are not seen outside.
+pub fn unshare(kinds: UnshareFlags) -> Result<(), Error> {
+    vserver_abi::process::unshare(kinds).doing(|| "make new namespaces".into())?;
+    match kinds.contains(UnshareFlags::NEWNS) {
+        true => mounts::make_private(),
+        false => Ok(()),
+    }
 }
 
 /// The namespaces a context gets if nobody says otherwise: a guest some, others none.

@@ -134,12 +134,7 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
     new.check().at("configuration")?;
     let own_mounts = new.namespaces.contains(UnshareFlags::NEWNS);
     if !new.namespaces.is_empty() {
-        abi::process::unshare(new.namespaces)
-            .doing(|| "make new namespaces".into())
-            .at("namespaces")?;
-    }
-    if own_mounts {
-        mounts::make_private().at("namespaces")?;
+        super::unshare(new.namespaces).at("namespaces")?;
     }
     let extra = new.mounts.iter().map(extra::prepare);
     let extra: Vec<_> = extra.collect::<Result<_>>().at("mounts")?;
@@ -161,9 +156,9 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
         .at("mounts")?;
     // After the mounts: with secure_mount those made from here on are nodev.
     if new.ccaps != 0 || new.may_make != 0 {
-        Vserver(abi::set_ccaps(xid, new.ccaps, u64::MAX))
-            .and_also(|| abi::set_umask(xid, new.may_make, u64::MAX))
-            .doing(|| format!("set the context capabilities of context {xid}"))
+        context::set_ccaps(xid, new.ccaps, u64::MAX).at("capabilities")?;
+        Vserver(abi::set_umask(xid, new.may_make, u64::MAX))
+            .doing(|| format!("say what namespaces may be made in context {xid}"))
             .at("capabilities")?;
     }
     limits::change(xid, &new.limits).at("limits")?;
@@ -195,10 +190,8 @@ fn name(new: &NewContext, xid: u32) -> Result<()> {
     if let Some(name) = new.hostname() {
         sethostname(name.as_bytes()).doing(|| format!("set the host name {name}"))?;
     }
-    new.names.iter().try_for_each(|(field, name)| {
-        Vserver(abi::set_vhi_name(xid, *field, name))
-            .doing(|| format!("give context {xid} the name {name}"))
-    })
+    let mut names = new.names.iter();
+    names.try_for_each(|(field, name)| context::set_uts_name(xid, *field, name))
 }
 
 fn create(new: &NewContext) -> Result<u32> {

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Installs the command with its other names, manual pages, completions and
+# systemd units: DESTDIR=dir PREFIX=/usr.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+set_paths
+
+root=${DESTDIR:-}${PREFIX:-/usr}
+program=$TOOLS_OUT/vserver
+[ -x "$program" ] || die "the tools are not built: make tools"
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+"$program" generate "$made"
+
+put() {
+	mkdir -p "$2"
+	install -m "${3:-644}" "$1" "$2/${4:-$(basename "$1")}"
+}
+put "$program" "$root/sbin" 755
+"$program" generate --names | while read -r name; do
+	ln -sfn vserver "$root/sbin/$name"
+done
+for page in "$made"/man1/*.1; do
+	put "$page" "$root/share/man/man1"
+done
+put "$made/completions/vserver.bash" "$root/share/bash-completion/completions" 644 vserver
+put "$made/completions/_vserver" "$root/share/zsh/site-functions"
+put "$made/completions/vserver.fish" "$root/share/fish/vendor_completions.d"
+for unit in "$REPO"/tools/systemd/*; do
+	put "$unit" "$root/lib/systemd/system"
+done
+mkdir -p "${DESTDIR:-}/etc/vserver/templates" "${DESTDIR:-}/vservers"
+note "installed below ${root:-/}"
