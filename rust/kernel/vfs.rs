@@ -483,8 +483,9 @@ impl Inode {
     pub fn try_breaking(&self) -> Option<Breaking<'_>> {
         // SAFETY: By the type invariant.
         let begun = unsafe { bindings::vserver_breaking_try(self.as_ptr()) };
+        // Not `then_some()`: what has not begun must not end.
         // INVARIANT: Begun just now.
-        begun.then_some(Breaking {
+        begun.then(|| Breaking {
             inode: self,
             alone: true,
         })
