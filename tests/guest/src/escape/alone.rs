@@ -426,7 +426,7 @@ fn traced_by_who_is_inside() -> Result<()> {
             ready.open()?;
             told.pass()?;
             drop(write);
-            let mut asked = [0; 64];
+            let mut asked = [0; 256];
             let len = std::io::Read::read(&mut text, &mut asked)?;
             let asked = String::from_utf8_lossy(asked.get(..len).unwrap_or_default()).into_owned();
             let expected: Result<Found> = Ok(if inside { Err(Errno::PERM) } else { Ok(1) });

@@ -76,9 +76,9 @@ pub fn ask_about(protocol: usize, kind: u16, flags: u16, request: &[u8]) -> Resu
             let (head, next) = rest.split_at(size);
             let body = head.get(HEADER..).unwrap_or_default();
             match short(head, 4) {
-                NLMSG_DONE => return Ok(Ok(found)),
-                NLMSG_ERROR if long(body, 0) == 0 => return Ok(Ok(found)),
-                NLMSG_ERROR => {
+                // Either may say how it ended.
+                NLMSG_DONE | NLMSG_ERROR if long(body, 0) == 0 => return Ok(Ok(found)),
+                NLMSG_DONE | NLMSG_ERROR => {
                     let errno = (long(body, 0) as i32).wrapping_neg();
                     return Ok(Err(Errno::from_raw_os_error(errno)));
                 }
