@@ -40,12 +40,13 @@ struct vserver_space;
  *		@path name the copy. What lies beyond the first @keep bytes is
  *		not copied: the caller truncates the file. Process context, may
  *		sleep, no locks and no write access to the file system held.
- * @charge:	@ns nanoseconds of CPU time were used by a task of @ctx. The run
- *		queue's lock is held and interrupts are off. Returns true if the
- *		task has to be held before it returns to user mode. It may be
- *		called with 0 to ask just that.
- * @hold:	wait until @ctx has tokens. On the way to user mode, without
- *		locks. Returns false if a signal ended the wait early.
+ * @charge:	@ns nanoseconds of CPU time were used by a task of @ctx, or 0 to
+ *		ask only for the answer. The run queue's lock is held and
+ *		interrupts are off. Returns a negative number if the task has to be
+ *		held before it returns to user mode; else how many nanoseconds a
+ *		CPU may collect before it says so.
+ * @hold:	wait until @ctx has tokens, or @events, unless NULL, points to
+ *		anything but 0. Without locks. Returns whether there are tokens.
  * @reboot:	a task of @ctx that may do so called reboot(2) for it, with
  *		LINUX_REBOOT_CMD_*. May sleep.
  * @task_exit:	a task of @ctx exits, @last if it was the only one counted; may
@@ -64,8 +65,8 @@ struct vserver_ops {
 			void __user *data);
 	int (*break_link)(const struct vserver_ops *ops, struct path *path,
 			  loff_t keep);
-	bool (*charge)(struct vserver_ctx *ctx, u64 ns);
-	bool (*hold)(struct vserver_ctx *ctx);
+	s64 (*charge)(struct vserver_ctx *ctx, u64 ns);
+	bool (*hold)(struct vserver_ctx *ctx, const unsigned long *events);
 	int (*reboot)(struct vserver_ctx *ctx, u32 cmd);
 	void (*task_exit)(struct vserver_ctx *ctx, pid_t tgid, bool group_dead,
 			  int code, bool last);
@@ -166,6 +167,9 @@ struct vserver_traffic {
  * @user_ticks:	how often an interrupt found a task of it in user mode, and
  * @sys_ticks:	how often in the kernel: they divide @run_ns, as cputime_adjust()
  *		does it for tasks
+ * @owed_ns:	run time that is not in the bucket's books yet, because it is
+ *		less than
+ * @slice_ns:	what charge() allowed. Written under the run queue's lock.
  * @hold_ns:	time its tasks waited for tokens, by the CPU where it ended
  * @traffic:	what its sockets sent and received here
  */
@@ -173,6 +177,8 @@ struct vserver_cpu {
 	u64 run_ns;
 	u64 user_ticks;
 	u64 sys_ticks;
+	atomic64_t owed_ns;
+	s64 slice_ns;
 	u64 hold_ns;
 	struct vserver_traffic traffic[VSERVER_FAMILIES];
 };
@@ -204,11 +210,13 @@ struct vserver_load {
  * @bcaps:	the upper bound on the capabilities of those inside
  * @ccaps:	VXC_*, powers that the bound does not take
  * @umask:	CLONE_NEW* that those inside may unshare. These four are read
- *		anywhere without a lock, as are @init, @badness and @reaper.
+ *		anywhere without a lock, as are @init, @badness, @prio_bias and
+ *		@reaper.
  * @ops:	the operations, valid while the context lives: the context holds
  *		a reference to the module
  * @cpu:	per-CPU use
  * @badness:	added to its processes' oom_score_adj
+ * @prio_bias:	added to the nice values of its processes when they are weighed
  * @reaper:	the process that gets its orphans before @init does; 0 if none.
  *		Forgotten when it exits, as @init is.
  * @born_ns:	when it was made, by the clock that counts from boot; constant
@@ -238,6 +246,7 @@ struct vserver_ctx {
 	struct vserver_cpu __percpu *cpu;
 
 	s64 badness;
+	int prio_bias;
 	pid_t reaper;
 	u64 born_ns;
 
@@ -286,6 +295,7 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid);
 u32 vserver_current_xid(void);
 void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 		     struct vserver_cpu *use);
+u64 vserver_ctx_owed(struct vserver_ctx *ctx);
 void vserver_ctx_traffic(const struct vserver_ctx *ctx, unsigned int family,
 			 struct vserver_traffic *sum);
 int vserver_task_xid(pid_t pid, u32 *xid);

@@ -14,6 +14,10 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 void __vserver_charge(struct task_struct *p, u64 ns);
 void __vserver_hold(void);
+bool __vserver_must_hold(void);
+void __vserver_hold_worker(const unsigned long *events);
+int __vserver_prio(const struct task_struct *p, int prio);
+void vserver_reweigh(void);
 void __vserver_exit(struct task_struct *p, bool group_dead, long code);
 
 /**
@@ -39,6 +43,41 @@ static __always_inline void vserver_hold(void)
 }
 
 /**
+ * vserver_must_hold - whether the caller, which never returns to user mode,
+ * has to wait, by vserver_hold_worker()
+ */
+static __always_inline bool vserver_must_hold(void)
+{
+	return static_branch_unlikely(&vserver_key) && __vserver_must_hold();
+}
+
+/**
+ * vserver_hold_worker - wait while the context of such a caller has no tokens
+ * @events:	anything but 0 here ends the wait, as a signal does; who sets it
+ *		wakes the caller
+ *
+ * Without locks.
+ */
+static __always_inline void vserver_hold_worker(const unsigned long *events)
+{
+	if (vserver_must_hold())
+		__vserver_hold_worker(events);
+}
+
+/**
+ * vserver_prio - the priority by which a task is weighed
+ * @p:		the task
+ * @prio:	the one that its nice value gives
+ *
+ * Changed by vserver_reweigh() alone.
+ */
+static __always_inline int vserver_prio(const struct task_struct *p, int prio)
+{
+	return static_branch_unlikely(&vserver_key) ?
+	       __vserver_prio(p, prio) : prio;
+}
+
+/**
  * vserver_exit - the current task leaves its context for good
  * @p:		current
  * @group_dead:	it is the last thread of its process
@@ -55,6 +94,13 @@ static __always_inline void vserver_exit(struct task_struct *p,
 
 static inline void vserver_charge(struct task_struct *p, u64 ns) {}
 static inline void vserver_hold(void) {}
+static inline bool vserver_must_hold(void) { return false; }
+static inline void vserver_hold_worker(const unsigned long *events) {}
+static inline int vserver_prio(const struct task_struct *p, int prio)
+{
+	return prio;
+}
+
 static inline void vserver_exit(struct task_struct *p, bool group_dead,
 				long code) {}
 

@@ -11,7 +11,7 @@
 use crate::{
     bindings, container_of,
     error::{from_result, to_result, Result},
-    ffi::{c_char, c_int, c_long, c_void},
+    ffi::{c_char, c_int, c_long, c_ulong, c_void},
     prelude::*,
     seq_file::SeqFile,
     sync::{
@@ -223,14 +223,15 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// Name and inode are then as before; `ESTALE` if the name has moved.
     fn break_link(reg: &Registration<Self>, path: &mut Path, keep: i64) -> Result;
 
-    /// A task of `ctx` ran for `ns` nanoseconds. Returns true if it is to be held.
+    /// Tasks of `ctx` ran for `ns` nanoseconds, or may they run on? Returns how many nanoseconds a
+    /// CPU may collect before it says so, or nothing if the task is to be held.
     ///
     /// The run queue's lock is held, interrupts are off: no sleeping, no waking, no locks.
-    fn charge(ctx: &Context<Self>, ns: u64) -> bool;
+    fn charge(ctx: &Context<Self>, ns: u64) -> Option<u64>;
 
-    /// Holds the caller, a task of `ctx`. Process context without locks. Returns false if a
-    /// signal came first.
-    fn hold(ctx: &Context<Self>) -> bool;
+    /// Holds the caller, a task of `ctx`, until `ended` says that it has something else to do.
+    /// Process context without locks. Returns false if that, or a signal, came first.
+    fn hold(ctx: &Context<Self>, ended: impl Fn() -> bool) -> bool;
 
     /// A task of `ctx` that may do so called `reboot(2)` for it. May sleep.
     ///
@@ -395,6 +396,33 @@ impl<T: Operations> Context<T> {
             sys: raw.run_ns.saturating_sub(user),
             hold: raw.hold_ns,
         }
+    }
+
+    /// Takes the run time that its CPUs have collected and not charged yet, in nanoseconds. The
+    /// caller charges it.
+    pub fn take_owed(&self) -> u64 {
+        // SAFETY: By the type invariants `base` is initialised.
+        unsafe { bindings::vserver_ctx_owed(self.base.get()) }
+    }
+
+    /// How many nice levels its tasks are moved by when they are weighed.
+    pub fn prio_bias(&self) -> i32 {
+        self.prio_bias_word().load(Relaxed)
+    }
+
+    /// Says by how many. Any context.
+    pub fn set_prio_bias(&self, levels: i32) {
+        let word = self.prio_bias_word();
+        // All CPUs read it, and it hardly ever changes.
+        if word.load(Relaxed) != levels {
+            word.store(levels, Relaxed);
+        }
+    }
+
+    fn prio_bias_word(&self) -> &Atomic<i32> {
+        // SAFETY: By the type invariants `base` is initialised. C reads the field by READ_ONCE()
+        // and does not write it.
+        unsafe { Atomic::from_ptr(&raw mut (*self.base.get()).prio_bias) }
     }
 
     /// Sends a signal to its processes; 0 only looks whether there are any.
@@ -579,14 +607,18 @@ impl<T: Operations> Registration<T> {
         from_result(|| T::break_link(reg, path, keep).map(|()| 0))
     }
 
-    unsafe extern "C" fn charge(ctx: *mut bindings::vserver_ctx, ns: u64) -> bool {
+    unsafe extern "C" fn charge(ctx: *mut bindings::vserver_ctx, ns: u64) -> i64 {
         // SAFETY: The task's reference keeps the context, or the grace period before it is freed.
-        T::charge(unsafe { Self::context(ctx) }, ns)
+        let slice = T::charge(unsafe { Self::context(ctx) }, ns);
+        slice.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))
     }
 
-    unsafe extern "C" fn hold(ctx: *mut bindings::vserver_ctx) -> bool {
+    unsafe extern "C" fn hold(ctx: *mut bindings::vserver_ctx, events: *const c_ulong) -> bool {
         // SAFETY: The caller's reference keeps the context.
-        T::hold(unsafe { Self::context(ctx) })
+        T::hold(unsafe { Self::context(ctx) }, || {
+            // SAFETY: Unless null it is valid for the call, and others change it atomically.
+            !events.is_null() && unsafe { Atomic::from_ptr(events.cast_mut()) }.load(Relaxed) != 0
+        })
     }
 
     unsafe extern "C" fn reboot(ctx: *mut bindings::vserver_ctx, cmd: u32) -> c_int {

@@ -15,11 +15,14 @@
 //!                                                neither      everybody
 //! ```
 //!
+//! Tokens are counted for sched_hard and for sched_prio, where they say who goes first; with the
+//! latter alone there is no debt.
+//!
 //! The gap between the two conditions keeps a context from being held and released for every
 //! single token. [`Bucket::settle`] alone moves between the states; it follows every change of
 //! tokens or settings. Everything is atomic and nothing locks: a charge
 //! comes with the run queue's lock held. The refill is lazy: whoever looks first after an interval
-//! has ended adds the tokens. The clock is a parameter, and `bucket_model` has a simple bucket that
+//! has ended adds the tokens. The clock is a parameter, and `bucket_test` has a simple bucket that
 //! this one is compared with.
 
 use kernel::{
@@ -75,6 +78,23 @@ fn part(fill: i64, elapsed: i64, interval: i64) -> i64 {
     i64::try_from(mul_div(fill, elapsed, interval)).unwrap_or(i64::MAX)
 }
 
+/// What of a bucket acts: flags of the context.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Mode {
+    /// Who has no tokens is held (sched_hard).
+    pub(crate) hard: bool,
+    /// The tokens say who goes first (sched_prio).
+    pub(crate) prio: bool,
+    /// Nobody may run, tokens or not (sched_pause).
+    pub(crate) paused: bool,
+}
+
+/// The most that a CPU collects before it charges it.
+pub(crate) const SLICE_MAX: i64 = TICK_NS / 4;
+
+/// How full a bucket can be, as [`Bucket::level`] says it.
+pub(crate) const LEVEL_MAX: i32 = 10;
+
 /// How many tasks are woken at once: it is done with interrupts off.
 const BATCH_MAX: u16 = 128;
 
@@ -84,9 +104,9 @@ pub(crate) struct Bucket {
     /// The end of the last interval that was paid for.
     filled: Atomic<i64>,
     held: Atomic<bool>,
-    /// The limit acts (the flag sched_hard); else only the run time is counted.
+    /// The [`Mode`].
     hard: Atomic<bool>,
-    /// Nobody may run, tokens or not (the flag sched_pause).
+    prio: Atomic<bool>,
     paused: Atomic<bool>,
     fill: Atomic<i64>,
     interval: Atomic<i64>,
@@ -95,13 +115,14 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// A full bucket whose limit does not act.
+    /// A full bucket of which nothing acts.
     pub(crate) fn new(now: i64, settings: Settings) -> Self {
         Self {
             tokens: Atomic::new(settings.max),
             filled: Atomic::new(now),
             held: Atomic::new(false),
             hard: Atomic::new(false),
+            prio: Atomic::new(false),
             paused: Atomic::new(false),
             fill: Atomic::new(settings.fill),
             interval: Atomic::new(settings.interval),
@@ -110,22 +131,43 @@ impl Bucket {
         }
     }
 
-    /// Whether there is a reason to call [`Bucket::charge`]: a limit or a pause.
-    pub(crate) fn acts(&self) -> bool {
-        self.hard.load(Relaxed) || self.paused.load(Relaxed)
+    /// Whether tokens are counted.
+    pub(crate) fn counts(&self) -> bool {
+        self.hard.load(Relaxed) || self.prio.load(Relaxed)
     }
 
     /// Takes `ns` of run time out. Returns true if the task is to be held.
     pub(crate) fn charge(&self, now: i64, ns: u64) -> bool {
-        if self.hard.load(Relaxed) {
+        if self.counts() {
             self.refill(now);
             if ns > 0 {
-                self.tokens
-                    .fetch_sub(i64::try_from(ns).unwrap_or(i64::MAX), Relaxed);
+                self.take(i64::try_from(ns).unwrap_or(i64::MAX));
             }
             self.settle();
         }
         self.is_closed()
+    }
+
+    /// How many nanoseconds a CPU may collect before it charges them, if `cpus` do so: less and
+    /// less the emptier the bucket is, so that all of them together don't overlook the end.
+    pub(crate) fn slice(&self, cpus: u32) -> u64 {
+        if !self.counts() {
+            return SLICE_MAX as u64;
+        }
+        let each = self.tokens.load(Relaxed).checked_div(2 * i64::from(cpus));
+        each.map_or(0, |each| each.clamp(0, SLICE_MAX) as u64)
+    }
+
+    /// How full it is, from 0 to [`LEVEL_MAX`], as of the last charge, where that matters.
+    pub(crate) fn level(&self) -> Option<i32> {
+        if !self.prio.load(Relaxed) {
+            return None;
+        }
+        const LEVELS: i64 = LEVEL_MAX as i64 + 1;
+        let tokens = self.tokens.load(Relaxed).max(0);
+        let max = self.max.load(Relaxed).saturating_add(1);
+        let level = tokens.saturating_mul(LEVELS).checked_div(max).unwrap_or(0);
+        Some(level.min(LEVELS - 1) as i32)
     }
 
     /// The tokens there are at `now`; negative is debt.
@@ -175,13 +217,14 @@ impl Bucket {
         self.settle();
     }
 
-    /// Says whether the limit acts and whether all is paused. Callers take turns.
-    pub(crate) fn set_mode(&self, now: i64, hard: bool, paused: bool) {
-        // While it does not act, nothing is taken out and the bucket fills.
+    /// Says what of it acts. Callers take turns.
+    pub(crate) fn set_mode(&self, now: i64, mode: Mode) {
+        // While nothing is taken out the bucket fills.
         self.refill(now);
         self.settle();
-        self.hard.store(hard, Relaxed);
-        self.paused.store(paused, Relaxed);
+        self.hard.store(mode.hard, Relaxed);
+        self.prio.store(mode.prio, Relaxed);
+        self.paused.store(mode.paused, Relaxed);
     }
 
     /// Pays for the intervals that ended since the last time.
@@ -212,6 +255,18 @@ impl Bucket {
             .cmpxchg(old, old.saturating_add(tokens).min(max), Relaxed)
         {
             old = now;
+        }
+    }
+
+    /// Takes tokens out; more than there are only where somebody is held for it.
+    fn take(&self, tokens: i64) {
+        let left = self
+            .tokens
+            .fetch_sub(tokens, Relaxed)
+            .saturating_sub(tokens);
+        if left < 0 && !self.hard.load(Relaxed) {
+            self.tokens
+                .fetch_add(tokens.min(left.saturating_neg()), Relaxed);
         }
     }
 
@@ -274,197 +329,5 @@ impl Gate for Bucket {
         }
         let ticks = self.tokens(now).checked_div(TICK_NS).unwrap_or(0);
         u16::try_from(ticks.max(1)).map_or(BATCH_MAX, |ticks| ticks.min(BATCH_MAX))
-    }
-}
-
-#[kunit_tests(vserver_bucket)]
-mod tests {
-    use super::*;
-
-    const MS: i64 = 1_000_000;
-
-    /// 25 ms in each 100 ms, released at 10 ms, at most 50 ms.
-    const QUARTER: Settings = Settings {
-        fill: 25 * MS,
-        interval: 100 * MS,
-        min: 10 * MS,
-        max: 50 * MS,
-    };
-
-    fn quarter() -> Bucket {
-        let bucket = Bucket::new(0, QUARTER);
-        bucket.set_mode(0, true, false);
-        bucket
-    }
-
-    #[test]
-    fn starts_full_and_holds_when_empty() {
-        let b = quarter();
-        assert_eq!(b.tokens(0), 50 * MS);
-        assert!(!b.charge(0, 49_000_000));
-        assert!(b.charge(0, 1_000_000));
-        assert_eq!(b.turn(0), Turn::At(100 * MS));
-    }
-
-    #[test]
-    fn debt_delays_the_release() {
-        let b = quarter();
-        assert!(b.charge(0, 90_000_000));
-        assert_eq!(b.tokens(0), -40 * MS);
-        // 50 ms are missing: two intervals.
-        assert_eq!(b.turn(0), Turn::At(200 * MS));
-        assert_eq!(b.turn(199 * MS), Turn::At(200 * MS));
-        assert_eq!(b.turn(200 * MS), Turn::Now);
-        assert_eq!(b.tokens(200 * MS), 10 * MS);
-    }
-
-    #[test]
-    fn fills_to_the_rim_only() {
-        let b = quarter();
-        assert!(!b.charge(0, 30_000_000));
-        assert_eq!(b.tokens(99 * MS), 20 * MS);
-        assert_eq!(b.tokens(100 * MS), 45 * MS);
-        assert_eq!(b.tokens(1_000_000 * MS), 50 * MS);
-    }
-
-    #[test]
-    fn asking_costs_nothing_and_marks_the_hold() {
-        let b = quarter();
-        assert!(!b.charge(0, 0));
-        assert!(b.charge(0, 50_000_000));
-        assert!(b.charge(1, 0));
-        assert_eq!(b.tokens(1), 0);
-    }
-
-    #[test]
-    fn soft_limit_counts_nothing() {
-        let b = Bucket::new(0, QUARTER);
-        assert!(!b.charge(0, 1_000_000_000));
-        assert_eq!(b.tokens(0), 50 * MS);
-        assert_eq!(b.turn(0), Turn::Now);
-    }
-
-    #[test]
-    fn pause_holds_until_it_ends() {
-        let b = Bucket::new(0, QUARTER);
-        b.set_mode(0, false, true);
-        assert!(b.charge(0, 1));
-        assert_eq!(b.turn(0), Turn::Never);
-        b.set_mode(0, false, false);
-        assert!(!b.charge(0, 1));
-        assert_eq!(b.turn(0), Turn::Now);
-    }
-
-    #[test]
-    fn new_rate_leaves_the_past_alone() {
-        let b = quarter();
-        assert!(b.charge(0, 50_000_000));
-        let double = Settings {
-            fill: 50 * MS,
-            ..QUARTER
-        };
-        b.configure(100 * MS, double, None);
-        assert_eq!(b.tokens(100 * MS), 25 * MS);
-        assert_eq!(b.tokens(200 * MS), 50 * MS);
-        assert_eq!(b.settings(), double);
-    }
-
-    #[test]
-    fn new_rate_within_an_interval() {
-        let b = quarter();
-        assert!(b.charge(0, 50_000_000));
-        // Most of an interval has gone. It must not count as many of the new ones.
-        let short = Settings {
-            interval: MS,
-            fill: MS / 4,
-            ..QUARTER
-        };
-        b.configure(96 * MS, short, None);
-        assert_eq!(b.tokens(96 * MS), 24 * MS);
-        b.configure(96 * MS, QUARTER, None);
-        assert_eq!(b.tokens(96 * MS), 24 * MS);
-        assert_eq!(b.tokens(196 * MS), 49 * MS);
-    }
-
-    #[test]
-    fn smaller_bucket_spills() {
-        let b = quarter();
-        b.configure(
-            0,
-            Settings {
-                max: 20 * MS,
-                ..QUARTER
-            },
-            None,
-        );
-        assert_eq!(b.tokens(0), 20 * MS);
-        b.configure(0, QUARTER, Some(70 * MS));
-        assert_eq!(b.tokens(0), 50 * MS);
-        b.configure(0, QUARTER, Some(-5 * MS));
-        assert!(b.charge(0, 0));
-    }
-
-    #[test]
-    fn no_fill_is_never() {
-        let b = quarter();
-        b.configure(0, Settings { fill: 0, ..QUARTER }, Some(0));
-        assert_eq!(b.turn(1_000 * MS), Turn::Never);
-    }
-
-    #[test]
-    fn batch_fits_the_tokens() {
-        let b = quarter();
-        assert_eq!(i64::from(b.batch(0)), (50 * MS / TICK_NS).max(1));
-        assert!(b.charge(0, 50_000_000));
-        assert_eq!(b.batch(0), 1);
-    }
-
-    /// Busy for 100 s in pieces of all sizes: never more than the rate plus one bucket and one
-    /// piece of debt, and what is left is what the model says, exactly.
-    #[test]
-    fn long_run_rate_is_exact() {
-        let b = quarter();
-        let (mut now, mut ran, mut piece) = (0i64, 0i64, 1i64);
-        while now < 100_000 * MS {
-            if let Turn::At(time) = b.turn(now) {
-                now = time;
-            }
-            piece = (piece * 7 + 13) % (9 * MS);
-            now += piece;
-            ran += piece;
-            b.charge(now, piece as u64);
-        }
-        let earned = 50 * MS + now / (100 * MS) * (25 * MS);
-        assert_eq!(b.tokens(now), earned - ran);
-    }
-
-    #[test]
-    fn settings_are_checked() {
-        assert!(QUARTER.check().is_ok());
-        assert!(Settings {
-            interval: 0,
-            ..QUARTER
-        }
-        .check()
-        .is_err());
-        assert!(Settings {
-            fill: -1,
-            ..QUARTER
-        }
-        .check()
-        .is_err());
-        assert!(Settings {
-            min: 51 * MS,
-            ..QUARTER
-        }
-        .check()
-        .is_err());
-        assert!(Settings {
-            max: 0,
-            min: 0,
-            ..QUARTER
-        }
-        .check()
-        .is_err());
     }
 }

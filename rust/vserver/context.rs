@@ -23,8 +23,6 @@ use kernel::{
 pub(crate) struct Sched {
     /// The rate for idle time: fill and interval, nanoseconds.
     pub(crate) idle: (i64, i64),
-    /// The administrator's part of the priority.
-    pub(crate) prio_bias: i32,
 }
 
 /// The module's part of a context.
@@ -47,6 +45,8 @@ pub(crate) struct Context {
     /// The token bucket and who waits for it.
     #[pin]
     pub(crate) hold: HoldQueue<Bucket>,
+    /// The administrator's part of the priority, nice levels. Written under the lock of `sched`.
+    pub(crate) prio_bias: Atomic<i32>,
     /// What its tasks broke of links.
     pub(crate) breaks: Counters,
     #[pin]
@@ -72,10 +72,10 @@ impl Context {
             gone <- new_wait_queue!("vserver_gone"),
             is_gone: Atomic::new(false),
             hold <- new_hold_queue!(bucket, "vserver_hold"),
+            prio_bias: Atomic::new(0),
             breaks: Counters::new(),
             sched <- new_mutex!(Sched {
                 idle: (0, Settings::DEFAULT.interval),
-                prio_bias: 0,
             }),
             names <- new_mutex!(None),
             spaces <- new_mutex!([None, None]),

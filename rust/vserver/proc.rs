@@ -10,7 +10,7 @@ use crate::{
     cow_stats::Counters,
     cvirt,
     limit::{LimitFile, TrafficFile},
-    sched::{to_ticks, use_ticks},
+    sched::{self, to_ticks, use_ticks},
     space::{self, Totals},
     syscall,
     table::Table,
@@ -23,7 +23,7 @@ use kernel::{
     seq_file::SeqFile,
     seq_print,
     str::CString,
-    sync::{aref::ARef, Arc},
+    sync::{aref::ARef, atomic::Relaxed, Arc},
     vserver::{self, abi, wait::now_ns, CpuUse, Word, TICK_NS},
 };
 
@@ -174,15 +174,14 @@ impl Show for Sched {
     fn show(&self, m: &SeqFile) -> Result {
         let ctx = &*self.0;
         visible(ctx)?;
-        let (idle, prio_bias) = {
-            let sched = ctx.sched.lock();
-            (sched.idle, sched.prio_bias)
-        };
+        let idle = ctx.sched.lock().idle;
+        sched::settle(ctx);
         let bucket = ctx.bucket();
         let view = SchedView {
             settings: bucket.settings(),
             idle,
-            prio_bias,
+            prio_bias: ctx.prio_bias.load(Relaxed),
+            vavavoom: ctx.prio_bias(),
             tokens: bucket.tokens(now_ns()),
             filled: bucket.filled(),
             held: bucket.is_closed(),
@@ -257,6 +256,7 @@ struct SchedView {
     settings: Settings,
     idle: (i64, i64),
     prio_bias: i32,
+    vavavoom: i32,
     tokens: i64,
     filled: i64,
     held: bool,
@@ -312,7 +312,7 @@ impl fmt::Display for CpuLine<'_> {
         )?;
         write!(f, "{}/{} ", to_ticks(s.fill), to_ticks(s.interval))?;
         write!(f, "{}/{} ", to_ticks(v.idle.0), to_ticks(v.idle.1))?;
-        writeln!(f, "{0} {0}", v.prio_bias)
+        writeln!(f, "{} {}", v.prio_bias, v.vavavoom)
     }
 }
 
@@ -330,6 +330,7 @@ mod tests {
             },
             idle: (0, 4 * TICK_NS),
             prio_bias: -2,
+            vavavoom: 3,
             tokens: -3 * TICK_NS - 1,
             filled: 700 * TICK_NS,
             held: true,
@@ -360,7 +361,7 @@ mod tests {
         };
         assert!(is(
             CpuLine(1, used, &view),
-            b"cpu 1: 7 1 9 700 0 H- -3 12 125 25/100 0/4 -2 -2\n"
+            b"cpu 1: 7 1 9 700 0 H- -3 12 125 25/100 0/4 -2 3\n"
         )?);
         Ok(())
     }

@@ -5,9 +5,14 @@
 //! Times are ticks outside and nanoseconds inside. A context has one bucket for all CPUs, so a
 //! command for one CPU means it as well.
 
-use crate::{bucket::Settings, syscall::Call, Ctx};
+use crate::{
+    bucket::{Mode, Settings, LEVEL_MAX},
+    syscall::Call,
+    Ctx,
+};
 use kernel::{
     prelude::*,
+    sync::atomic::Relaxed,
     vserver::{
         self,
         abi::{self, cmd},
@@ -47,8 +52,44 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
 
 const NS_PER_MS: i64 = 1_000_000;
 
-/// How far the administrator's part of the priority goes, in nice levels.
+/// How far the administrator's part of the priority goes, and all of it, in nice levels.
 const PRIO_BIAS_MAX: i32 = 20;
+
+/// Tasks of `ctx` ran for `ns` nanoseconds, see [`vserver::Operations::charge`].
+pub(crate) fn charge(ctx: &Ctx, ns: u64) -> Option<u64> {
+    let bucket = ctx.bucket();
+    // While all is well, who is only asked doesn't look at the clock.
+    if ns > 0 || bucket.is_closed() {
+        if bucket.charge(now_ns(), ns) {
+            return None;
+        }
+        weigh(ctx);
+    }
+    Some(bucket.slice(vserver::nr_cpus()))
+}
+
+/// Brings the bucket up to date: what CPUs have collected is charged.
+pub(crate) fn settle(ctx: &Ctx) {
+    ctx.bucket().charge(now_ns(), ctx.take_owed());
+}
+
+/// Says what of the bucket acts. The table is locked.
+pub(crate) fn set_mode(ctx: &Ctx, mode: Mode) {
+    settle(ctx);
+    ctx.bucket().set_mode(now_ns(), mode);
+    weigh(ctx);
+    ctx.hold.release();
+}
+
+/// Lets those inside be weighed by how full the bucket is: a full one gains as many nice levels as
+/// an empty one loses.
+fn weigh(ctx: &Ctx) {
+    let level = ctx.bucket().level().map_or(0, |level| {
+        let bias = LEVEL_MAX / 2 - level;
+        bias.saturating_add(ctx.prio_bias.load(Relaxed))
+    });
+    ctx.set_prio_bias(level.clamp(-PRIO_BIAS_MAX, PRIO_BIAS_MAX));
+}
 
 /// Ticks as nanoseconds.
 fn from_ticks(ticks: i32) -> i64 {
@@ -181,10 +222,13 @@ fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<u32> {
     }
     sched.idle = idle;
     if given(abi::VXSM_PRIO_BIAS) {
-        sched.prio_bias = arg.prio_bias.clamp(-PRIO_BIAS_MAX, PRIO_BIAS_MAX);
+        let bias = arg.prio_bias.clamp(-PRIO_BIAS_MAX, PRIO_BIAS_MAX);
+        ctx.prio_bias.store(bias, Relaxed);
     }
     let tokens = given(abi::VXSM_TOKENS).then_some(from_ticks(arg.tokens));
+    settle(ctx);
     ctx.bucket().configure(now_ns(), settings, tokens);
+    weigh(ctx);
     drop(sched);
     ctx.hold.release();
     Ok(0)
@@ -201,6 +245,7 @@ fn get(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<abi::vcmd_sched_v5> {
         given(abi::VXSM_CPU_ID).then_some(arg.cpu_id),
         given(abi::VXSM_BUCKET_ID).then_some(arg.bucket_id),
     )?;
+    settle(ctx);
     let sched = ctx.sched.lock();
     let settings = ctx.bucket().settings();
     let interval = |ns: i64| {
@@ -218,7 +263,7 @@ fn get(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<abi::vcmd_sched_v5> {
         tokens: to_ticks(ctx.bucket().tokens(now_ns())),
         tokens_min: to_ticks(settings.min),
         tokens_max: to_ticks(settings.max),
-        prio_bias: sched.prio_bias,
+        prio_bias: ctx.prio_bias.load(Relaxed),
         ..*arg
     })
 }
@@ -237,7 +282,7 @@ fn info(ctx: &Ctx, arg: &abi::vcmd_sched_info) -> Result<abi::vcmd_sched_info> {
         sys_msec: msec(used.sys),
         hold_msec: msec(used.hold),
         token_usec: (TICK_NS / 1000) as u32,
-        vavavoom: ctx.sched.lock().prio_bias,
+        vavavoom: ctx.prio_bias(),
         ..*arg
     })
 }

@@ -12,7 +12,7 @@
 //!
 //! Who creates a context of the same id meanwhile waits for the third step.
 
-use crate::{caps, context::Context, proc, xid, Ctx, Registration};
+use crate::{bucket::Mode, caps, context::Context, proc, sched, xid, Ctx, Registration};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -20,7 +20,7 @@ use kernel::{
     rbtree::{RBTree, RBTreeNode},
     sync::{aref::ARef, Arc, Mutex},
     task::Pid,
-    vserver::{self, abi, wait, Exit, Whom, Word},
+    vserver::{self, abi, Exit, Whom, Word},
 };
 
 /// The table.
@@ -237,12 +237,14 @@ impl Table {
 /// Sets the flags and lets the scheduler know. The table is locked.
 fn store_flags(ctx: &Ctx, flags: u64) {
     ctx.set(Word::Flags, flags);
-    ctx.bucket().set_mode(
-        wait::now_ns(),
-        flags & abi::VXF_SCHED_HARD != 0,
-        flags & abi::VXF_SCHED_PAUSE != 0,
+    sched::set_mode(
+        ctx,
+        Mode {
+            hard: flags & abi::VXF_SCHED_HARD != 0,
+            prio: flags & abi::VXF_SCHED_PRIO != 0,
+            paused: flags & abi::VXF_SCHED_PAUSE != 0,
+        },
     );
-    ctx.hold.release();
 }
 
 /// The signal that cannot be caught.

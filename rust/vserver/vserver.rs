@@ -8,7 +8,7 @@
 //!
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
 //! ids are valid and free, `caps` what those inside can do. `bucket` is the token bucket's
-//! arithmetic, which `bucket_model` tests, `sched` the scheduler's commands. `cow` breaks the link of a unified file,
+//! arithmetic, which `bucket_test` tests, `sched` the scheduler's commands. `cow` breaks the link of a unified file,
 //! `cow_stats` counts and traces that, `unify` makes a link, `take_name` is what both end with;
 //! `iattr` is about inode attributes. `space` pins namespaces,
 //! `names` and `cvirt` are about what a context looks like from inside, `limit` about what it may
@@ -18,7 +18,7 @@
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 
 mod bucket;
-mod bucket_model;
+mod bucket_test;
 mod caps;
 mod context;
 mod cow;
@@ -75,13 +75,12 @@ impl vserver::Operations for Ops {
         cow_stats::observe(reg, path, |path| cow::break_link(path, keep, 0))
     }
 
-    fn charge(ctx: &Ctx, ns: u64) -> bool {
-        // Most contexts have no limit: they do not pay for a look at the clock.
-        ctx.bucket().acts() && ctx.bucket().charge(vserver::wait::now_ns(), ns)
+    fn charge(ctx: &Ctx, ns: u64) -> Option<u64> {
+        sched::charge(ctx, ns)
     }
 
-    fn hold(ctx: &Ctx) -> bool {
-        ctx.hold.wait()
+    fn hold(ctx: &Ctx, ended: impl Fn() -> bool) -> bool {
+        ctx.hold.wait(ended)
     }
 
     fn reboot(ctx: &Ctx, cmd: u32) -> Result {

@@ -39,6 +39,8 @@ union bpf_attr;
  *		check under way; 0 if there is none. Its own.
  * @hold:	the task waits for tokens before it returns to user mode; set
  *		under the run queue's lock, cleared by the task itself
+ * @prio_bias:	what of @ctx->prio_bias its weight has; its own, and its
+ *		parent's until it runs
  * @hold_start:	when a wait for tokens under way began, 0 if there is none; its
  *		own, as is
  * @hold_ns:	how long it waited before
@@ -49,6 +51,7 @@ struct vserver_task {
 	bool counted;
 	u8 lent;
 	bool hold;
+	s8 prio_bias;
 	u64 hold_start;
 	u64 hold_ns;
 };
@@ -340,7 +343,7 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 				 VSERVER_STATE_DURABLE | VSERVER_STATE_COPIES)
 
 /* The type of vserver_ops.charge(); there is no such function. */
-bool vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
+s64 vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
 
 /* sched.c */
 void vserver_charge_start(const struct vserver_ops *ops);

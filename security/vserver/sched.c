@@ -34,13 +34,25 @@ void vserver_charge_stop(void)
 			   (void *)&__static_call_return0);
 }
 
+/*
+ * What is due now of what a task ran: nothing, as long as its CPU has collected
+ * less than a slice. So CPUs don't fight over the bucket for every switch.
+ */
+static u64 vserver_due(struct vserver_cpu *use, u64 ns)
+{
+	if (atomic64_add_return(ns, &use->owed_ns) < use->slice_ns)
+		return 0;
+	return atomic64_xchg(&use->owed_ns, 0);
+}
+
 /* Apart from the hook, so that a task on the host saves no registers for it. */
 static noinline void vserver_charge_ctx(struct task_struct *p,
 					struct vserver_ctx *ctx, u64 ns)
 {
 	struct vserver_task *vt = vserver_task(p);
+	struct vserver_cpu *use = NULL;
 	struct pt_regs *regs;
-	struct vserver_cpu *use;
+	s64 slice;
 
 	if (ns) {
 		/* The lock of this CPU's run queue makes us the only writer. */
@@ -51,8 +63,12 @@ static noinline void vserver_charge_ctx(struct task_struct *p,
 			WRITE_ONCE(use->user_ticks, use->user_ticks + 1);
 		else if (regs)
 			WRITE_ONCE(use->sys_ticks, use->sys_ticks + 1);
+		ns = vserver_due(use, ns);
 	}
-	if (!static_call(vserver_charge_call)(ctx, ns))
+	slice = static_call(vserver_charge_call)(ctx, ns);
+	if (ns)
+		use->slice_ns = slice;
+	if (slice >= 0 && likely(vt->prio_bias == READ_ONCE(ctx->prio_bias)))
 		return;
 	if (READ_ONCE(vt->hold) || (p->flags & (PF_EXITING | PF_KTHREAD)))
 		return;
@@ -66,6 +82,44 @@ void __vserver_charge(struct task_struct *p, u64 ns)
 
 	if (ctx)
 		vserver_charge_ctx(p, ctx, ns);
+}
+
+/* In set_load_weight(): it can't be below or above what there is for anybody. */
+int __vserver_prio(const struct task_struct *p, int prio)
+{
+	return clamp(prio + vserver_task(p)->prio_bias, MAX_RT_PRIO,
+		     MAX_PRIO - 1);
+}
+
+static void vserver_update_weight(struct vserver_task *vt)
+{
+	int bias = READ_ONCE(vt->ctx->prio_bias);
+
+	if (vt->prio_bias == bias)
+		return;
+	WRITE_ONCE(vt->prio_bias, bias);
+	vserver_reweigh();
+}
+
+/* Returns whether there are tokens. */
+static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
+{
+	struct vserver_ctx *ctx = vt->ctx;
+	u64 start, ns;
+	bool tokens;
+
+	if (ctx->ops->charge(ctx, 0) >= 0)
+		return true;
+	trace_vserver_hold(ctx->xid);
+	start = ktime_get_ns();
+	WRITE_ONCE(vt->hold_start, start);
+	tokens = ctx->ops->hold(ctx, events);
+	ns = ktime_get_ns() - start;
+	WRITE_ONCE(vt->hold_start, 0);
+	WRITE_ONCE(vt->hold_ns, vt->hold_ns + ns);
+	this_cpu_add(ctx->cpu->hold_ns, ns);
+	trace_vserver_release(ctx->xid, ns, tokens);
+	return tokens;
 }
 
 /*
@@ -84,29 +138,33 @@ static bool vserver_may_wait(void)
 void __vserver_hold(void)
 {
 	struct vserver_task *vt = vserver_task(current);
-	struct vserver_ctx *ctx = vt->ctx;
-	u64 start, ns;
-	bool released;
 
 	if (likely(!READ_ONCE(vt->hold)))
 		return;
 	WRITE_ONCE(vt->hold, false);
 	if (!vserver_may_wait())
 		return;
-	trace_vserver_hold(ctx->xid);
-	start = ktime_get_ns();
-	WRITE_ONCE(vt->hold_start, start);
-	released = ctx->ops->hold(ctx);
-	ns = ktime_get_ns() - start;
-	WRITE_ONCE(vt->hold_start, 0);
-	WRITE_ONCE(vt->hold_ns, vt->hold_ns + ns);
-	this_cpu_add(ctx->cpu->hold_ns, ns);
-	trace_vserver_release(ctx->xid, ns, released);
-	if (released)
+	vserver_update_weight(vt);
+	if (vserver_wait(vt, NULL))
 		return;
 	/* A signal goes first; its handler's return leads here again. */
 	WRITE_ONCE(vt->hold, true);
 	set_thread_flag(TIF_NOTIFY_RESUME);
+}
+
+bool __vserver_must_hold(void)
+{
+	return unlikely(READ_ONCE(vserver_task(current)->hold));
+}
+
+void __vserver_hold_worker(const unsigned long *events)
+{
+	struct vserver_task *vt = vserver_task(current);
+
+	WRITE_ONCE(vt->hold, false);
+	vserver_update_weight(vt);
+	if (!vserver_wait(vt, events))
+		WRITE_ONCE(vt->hold, true);
 }
 
 /**
@@ -126,6 +184,23 @@ void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 	use->hold_ns = READ_ONCE(p->hold_ns);
 }
 EXPORT_SYMBOL_GPL(vserver_ctx_cpu);
+
+/**
+ * vserver_ctx_owed - take what CPUs have collected that is not due yet
+ * @ctx:	the context, to whose bucket the caller charges it
+ *
+ * Return: nanoseconds.
+ */
+u64 vserver_ctx_owed(struct vserver_ctx *ctx)
+{
+	unsigned int cpu;
+	u64 ns = 0;
+
+	for_each_possible_cpu(cpu)
+		ns += atomic64_xchg(&per_cpu_ptr(ctx->cpu, cpu)->owed_ns, 0);
+	return ns;
+}
+EXPORT_SYMBOL_GPL(vserver_ctx_owed);
 
 /**
  * vserver_task_hold_ns - how long a task waited for tokens

@@ -42,6 +42,7 @@ int vserver_task_alloc(struct task_struct *p, u64 clone_flags)
 		atomic_inc(&vt->ctx->tasks);
 		atomic_inc(&vt->ctx->forks);
 		vt->counted = true;
+		vt->prio_bias = parent->prio_bias;
 	}
 	return 0;
 }

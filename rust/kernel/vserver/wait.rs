@@ -196,21 +196,27 @@ impl<G: Gate> HoldQueue<G> {
         self.waiting.load(Relaxed)
     }
 
-    /// Waits for the caller's turn, behind those who came before. Process context, no locks held.
+    /// Waits for the caller's turn, behind those who came before, or until `ended` says so: it is
+    /// asked each time that somebody wakes the caller, and must not sleep. Process context, no locks
+    /// held.
     ///
-    /// Returns false if a signal came first.
-    pub fn wait(&self) -> bool {
+    /// Returns false if that, or a signal, came first.
+    pub fn wait(&self, ended: impl Fn() -> bool) -> bool {
         if self.gate.turn(now_ns()) == Turn::Now {
             return true;
         }
+        let mut released = false;
         self.waiting.add(1, Relaxed);
-        let released = self.queue.wait(true, || match self.gate.turn(now_ns()) {
-            Turn::Now => true,
+        self.queue.wait(true, || match self.gate.turn(now_ns()) {
+            Turn::Now => {
+                released = true;
+                true
+            }
             Turn::At(time) => {
                 self.start(time);
-                false
+                ended()
             }
-            Turn::Never => false,
+            Turn::Never => ended(),
         });
         self.waiting.add(-1, Relaxed);
         released

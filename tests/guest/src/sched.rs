@@ -2,20 +2,28 @@
 //! The token bucket as a context's processes feel it. How exact it is, is the benchmarks' matter:
 //! bounds here are so wide that only a limit that does not work leaves them.
 
+mod dodge;
 mod input;
+mod locks;
 mod watch;
+mod weight;
+mod workers;
 
 use crate::harness::Suite;
 use crate::process::{self, Child, Gate, spawn};
 use crate::tests;
 use anyhow::{Context as _, Result, bail, ensure};
+use dodge::*;
 use input::*;
+use locks::*;
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
 use vserver_abi as abi;
 use watch::*;
+use weight::*;
+use workers::*;
 
 pub const SUITE: Suite = Suite {
     name: "sched",
@@ -39,6 +47,19 @@ pub const SUITE: Suite = Suite {
         use_is_billed,
         hold_is_traced,
         hold_time_of_a_task,
+        signals_gain_nothing,
+        short_lives_gain_nothing,
+        short_sleeps_gain_nothing,
+        moves_gain_nothing,
+        slices_are_in_the_books,
+        kernel_locks_are_free,
+        held_task_freezes,
+        cpu_goes_and_comes,
+        quota_of_a_cgroup_too,
+        weight_follows_the_tokens,
+        bias_is_part_of_it,
+        submission_thread_is_held,
+        submission_thread_stops,
     ],
 };
 
@@ -48,28 +69,45 @@ const XID: u32 = 200;
 fn spinners(n: usize, flags: u64, sched: Option<abi::Sched>) -> Result<Vec<Child>> {
     (0..n)
         .map(|i| {
-            let ready = Gate::new()?;
-            let child = spawn(|| {
-                let entered = if i == 0 {
-                    abi::ctx_create(XID, abi::VXF_STATE_SETUP)
-                        .and_then(|_| sched.map_or(Ok(()), |s| abi::set_sched(XID, s)))
-                        .and_then(|()| abi::set_cflags(XID, flags, u64::MAX))
-                } else {
-                    abi::ctx_migrate(XID, 0)
-                };
-                if entered.is_err() || ready.open().is_err() {
-                    return 1;
-                }
-                process::spin()
-            })?;
-            ready.pass()?;
-            ensure!(
-                abi::task_xid(child.id())? == XID,
-                "spinner {i} is not inside"
-            );
-            Ok(child)
+            if i == 0 {
+                first(XID, flags, sched, || process::spin())
+            } else {
+                inside(XID, || abi::ctx_migrate(XID, 0), || process::spin())
+            }
         })
         .collect()
+}
+
+/// The first process of a new context, which does what `body` says.
+fn first(
+    xid: u32,
+    flags: u64,
+    sched: Option<abi::Sched>,
+    body: impl FnOnce() -> i32,
+) -> Result<Child> {
+    let make = || {
+        abi::ctx_create(xid, abi::VXF_STATE_SETUP)?;
+        sched.map_or(Ok(()), |s| abi::set_sched(xid, s))?;
+        abi::set_cflags(xid, flags, u64::MAX)
+    };
+    inside(xid, make, body)
+}
+
+fn inside(
+    xid: u32,
+    enter: impl FnOnce() -> Result<(), Errno>,
+    body: impl FnOnce() -> i32,
+) -> Result<Child> {
+    let ready = Gate::new()?;
+    let child = spawn(|| {
+        if enter().is_err() || ready.open().is_err() {
+            return 1;
+        }
+        body()
+    })?;
+    ready.pass()?;
+    ensure!(abi::task_xid(child.id())? == xid, "it is not inside");
+    Ok(child)
 }
 
 /// A bucket of `fill` ticks per `interval` ticks that starts empty.
@@ -91,9 +129,13 @@ fn rate(fill: i32, interval: i32) -> abi::Sched {
 
 /// User and system time of all CPUs, milliseconds, and the hold time.
 fn used() -> Result<(u64, u64)> {
+    used_by(XID)
+}
+
+fn used_by(xid: u32) -> Result<(u64, u64)> {
     let mut total = (0, 0);
     for cpu in 0.. {
-        match abi::sched_info(XID, cpu) {
+        match abi::sched_info(xid, cpu) {
             Ok(info) => {
                 total.0 += info.user_msec + info.sys_msec;
                 total.1 += info.hold_msec;
@@ -103,6 +145,13 @@ fn used() -> Result<(u64, u64)> {
         }
     }
     Ok(total)
+}
+
+/// Which part of a CPU the context gets, over some seconds.
+fn share(seconds: u64) -> Result<f64> {
+    let (before, start) = (used()?.0, Instant::now());
+    std::thread::sleep(Duration::from_secs(seconds));
+    Ok((used()?.0 - before) as f64 / start.elapsed().as_millis() as f64)
 }
 
 fn settings_come_back() -> Result<()> {
@@ -145,15 +194,12 @@ fn cpus_are_counted() -> Result<()> {
 /// Two spinners on two CPUs with a tenth of one: far below what they get without a limit.
 fn hard_limit_holds() -> Result<()> {
     let _guest = spinners(2, abi::VXF_SCHED_HARD, Some(rate(5, 50)))?;
-    let (before, start) = (used()?.0, Instant::now());
-    std::thread::sleep(Duration::from_secs(3));
-    let (run, hold) = used()?;
-    let share = (run - before) as f64 / start.elapsed().as_millis() as f64;
+    let share = share(3)?;
     ensure!(
         (0.05..0.2).contains(&share),
         "{share:.3} of a CPU instead of 0.1"
     );
-    ensure!(hold > 0, "no hold time");
+    ensure!(used()?.1 > 0, "no hold time");
     let text = fs::read_to_string(format!("/proc/virtual/{XID}/sched"))?;
     ensure!(text.contains(" H- ") || text.contains(" R- "), "{text}");
     Ok(())

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What tells of a hold.
 
-use super::{XID, held, state};
+use super::{XID, held, state, used};
 use crate::process;
 use crate::tracefs::{Fields, Tracer};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use std::fs;
 use vserver_abi as abi;
+
+/// Waits until it has run in user mode.
+fn runs() -> Result<()> {
+    let before = used()?.0;
+    process::eventually("runs", || used().is_ok_and(|now| now.0 > before + 20))
+}
 
 pub fn hold_is_traced() -> Result<()> {
     let (hold, release) = (
@@ -43,7 +49,7 @@ pub fn hold_is_traced() -> Result<()> {
     child.kill(Signal::CONT)?;
     process::eventually("held again", || state(child.id()) == Some('S'))?;
     abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
-    process::eventually("runs", || state(child.id()) == Some('R'))?;
+    runs()?;
     let event = released()?;
     ensure!(event["for"] == "tokens", "{event:?}");
     Ok(())
@@ -62,7 +68,7 @@ pub fn hold_time_of_a_task() -> Result<()> {
         held_msec(child.id()) >= Some(before + 200)
     })?;
     abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
-    process::eventually("runs", || state(child.id()) == Some('R'))?;
+    runs()?;
     let after = held_msec(child.id());
     ensure!(after >= Some(before + 200), "{after:?}");
     std::thread::sleep(std::time::Duration::from_millis(100));

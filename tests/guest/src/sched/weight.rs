@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+//! With sched_prio, who has tokens goes first.
+
+use super::{XID, first, rate, spinners, used_by};
+use crate::process::{self, Child};
+use anyhow::{Result, ensure};
+use std::fs;
+use std::time::Duration;
+use vserver_abi as abi;
+
+/// A spinner on the first CPU in a context of its own.
+fn rival(xid: u32, sched: abi::Sched) -> Result<Child> {
+    first(xid, abi::VXF_SCHED_PRIO, Some(sched), || {
+        let _ = process::stay_on_one_cpu();
+        process::spin()
+    })
+}
+
+/// The nice value that users see.
+fn nice(pid: u32) -> Result<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, rest) = stat.rsplit_once(") ").unwrap_or_default();
+    Ok(rest.split(' ').nth(16).unwrap_or_default().parse()?)
+}
+
+/// How many times more time the first gets than the second.
+fn ratio(seconds: u64) -> Result<f64> {
+    let (a, b) = (used_by(XID)?.0, used_by(XID + 1)?.0);
+    std::thread::sleep(Duration::from_secs(seconds));
+    Ok((used_by(XID)?.0 - a) as f64 / (used_by(XID + 1)?.0 - b).max(1) as f64)
+}
+
+pub fn weight_follows_the_tokens() -> Result<()> {
+    let rich = abi::Sched {
+        tokens: 1000,
+        tokens_max: 1000,
+        ..rate(100_000, 1)
+    };
+    let (rich, poor) = (rival(XID, rich)?, rival(XID + 1, rate(0, 1000))?);
+    process::eventually("weighed", || {
+        let vavavoom = |xid| abi::sched_info(xid, 0).map(|info| info.vavavoom);
+        vavavoom(XID) == Ok(-5) && vavavoom(XID + 1) == Ok(5)
+    })?;
+    // Ten levels of 5/4 each.
+    let apart = ratio(3)?;
+    ensure!((4.0..20.0).contains(&apart), "{apart:.2} times as much");
+    ensure!(nice(rich.id())? == 0 && nice(poor.id())? == 0);
+
+    for xid in [XID, XID + 1] {
+        abi::set_cflags(xid, 0, abi::VXF_SCHED_PRIO)?;
+        ensure!(abi::sched_info(xid, 0)?.vavavoom == 0);
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let even = ratio(2)?;
+    ensure!((0.5..2.0).contains(&even), "{even:.2} times as much");
+    Ok(())
+}
+
+/// Both parts together are not more than one of them can be.
+pub fn bias_is_part_of_it() -> Result<()> {
+    let _guest = spinners(1, 0, None)?;
+    let with = |prio_bias| abi::Sched {
+        mask: abi::VXSM_PRIO_BIAS | abi::VXSM_TOKENS,
+        prio_bias,
+        tokens: 0,
+        ..rate(0, 1000)
+    };
+    abi::set_sched(XID, rate(0, 1000))?;
+    abi::set_sched(XID, with(3))?;
+    ensure!(abi::sched_info(XID, 0)?.vavavoom == 0, "without the flag");
+    abi::set_cflags(XID, abi::VXF_SCHED_PRIO, abi::VXF_SCHED_PRIO)?;
+    for (bias, sum) in [(3, 8), (-5, 0), (20, 20), (-20, -15)] {
+        abi::set_sched(XID, with(bias))?;
+        let got = abi::sched_info(XID, 0)?.vavavoom;
+        ensure!(got == sum, "{bias} and 5 make {got}");
+    }
+    Ok(())
+}

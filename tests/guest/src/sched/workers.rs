@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Threads that work for a context in the kernel and never return to user mode.
+
+use super::{XID, first, rate, share, used};
+use crate::process::{self, Child, Gate};
+use anyhow::{Context as _, Result, ensure};
+use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use rustix::io::{self, Errno};
+use std::fs;
+use std::time::Duration;
+use vserver_abi as abi;
+
+/// `struct io_uring_params`
+#[repr(C)]
+#[derive(Default)]
+struct Params {
+    sq_entries: u32,
+    cq_entries: u32,
+    flags: u32,
+    sq_thread_cpu: u32,
+    sq_thread_idle: u32,
+    rest: [u32; 25],
+}
+
+const _: () = assert!(size_of::<Params>() == 120);
+
+const SETUP_SQPOLL: u32 = 2;
+const REGISTER_IOWQ_AFF: libc::c_long = 17;
+
+fn check(value: libc::c_long) -> Result<i32, Errno> {
+    i32::try_from(value)
+        .ok()
+        .filter(|&value| value >= 0)
+        .ok_or_else(|| Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+}
+
+/// A ring whose submission thread looks for work without a pause.
+fn busy_ring() -> Result<OwnedFd, Errno> {
+    let mut params = Params {
+        flags: SETUP_SQPOLL,
+        sq_thread_idle: 600_000,
+        ..Params::default()
+    };
+    // SAFETY: `params` is what the call reads and writes.
+    let fd = check(unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, &raw mut params) })?;
+    // SAFETY: a new descriptor, which is nobody else's.
+    let ring = unsafe { OwnedFd::from_raw_fd(fd) };
+    // To tell it something while it sleeps wakes it, for as long as it then waits for more. At first
+    // it may not be asleep yet.
+    let cpus: u64 = 3;
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(20));
+        // SAFETY: `cpus` is as long as we say.
+        check(unsafe {
+            libc::syscall(libc::SYS_io_uring_register, fd, REGISTER_IOWQ_AFF, &cpus, 8)
+        })?;
+    }
+    Ok(ring)
+}
+
+/// A process that sleeps, and whose ring is busy; it closes its descriptor when told.
+fn with_ring(sched: abi::Sched, close: &Gate) -> Result<(Child, OwnedFd)> {
+    let (mut read, write) = process::pipe()?;
+    let child = first(XID, abi::VXF_SCHED_HARD, Some(sched), || {
+        let Ok(ring) = busy_ring() else { return 1 };
+        let _ = io::write(&write, &ring.as_raw_fd().to_ne_bytes());
+        let _ = close.pass();
+        drop(ring);
+        process::sleep_forever()
+    })?;
+    let mut number = [0; 4];
+    std::io::Read::read_exact(&mut read, &mut number).context("no ring")?;
+    let pidfd = rustix::process::pidfd_open(child.pid(), rustix::process::PidfdFlags::empty())?;
+    let ring = rustix::process::pidfd_getfd(
+        &pidfd,
+        i32::from_ne_bytes(number),
+        rustix::process::PidfdGetfdFlags::empty(),
+    )?;
+    Ok((child, ring))
+}
+
+fn threads(child: &Child) -> usize {
+    fs::read_dir(format!("/proc/{}/task", child.id())).map_or(0, Iterator::count)
+}
+
+pub fn submission_thread_is_held() -> Result<()> {
+    let (child, _ring) = with_ring(rate(50, 50), &Gate::new()?)?;
+    ensure!(threads(&child) == 2, "no submission thread");
+    let free = share(1)?;
+    ensure!(free > 0.3, "{free:.3} of a CPU: it is not busy");
+    abi::set_sched(XID, rate(5, 50))?;
+    let share = share(3)?;
+    ensure!(
+        (0.03..0.25).contains(&share),
+        "{share:.3} of a CPU instead of 0.1"
+    );
+    Ok(())
+}
+
+/// Who closes the last descriptor of its ring does not wait for tokens.
+pub fn submission_thread_stops() -> Result<()> {
+    let close = Gate::new()?;
+    let (child, ring) = with_ring(rate(50, 50), &close)?;
+    close.open()?;
+    process::eventually("the child has closed its own", || {
+        fs::read_dir(format!("/proc/{}/fd", child.id())).is_ok_and(|fds| {
+            fds.flatten().all(|fd| {
+                fs::read_link(fd.path())
+                    .is_ok_and(|link| !link.to_string_lossy().contains("io_uring"))
+            })
+        })
+    })?;
+    abi::set_sched(XID, rate(0, 1000))?;
+    let mut last = 0;
+    process::eventually("held", || {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = used().map_or(0, |used| used.0);
+        std::mem::replace(&mut last, now) == now
+    })?;
+    ensure!(last > 0, "it was not busy");
+    ensure!(threads(&child) == 2, "the thread has gone");
+    drop(ring);
+    process::eventually("it stops", || threads(&child) == 1)
+}
