@@ -24,13 +24,25 @@ pub struct Calls<'a> {
 }
 
 impl<'a> Calls<'a> {
-    /// On the host or, as `place` says, in a context, which the process then stays in.
+    /// On the host or, as `place` says, in a context, which the process then stays in; or in one with
+    /// a limit that it does not reach.
     pub fn at(place: &'a str) -> Result<Self> {
         check_counting()?;
         match place {
             "host" => {}
             "context" => {
                 vserver_abi::ctx_create(XID, 0)?;
+            }
+            "limited" => {
+                vserver_abi::ctx_create(XID, vserver_abi::VXF_STATE_SETUP)?;
+                let rate = vserver_abi::Sched {
+                    mask: vserver_abi::VXSM_FILL_RATE | vserver_abi::VXSM_INTERVAL,
+                    fill_rate: [100, 0],
+                    interval: [100, 0],
+                    ..vserver_abi::Sched::default()
+                };
+                vserver_abi::set_sched(XID, rate)?;
+                vserver_abi::set_cflags(XID, vserver_abi::VXF_SCHED_HARD, u64::MAX)?;
             }
             _ => bail!("no place {place}"),
         }

@@ -8,6 +8,7 @@
 
 mod calls;
 mod cow;
+mod cpu;
 mod life;
 mod many;
 mod meter;
@@ -39,10 +40,19 @@ fn main() -> ExitCode {
             let counts: Vec<_> = counts.iter().filter_map(|n| n.parse().ok()).collect();
             many::run(&mut report, &counts);
         }
+        ["costs", place] => {
+            report.group("fixed addresses", tasks::at_fixed_addresses);
+            tasks::costs(&mut report, place);
+        }
+        ["cpu", "shares"] => cpu::shares(&mut report),
+        ["cpu", "spread"] => cpu::spread(&mut report),
+        ["cpu", "latency"] => cpu::latency(&mut report),
+        ["cpu", "burst"] => cpu::burst(&mut report),
+        ["cpu", "two"] => cpu::two(&mut report),
         ["memory"] => many::memory(&mut report),
         _ => {
             eprintln!(
-                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | life | many COUNT... | memory"
+                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two"
             );
             return ExitCode::FAILURE;
         }

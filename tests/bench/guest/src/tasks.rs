@@ -39,6 +39,20 @@ pub fn run(report: &mut Report, place: &str) {
     });
 }
 
+/// What passes where CPU time is billed, and what doesn't.
+pub fn costs(report: &mut Report, place: &str) {
+    report.group(&format!("costs {place}"), || {
+        let calls = Calls::at(place)?;
+        calls.count("what=getpid", || {
+            // SAFETY: this touches no memory.
+            check(unsafe { libc::syscall(libc::SYS_getpid) }).map(drop)
+        })?;
+        calls.count("what=fork+exit", || in_child(|| 0))?;
+        let partner = Partner::start()?;
+        calls.count("what=2-switch", || partner.turn())
+    });
+}
+
 /// Starts this program anew, at the addresses that every kernel gives it: where it lies decides
 /// how many page tables a fork copies.
 pub fn at_fixed_addresses() -> Result<()> {
