@@ -16,6 +16,15 @@ pub(crate) const CONFIG: u8 = 6;
 /// A guest could not be started; nothing of it is left.
 pub(crate) const START: u8 = 7;
 
+/// A tree or the pool can't be used.
+pub(crate) const PLACE: u8 = 8;
+/// The kernel has no vserver module, or does not let us use it.
+pub(crate) const NO_MODULE: u8 = 9;
+/// `vserver hashify --check` has found damage.
+pub(crate) const DAMAGED: u8 = 10;
+/// A file system is full.
+pub(crate) const FULL: u8 = 11;
+
 /// The status for an error.
 pub(crate) fn status(error: &anyhow::Error) -> u8 {
     error.downcast_ref().map_or(FAILED, of)
@@ -28,6 +37,7 @@ pub(crate) fn of(error: &Error) -> u8 {
         Error::Busy(_) => BUSY,
         Error::Config { .. } => CONFIG,
         Error::Start { .. } => START,
+        Error::Place(_) => PLACE,
         _ => FAILED,
     }
 }

@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod classic;
 mod classic_guests;
 mod cmd;
 mod exit;
 mod output;
+mod progress;
 
 use std::env;
 use std::ffi::OsString;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     if let Some(result) = classic_guests::run(&words) {
         return end(result);
     }
-    let Cli { json, command } = Cli::parse_from(words);
+    let Cli { json, command } = Cli::parse_from(classic::arguments(words.into_iter()));
     end(match command {
         Command::Run(args) => cmd::run::run(args, json),
         Command::Enter(args) => cmd::run::enter(args),
@@ -51,7 +53,12 @@ fn main() -> ExitCode {
         Command::Attr(Attr::Show(args)) => cmd::attr::show(&args, json),
         Command::Attr(Attr::Set(args)) => cmd::attr::change(&args, true),
         Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
+        Command::Attr(Attr::Change(args)) => cmd::attr::change_both(&args),
         Command::Unify(args) => cmd::unify::unify(args, json),
+        Command::Hashify(args) => cmd::hashify::hashify(&args, json),
+        Command::Unhashify(args) => cmd::hashify::unhashify(&args, json),
+        Command::Du(args) => cmd::du::du(&args, json),
+        Command::Clone(args) => cmd::clone::clone(&args, json),
         Command::Deunify(args) => cmd::attr::deunify(&args, json),
         Command::Config(Config::Check(args)) => cmd::config::check(args, json),
         Command::Config(Config::Show(args)) => cmd::config::show(&args, json),

@@ -49,6 +49,10 @@ fn every_command_teaches() {
         "attr set",
         "attr clear",
         "unify",
+        "hashify",
+        "unhashify",
+        "clone",
+        "du",
         "deunify",
         "cleanup",
         "build",
@@ -290,5 +294,66 @@ fn a_reader_that_has_read_enough_is_no_error() {
     assert!(
         !said.contains("panicked") && !said.contains("Broken pipe"),
         "{said}"
+    );
+}
+
+#[test]
+fn hashify_says_what_is_missing() {
+    if module_is_there() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let tree = |name: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.join("usr")).unwrap();
+        fs::write(path.join("usr/file"), "content").unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (a, b) = (tree("a"), tree("b"));
+    fails(&["hashify"], 2, "required");
+    fails(&["hashify", &a, &b], 9, NO_MODULE);
+    fails(&["clone", &a, &format!("{a}2")], 9, NO_MODULE);
+    fails(&["hashify", "-n", "/nonexistent/x"], 8, "no such directory");
+    fails(&["hashify", "-n", &a, &a], 8, "named twice");
+    fails(&["hashify", "-n", "--pool", &format!("{a}/p"), &a], 8, "");
+    fails(
+        &["hashify", "-n", "--exclude-from", "/nonexistent/l", &a],
+        8,
+        "/nonexistent/l",
+    );
+    assert!(!dir.path().join(".hash").exists());
+    let output = vserver(&["--json", "hashify", "--dry-run", &a, &b]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    // A file system that can't have unified files says so instead.
+    let counted = said["shared"]["files"] == 1 || said["skipped"]["unsupported"]["files"] == 1;
+    assert!(counted, "{said}");
+    assert!(vserver(&["hashify", "--status", &a, &b]).status.success());
+    assert!(vserver(&["hashify", "--check", &a]).status.success());
+    assert!(!dir.path().join(".hash").exists());
+    let output = vserver(&["du", &a]);
+    assert!(stdout(&output).contains(&a), "{}", stdout(&output));
+}
+
+#[test]
+fn classic_names_are_links_to_the_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let called = |name: &str, args: &[&str]| {
+        let link = dir.path().join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vserver"), &link).unwrap();
+        Command::new(link).args(args).output().unwrap()
+    };
+    let help = stdout(&called("vhashify", &["--help"]));
+    assert!(help.contains("Let equal files share one inode"), "{help}");
+    let du = called("vdu", &[dir.path().to_str().unwrap()]);
+    assert!(du.status.success() && stdout(&du).contains("OWN"));
+    assert_eq!(
+        called("vunify", &["-n", "/nonexistent/a", "/nonexistent/b"])
+            .status
+            .code(),
+        Some(1)
+    );
+    assert_eq!(
+        called("setattr", &["--colour", "/tmp"]).status.code(),
+        Some(2)
     );
 }

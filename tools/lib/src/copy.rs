@@ -31,10 +31,16 @@ pub(crate) fn open_quietly(dir: impl AsFd, name: &OsStr) -> Result<File, Errno> 
 /// Copies `from` to a file in `dir` that has no name yet, so that an interruption leaves nothing;
 /// on the disk when this returns.
 pub(crate) fn copy(from: &File, dir: impl AsFd) -> io::Result<File> {
+    let copy = copy_soon(from, dir)?;
+    fsync(&copy)?;
+    Ok(copy)
+}
+
+/// The same, but on the disk when the file system is synced.
+pub(crate) fn copy_soon(from: &File, dir: impl AsFd) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
     let copy = File::from(openat(dir, ".", flags, Mode::RUSR | Mode::WUSR)?);
     copy_content(from, &copy)?;
-    fsync(&copy)?;
     Ok(copy)
 }
 
@@ -114,15 +120,19 @@ pub(crate) fn copy_metadata(from: &File, to: &File, stat: &Stat) -> io::Result<(
         fsetxattr(to, &*name, &value, XattrFlags::empty())?;
     }
     fchmod(to, Mode::from_raw_mode(stat.st_mode))?;
+    Ok(futimens(to, &times(stat))?)
+}
+
+/// The times of a file of which `stat` tells.
+pub(crate) fn times(stat: &Stat) -> Timestamps {
     let time = |sec, nsec: u64| Timespec {
         tv_sec: sec,
         tv_nsec: i64::try_from(nsec).unwrap_or(0),
     };
-    let times = Timestamps {
+    Timestamps {
         last_access: time(stat.st_atime, stat.st_atime_nsec),
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    };
-    Ok(futimens(to, &times)?)
+    }
 }
 
 #[cfg(test)]

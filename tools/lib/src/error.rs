@@ -61,6 +61,9 @@ pub enum Error {
     /// A value that was given makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// A tree or a pool cannot be used.
+    #[error("{0}")]
+    Place(String),
     /// A command could not be started in a context.
     #[error("{program}: {source}")]
     Exec {

@@ -23,6 +23,17 @@ pub enum Verdict {
 struct Rule {
     verdict: Verdict,
     pattern: Vec<u8>,
+    /// It has nothing that matches more than itself.
+    literal: bool,
+}
+
+impl Rule {
+    fn matches(&self, path: &[u8]) -> bool {
+        match self.literal {
+            true => self.pattern == path,
+            false => glob::matches(&self.pattern, path),
+        }
+    }
 }
 
 /// A list of patterns; the first that matches decides, and what none matches is included.
@@ -70,6 +81,10 @@ const DEFAULTS: &str = "\
 *.sqlite
 *.sqlite3
 *.ibd
+*.mdb
+# locks
+*.lock
+*.pid
 ";
 
 impl Excludes {
@@ -91,7 +106,12 @@ impl Excludes {
             pattern => (Verdict::Exclude, pattern),
         };
         let pattern = pattern.trim_ascii().to_vec();
-        self.rules.push(Rule { verdict, pattern });
+        let literal = !pattern.iter().any(|byte| b"*?[\\".contains(byte));
+        self.rules.push(Rule {
+            verdict,
+            pattern,
+            literal,
+        });
     }
 
     /// Appends the rules of a file.
@@ -109,7 +129,7 @@ impl Excludes {
     /// What the list says of `path`, which begins with a slash.
     pub fn verdict(&self, path: &Path) -> Verdict {
         let path = path.as_os_str().as_bytes();
-        let rule = self.rules.iter().find(|r| glob::matches(&r.pattern, path));
+        let rule = self.rules.iter().find(|r| r.matches(path));
         rule.map_or(Verdict::Include, |r| r.verdict)
     }
 }

@@ -40,14 +40,7 @@ impl<'a> Temp<'a> {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let (boot, pid, (ino, generation)) = (&*BOOT, process::id(), identity(copy)?);
         let name = format!("{PREFIX}{boot}.{pid}.{n}.{ino:x}.{generation:x}");
-        match linkat(copy, "", dir, &name, AtFlags::EMPTY_PATH) {
-            // That way needs a capability; this way needs /proc.
-            Err(Errno::NOENT) => {
-                let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
-                linkat(CWD, path, dir, &name, AtFlags::SYMLINK_FOLLOW)
-            }
-            linked => linked,
-        }?;
+        link(copy, dir, &name)?;
         Ok(Self {
             dir,
             name,
@@ -85,6 +78,19 @@ impl Drop for Temp<'_> {
             // If it cannot be removed now, `vserver cleanup` does.
             let _ = unlinkat(self.dir, &self.name, AtFlags::empty());
         }
+    }
+}
+
+/// Gives an open file a further name.
+pub(crate) fn link(file: &File, dir: BorrowedFd<'_>, name: impl AsRef<OsStr>) -> Result<(), Errno> {
+    let name = name.as_ref();
+    match linkat(file, "", dir, name, AtFlags::EMPTY_PATH) {
+        // That way needs a capability; this way needs /proc. Or a directory is missing.
+        Err(Errno::NOENT) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
+        }
+        linked => linked,
     }
 }
 

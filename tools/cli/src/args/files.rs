@@ -19,12 +19,36 @@ pub(crate) enum Attr {
     Set(AttrChange),
     /// Switch attributes off
     Clear(AttrChange),
+    /// Switch some on and others off, at once
+    #[command(hide = true)]
+    Change(AttrBoth),
+}
+
+/// Arguments of `vserver attr change`.
+#[derive(Debug, Args)]
+pub(crate) struct AttrBoth {
+    /// Directories with all that is in them
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// The attributes to switch on, comma-separated
+    #[arg(long, default_value = "")]
+    pub(crate) on: String,
+    /// The attributes to switch off, comma-separated
+    #[arg(long, default_value = "")]
+    pub(crate) off: String,
+    /// The files; symbolic links are not followed
+    #[arg(required = true)]
+    pub(crate) path: Vec<PathBuf>,
 }
 
 /// Arguments of `vserver attr show`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vserver attr show -R /vservers/web/usr/bin")]
 pub(crate) struct AttrShow {
+    /// A letter for each of admin, watch, hide, barrier, iunlink, immutable, cow: capital if it is
+    /// on, - if the file can't have it
+    #[arg(long, hide = true)]
+    pub(crate) letters: bool,
     /// Directories with all that is in them
     #[arg(long, short = 'R')]
     pub(crate) recursive: bool,
@@ -60,10 +84,14 @@ nothing excludes it with all that is in it.
 
 Examples:
   vserver unify --dry-run /vservers/web /vservers/db
+  vserver unify --reference /vservers/base /vservers/web
   vserver unify --exclude '/home/*' --exclude '+/etc/services' /vservers/web /vservers/db
 
 Exit status: 0 if all is done, 1 if some files could not be dealt with, 2 for a wrong option.")]
 pub(crate) struct Unify {
+    /// Let the others share only with this tree, whose files stay what they are
+    #[arg(long, value_name = "TREE")]
+    pub(crate) reference: Option<PathBuf>,
     /// Compare, but change nothing
     #[arg(long, short = 'n')]
     pub(crate) dry_run: bool,
@@ -82,8 +110,8 @@ pub(crate) struct Unify {
     /// Show each file that is not shared, and why
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// The trees; two or more, on one file system
-    #[arg(required = true, num_args = 2.., value_name = "TREE")]
+    /// The trees; two or more, on one file system, with the reference
+    #[arg(required = true, value_name = "TREE")]
     pub(crate) tree: Vec<PathBuf>,
 }
 

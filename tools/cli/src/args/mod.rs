@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod files;
 mod guests;
+mod hashify;
 mod limits;
 mod run;
 mod see;
@@ -15,8 +16,9 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use build::{Build, Delete};
 pub(crate) use config::{Config, Convert, Generate, Guest, Guests, SomeGuests};
 pub(crate) use control::{Kill, Set, Wait};
-pub(crate) use files::{Attr, AttrChange, AttrShow, Cleanup, Deunify, Unify};
+pub(crate) use files::{Attr, AttrBoth, AttrChange, AttrShow, Cleanup, Deunify, Unify};
 pub(crate) use guests::{Start, Stop};
+pub(crate) use hashify::{Clone, Du, Exclude, Hashify, Unhashify};
 pub(crate) use run::{Enter, Program, Run};
 pub(crate) use see::{Column, Ps, Top};
 
@@ -132,6 +134,25 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     ///
     /// The trees may be in use. Interrupted, it leaves every file whole; run it again to go on.
     Unify(Unify),
+    /// Let equal files share one inode, wherever they are
+    ///
+    /// Files of the trees become one if content, type, mode, owner, group and all extended
+    /// attributes are equal, whatever their names. Each shared file has a further name in a pool,
+    /// by which a later run finds it; what has not changed since the last run is not read again.
+    ///
+    /// The trees may be in use. Interrupted, it leaves every file whole; run it again to go on.
+    Hashify(Hashify),
+    /// Give hashified files inodes of their own again
+    ///
+    /// Also works where the kernel has no vserver module.
+    Unhashify(Unhashify),
+    /// Show what trees take of the disk for themselves, and what they share
+    Du(Du),
+    /// Make another tree of a tree by links, in seconds
+    ///
+    /// The files become shared by both: one that is modified in either gets a copy of its own
+    /// there. What hashify leaves alone (configuration, logs, databases) is copied.
+    Clone(Clone),
     /// Give files an inode of their own again
     ///
     /// Also works where the kernel has no vserver module.

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
-use vserver::attr;
+use vserver::attr::{self, FileAttrs};
 use vserver::deunify::{self, Done};
 use vserver::error::Error;
 use vserver::walk::{self, Entry, walk};
 
-use crate::args::{AttrChange, AttrShow, Deunify};
+use crate::args::{AttrBoth, AttrChange, AttrShow, Deunify};
 use crate::output;
 
 /// `vserver attr show`
@@ -20,6 +20,8 @@ pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
         let attrs = attr::show(entry)?;
         if json {
             shown.push(attrs);
+        } else if args.letters {
+            output::line(format_args!("{} {}", letters(&attrs), attrs.path.display()))?;
         } else {
             let flags = match attrs.flags.is_empty() {
                 true => "-".to_owned(),
@@ -43,6 +45,42 @@ pub(crate) fn change(args: &AttrChange, on: bool) -> anyhow::Result<ExitCode> {
         Ok(attr::change(entry, flags, mask)?)
     })
 }
+
+/// `vserver attr change`
+pub(crate) fn change_both(args: &AttrBoth) -> anyhow::Result<ExitCode> {
+    let parse = |list: &str| match list {
+        "" => Ok(0),
+        list => attr::parse(list),
+    };
+    let (on, off) = (parse(&args.on)?, parse(&args.off)?);
+    each(&args.path, args.recursive, |entry| {
+        Ok(attr::change(entry, on, on | off)?)
+    })
+}
+
+/// The attributes as letters.
+fn letters(attrs: &FileAttrs) -> String {
+    let letter = |(name, letter): &(&str, char)| {
+        let among = |list: &[String]| list.iter().any(|n| n == name);
+        match (among(&attrs.flags), among(&attrs.supported)) {
+            (true, _) => letter.to_ascii_uppercase(),
+            (false, true) => *letter,
+            (false, false) => '-',
+        }
+    };
+    LETTERS.iter().map(letter).collect()
+}
+
+/// In the order of old.
+const LETTERS: [(&str, char); 7] = [
+    ("admin", 'a'),
+    ("watch", 'w'),
+    ("hide", 'h'),
+    ("barrier", 'b'),
+    ("iunlink", 'u'),
+    ("immutable", 'i'),
+    ("cow", 'c'),
+];
 
 /// `vserver deunify`
 pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {

@@ -4,10 +4,13 @@
 pub(crate) mod attr;
 pub(crate) mod build;
 pub(crate) mod cleanup;
+pub(crate) mod clone;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod du;
 pub(crate) mod generate;
 pub(crate) mod guests;
+pub(crate) mod hashify;
 pub(crate) mod run;
 pub(crate) mod see;
 pub(crate) mod state;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `vserver unify`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use serde::Serialize;
 use vserver::attr::{self, Attributes};
 use vserver::exclude::Excludes;
-use vserver::unify::{self, Alone, Options, Progress, Reason, Report};
+use vserver::unify::{self, Alone, Options, Reason, Report};
 
-use crate::args::Unify;
+use crate::args::{Cli, Unify};
 use crate::output::{self, bytes, line};
+use crate::progress::Bar;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -24,6 +25,12 @@ struct Outcome<'a> {
 
 /// `vserver unify`
 pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
+    let reference = args.reference.is_some();
+    let trees: Vec<_> = args.reference.into_iter().chain(args.tree).collect();
+    if trees.len() < 2 {
+        let alone = "two of <TREE> are required: one alone has nothing to share but by hashify";
+        Cli::command().error(ErrorKind::TooFewValues, alone).exit();
+    }
     let (attributes, _alone): (&dyn Attributes, _) = match args.dry_run {
         true => (attr::best(), None),
         false => {
@@ -42,14 +49,15 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
         excludes.add_defaults();
     }
     let options = Options {
-        trees: args.tree,
+        trees,
+        reference,
         excludes,
         dry_run: args.dry_run,
         keep_times: args.keep_times,
     };
     let bar = Bar::new(args.verbose);
     let report = unify::unify(&options, attributes, &bar)?;
-    bar.bar.finish_and_clear();
+    bar.clear();
     match json {
         true => output::json(&Outcome {
             trees: options
@@ -60,7 +68,7 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
             dry_run: options.dry_run,
             report: &report,
         })?,
-        false => print(&options, &report)?,
+        false => print(options.trees.len(), options.dry_run, &report)?,
     }
     Ok(match report.failed() {
         true => ExitCode::FAILURE,
@@ -68,8 +76,9 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn print(options: &Options, report: &Report) -> anyhow::Result<()> {
-    let (done, freed) = match options.dry_run {
+/// Says what came of the files of so many trees.
+pub(super) fn print(trees: usize, dry_run: bool, report: &Report) -> anyhow::Result<()> {
+    let (done, freed) = match dry_run {
         true => ("would be shared", "would be freed"),
         false => ("shared now", "freed"),
     };
@@ -78,11 +87,7 @@ fn print(options: &Options, report: &Report) -> anyhow::Result<()> {
         already_shared,
         ..
     } = report;
-    line(format_args!(
-        "{} trees, {} files",
-        options.trees.len(),
-        report.files
-    ))?;
+    line(format_args!("{trees} trees, {} files", report.files))?;
     line(format_args!(
         "{:>9} {done}, {} {freed}",
         shared.files,
@@ -115,54 +120,4 @@ fn print(options: &Options, report: &Report) -> anyhow::Result<()> {
         );
     }
     Ok(())
-}
-
-/// Shows how far it is, on a terminal.
-struct Bar {
-    bar: ProgressBar,
-    verbose: bool,
-}
-
-impl Bar {
-    fn new(verbose: bool) -> Self {
-        let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        bar.set_message("names looked at");
-        bar.set_style(style("{spinner} {pos} {msg}"));
-        Self { bar, verbose }
-    }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-impl Progress for Bar {
-    fn scanned(&self, names: u64) {
-        self.bar.inc(names);
-    }
-
-    fn planned(&self, files: u64) {
-        self.bar
-            .set_style(style("{bar:30} {pos}/{len} {msg}, {eta} left"));
-        self.bar.set_message("files compared");
-        self.bar.set_length(files);
-        self.bar.set_position(0);
-        self.bar.reset_eta();
-    }
-
-    fn done(&self, files: u64) {
-        self.bar.inc(files);
-    }
-
-    fn skipped(&self, path: &Path, reason: Reason) {
-        if self.verbose {
-            self.bar
-                .suspend(|| eprintln!("{}: {reason}", path.display()));
-        }
-    }
-
-    fn failed(&self, message: &str) {
-        self.bar.suspend(|| eprintln!("vserver: {message}"));
-    }
 }

@@ -5,9 +5,11 @@
 //! compared would not stand still then.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
+use std::process;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, ftruncate, open};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -15,7 +17,8 @@ use crate::error::{Error, Result};
 /// Where only root can make or hold files.
 const LOCK: &str = "/run/vserver-unify.lock";
 
-/// Nobody else unifies files of this machine while this lives.
+/// Nobody else unifies files of this machine while this lives, or its process: the kernel takes the
+/// lock from one that has died, so that a left-over file means nothing.
 #[derive(Debug)]
 pub struct Alone(#[expect(dead_code, reason = "its lock is what counts")] File);
 
@@ -27,15 +30,31 @@ impl Alone {
 
     fn by(path: &Path) -> Result<Self> {
         let failed = |errno| Error::file("lock", path, errno);
-        let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?);
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => Err(Error::Invalid(
-                "another `vserver unify` is at work on this machine: try again when it is done"
-                    .to_owned(),
-            )),
-            locked => locked.map(|()| Self(file.into())).map_err(failed),
+            Err(Errno::WOULDBLOCK) => Err(Error::Busy(format!(
+                "another vserver{} unifies or hashifies files on this machine: try again when it is \
+                 done",
+                owner(&mut file)
+            ))),
+            locked => {
+                locked.map_err(failed)?;
+                // For whoever comes next; without it he learns less.
+                let _ = ftruncate(&file, 0).map(|()| writeln!(file, "{}", process::id()));
+                Ok(Self(file))
+            }
         }
+    }
+}
+
+/// Who has the lock, if he has said so.
+fn owner(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(20).read_to_string(&mut text);
+    match read.ok().and_then(|_| text.trim().parse::<u32>().ok()) {
+        Some(pid) => format!(" (process {pid})"),
+        None => String::new(),
     }
 }
 
@@ -49,8 +68,19 @@ mod tests {
         let path = dir.path().join("lock");
         let first = Alone::by(&path).unwrap();
         let second = Alone::by(&path).unwrap_err();
-        assert!(second.to_string().contains("another"), "{second}");
+        let named = format!("(process {})", process::id());
+        assert!(second.to_string().contains(&named), "{second}");
         drop(first);
         Alone::by(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_dead_one_has_left_is_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        std::fs::write(&path, "4711 and more that is no number").unwrap();
+        let _first = Alone::by(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{}\n", process::id()));
     }
 }

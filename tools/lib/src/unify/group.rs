@@ -74,9 +74,14 @@ impl<'a> Group<'a> {
             }
         }
         // Files that many share already come first, so that others join them.
-        members.sort_by_key(|m| (!m.unified, Reverse(m.stat.st_nlink)));
+        // A reference comes before all.
+        let reference = self.run.options.reference;
+        members.sort_by_key(|m| {
+            let lead = reference && m.tree == 0;
+            (!lead, !m.unified, Reverse(m.stat.st_nlink))
+        });
         let mut members: Vec<_> = members.into_iter().map(|m| (m, alone)).collect();
-        while members.len() > 1 {
+        while members.len() > 1 && (!reference || members[0].0.tree == 0) {
             let (leader, _) = members.remove(0);
             members = self.gather(leader, members);
         }
@@ -100,7 +105,7 @@ impl<'a> Group<'a> {
                 rest.push((member, reason));
                 continue;
             }
-            let outcome = share::share(self.run, &mut leader, &mut member);
+            let outcome = share::share(&self.run.engine, &mut leader, &mut member);
             joined |= matches!(outcome, Outcome::Shared | Outcome::Already);
             let bytes = disk_bytes(&member.stat);
             let amount = |bytes| Amount { files: 1, bytes };
@@ -123,7 +128,7 @@ impl<'a> Group<'a> {
         if joined {
             return rest;
         }
-        leader.unprotect(self.run);
+        leader.unprotect(&self.run.engine);
         let reason = rest.first().map(|(_, reason)| *reason).or(last);
         match (unusable, reason) {
             (Some(why), _) => self.note(leader.tree, disk_bytes(&leader.stat), &why),
@@ -152,7 +157,7 @@ impl<'a> Group<'a> {
         if !FileType::from_raw_mode(stat.st_mode).is_file() || key.size != candidate.size {
             return Err(Outcome::Skip(Reason::Changed));
         }
-        Member::new(self.run, tree, file, stat, key)
+        Member::new(&self.run.engine, tree, file, stat, key)
     }
 
     /// Notes an outcome that ends the matter for a file.
@@ -165,7 +170,7 @@ impl<'a> Group<'a> {
                 self.run.fail(self.report, tree, self.path, doing, *errno);
             }
             Outcome::LeaderUnusable(why) => self.note(tree, bytes, why),
-            Outcome::Shared | Outcome::Already => {}
+            Outcome::Shared | Outcome::Already | Outcome::Succeeds(_) => {}
         }
     }
 

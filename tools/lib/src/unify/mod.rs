@@ -13,12 +13,12 @@
 //! twice and no symlink is followed; files are opened once and dealt with by descriptor.
 
 mod alone;
-mod compare;
+pub(crate) mod compare;
 mod group;
 mod plan;
-mod report;
+pub(crate) mod report;
 mod scan;
-mod share;
+pub(crate) mod share;
 mod uses;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +36,7 @@ use crate::exclude::Excludes;
 pub use alone::Alone;
 pub use plan::{Candidate, DirPlan, Plan};
 pub use report::{Amount, Reason, Report};
+pub(crate) use scan::disk_bytes;
 use uses::Uses;
 
 /// What to unify, and how.
@@ -43,6 +44,8 @@ use uses::Uses;
 pub struct Options {
     /// The trees.
     pub trees: Vec<PathBuf>,
+    /// Files of the first tree stay what they are, the others' join them and no others.
+    pub reference: bool,
     /// What to leave alone.
     pub excludes: Excludes,
     /// Compare, but change nothing.
@@ -65,13 +68,34 @@ pub trait Progress: Sync {
     fn failed(&self, message: &str);
 }
 
+/// What making two names lead to one inode takes.
+pub(crate) struct Engine<'a> {
+    /// How attributes are read and changed.
+    pub(crate) attributes: &'a dyn Attributes,
+    /// Compare, but change nothing.
+    pub(crate) dry_run: bool,
+    /// Only files with the same modification time.
+    pub(crate) keep_times: bool,
+    uses: Uses,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn new(attributes: &'a dyn Attributes, dry_run: bool, keep_times: bool) -> Self {
+        Self {
+            attributes,
+            dry_run,
+            keep_times,
+            uses: Uses::default(),
+        }
+    }
+}
+
 /// A run: everything its parts need to know.
 struct Run<'a> {
     options: &'a Options,
-    attributes: &'a dyn Attributes,
+    engine: Engine<'a>,
     progress: &'a dyn Progress,
     trees: Vec<Tree>,
-    uses: Uses,
 }
 
 /// An open tree.
@@ -122,10 +146,9 @@ pub fn unify(
     raise_fd_limit();
     let run = Run {
         options,
-        attributes,
+        engine: Engine::new(attributes, options.dry_run, options.keep_times),
         progress,
         trees: open_trees(&options.trees)?,
-        uses: Uses::default(),
     };
     let (plan, report) = scan::scan(&run);
     progress.planned(plan.files());
@@ -138,7 +161,7 @@ pub fn unify(
 }
 
 /// Many trees mean many open files: takes as many as the administrator allows.
-fn raise_fd_limit() {
+pub(crate) fn raise_fd_limit() {
     let limit = getrlimit(Resource::Nofile);
     let all = Rlimit {
         current: limit.maximum,

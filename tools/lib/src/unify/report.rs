@@ -14,6 +14,8 @@ pub enum Reason {
     Excluded,
     /// No other tree has a file of that name.
     OneTree,
+    /// No other file is equal to it.
+    Unique,
     /// It is a symlink, a device, a socket or a pipe.
     NotRegular,
     /// It has no content to share.
@@ -38,6 +40,8 @@ pub enum Reason {
     Busy,
     /// It was changed in the meantime.
     Changed,
+    /// The pool has another file in its place.
+    Damaged,
     /// The file system has no such attributes.
     Unsupported,
     /// Something went wrong.
@@ -49,6 +53,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Excluded => "excluded by a pattern",
             Self::OneTree => "in one tree only",
+            Self::Unique => "no other file is equal",
             Self::NotRegular => "not a regular file",
             Self::Empty => "empty",
             Self::OtherFileSystem => "cannot be linked to the others",
@@ -61,6 +66,7 @@ impl fmt::Display for Reason {
             Self::Immutable => "immutable or append-only already",
             Self::Busy => "open for writing",
             Self::Changed => "changed in the meantime",
+            Self::Damaged => "the pool has a damaged file in its place: vserver hashify --check",
             Self::Unsupported => "file system without support",
             Self::Error => "failed",
         })
@@ -77,7 +83,7 @@ pub struct Amount {
 }
 
 impl Amount {
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.files += other.files;
         self.bytes += other.bytes;
     }
@@ -104,11 +110,11 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn skip(&mut self, reason: Reason, amount: Amount) {
+    pub(crate) fn skip(&mut self, reason: Reason, amount: Amount) {
         self.skipped.entry(reason).or_default().add(amount);
     }
 
-    pub(super) fn error(&mut self, message: String) {
+    pub(crate) fn error(&mut self, message: String) {
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(message);
         }
@@ -120,7 +126,7 @@ impl Report {
     }
 
     /// Both reports together.
-    pub(super) fn merge(mut self, other: Self) -> Self {
+    pub(crate) fn merge(mut self, other: Self) -> Self {
         self.files += other.files;
         self.shared.add(other.shared);
         self.already_shared.add(other.already_shared);

@@ -105,7 +105,7 @@ fn read_names(
         if name == "." || name == ".." {
             continue;
         }
-        match debris::judge(run.attributes, &fd, name) {
+        match debris::judge(run.engine.attributes, &fd, name) {
             Ok(None) => {}
             Ok(Some(Debris::Copy(..) | Debris::Link(..))) => {
                 if !run.options.dry_run && unlinkat(&fd, name, AtFlags::empty()).is_ok() {
@@ -221,6 +221,6 @@ fn skip_all(run: &Run<'_>, report: &mut Report, path: &Path, files: &[Found], re
 }
 
 /// What a file takes on disk.
-pub(super) fn disk_bytes(stat: &Stat) -> u64 {
+pub(crate) fn disk_bytes(stat: &Stat) -> u64 {
     u64::try_from(stat.st_blocks).unwrap_or(0) * 512
 }

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{IFlags, Stat, fstat, ioctl_getflags};
 use rustix::io::Errno;
 
-use super::Run;
+use super::Engine;
 use super::compare::{self, Key};
 use super::report::Reason;
 use super::uses::Use;
@@ -22,7 +22,7 @@ use crate::xattr::{Xattrs, xattrs};
 
 /// What came of trying to share.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The name leads to the leader's inode now.
     Shared,
     /// It did already.
@@ -33,13 +33,15 @@ pub(super) enum Outcome {
     Skip(Reason),
     /// The leader cannot be shared at all, for this reason.
     LeaderUnusable(Box<Outcome>),
+    /// The leader can have no more names: the file has taken its place in the pool, so named.
+    Succeeds([u8; 32]),
     /// Something went wrong.
     Failed(&'static str, Errno),
 }
 
 impl Outcome {
     /// Why there was no sharing.
-    pub(super) fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Skip(reason) | Self::Differs(reason) => *reason,
             _ => Reason::Error,
@@ -48,29 +50,29 @@ impl Outcome {
 }
 
 /// An open file of one tree.
-pub(super) struct Member<'a> {
-    pub(super) tree: usize,
-    pub(super) stat: Stat,
+pub(crate) struct Member<'a> {
+    pub(crate) tree: usize,
+    pub(crate) stat: Stat,
     /// It is protected: both attributes are on.
-    pub(super) unified: bool,
+    pub(crate) unified: bool,
     /// It was us who protected it.
     ours: bool,
-    file: File,
-    key: Key,
+    pub(crate) file: File,
+    pub(crate) key: Key,
     using: Use<'a>,
 }
 
 impl<'a> Member<'a> {
     /// Takes an open file, if its kind can be shared at all.
-    pub(super) fn new(
-        run: &'a Run<'_>,
+    pub(crate) fn new(
+        engine: &'a Engine<'_>,
         tree: usize,
         file: File,
         stat: Stat,
         key: Key,
     ) -> Result<Self, Outcome> {
-        let using = run.uses.begin((stat.st_dev, stat.st_ino));
-        let unified = match run.attributes.get(file.as_fd()) {
+        let using = engine.uses.begin((stat.st_dev, stat.st_ino));
+        let unified = match engine.attributes.get(file.as_fd()) {
             Ok(attr) => attr.flags & attr.mask & UNIFIED == UNIFIED,
             Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Err(Outcome::Skip(Reason::Unsupported)),
             Err(errno) => return Err(Outcome::Failed("read the attributes of", errno)),
@@ -95,16 +97,20 @@ impl<'a> Member<'a> {
         })
     }
 
-    fn inode(&self) -> (u64, u64) {
+    pub(crate) fn inode(&self) -> (u64, u64) {
         (self.stat.st_dev, self.stat.st_ino)
     }
 
-    fn xattrs(&self) -> Result<Xattrs, Outcome> {
-        xattrs(&self.file).map_err(|e| Outcome::Failed("read the extended attributes of", e))
+    fn content(&self) -> (&File, &Stat) {
+        (&self.file, &self.stat)
+    }
+
+    pub(crate) fn xattrs(&self) -> Result<Xattrs, Outcome> {
+        read_xattrs(&self.file)
     }
 
     /// Makes the content stand still.
-    fn protect(&mut self, run: &Run<'_>) -> Result<(), Outcome> {
+    pub(crate) fn protect(&mut self, engine: &Engine<'_>) -> Result<(), Outcome> {
         if self.unified {
             return Ok(());
         }
@@ -113,13 +119,14 @@ impl<'a> Member<'a> {
             Errno::OPNOTSUPP | Errno::NOTTY => Outcome::Skip(Reason::Unsupported),
             errno => Outcome::Failed("set the attributes of", errno),
         };
-        run.attributes
+        engine
+            .attributes
             .set(self.file.as_fd(), UNIFIED, UNIFIED)
             .map_err(failed)?;
         self.ours = true;
-        let attr = run.attributes.get(self.file.as_fd()).map_err(failed)?;
+        let attr = engine.attributes.get(self.file.as_fd()).map_err(failed)?;
         if attr.flags & attr.mask & UNIFIED != UNIFIED {
-            self.unprotect(run);
+            self.unprotect(engine);
             return Err(Outcome::Skip(Reason::Unsupported));
         }
         self.unified = true;
@@ -127,7 +134,7 @@ impl<'a> Member<'a> {
     }
 
     /// Takes the protection off again, if it was us and nobody shares the file.
-    pub(super) fn unprotect(&mut self, run: &Run<'_>) {
+    pub(crate) fn unprotect(&mut self, engine: &Engine<'_>) {
         if !self.ours {
             return;
         }
@@ -135,7 +142,7 @@ impl<'a> Member<'a> {
         self.using.if_alone(|| {
             if fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 1) {
                 // Where this fails the file stays protected: whole, and a write gets through.
-                let _ = run.attributes.set(self.file.as_fd(), 0, UNIFIED);
+                let _ = engine.attributes.set(self.file.as_fd(), 0, UNIFIED);
                 taken = true;
             }
         });
@@ -146,9 +153,9 @@ impl<'a> Member<'a> {
     }
 
     /// Checks that owner, mode and size are still what they were.
-    fn check_unchanged(&self, run: &Run<'_>) -> Result<(), Outcome> {
+    pub(crate) fn check_unchanged(&self, engine: &Engine<'_>) -> Result<(), Outcome> {
         let stat = fstat(&self.file).map_err(|e| Outcome::Failed("look at", e))?;
-        match Key::new(&stat, run.options.keep_times) == self.key {
+        match Key::new(&stat, engine.keep_times) == self.key {
             true => Ok(()),
             false => Err(Outcome::Skip(Reason::Changed)),
         }
@@ -156,39 +163,43 @@ impl<'a> Member<'a> {
 }
 
 /// Makes `member`'s name lead to `leader`'s inode if the files are equal.
-pub(super) fn share(run: &Run<'_>, leader: &mut Member<'_>, member: &mut Member<'_>) -> Outcome {
+pub(super) fn share(
+    engine: &Engine<'_>,
+    leader: &mut Member<'_>,
+    member: &mut Member<'_>,
+) -> Outcome {
     if leader.inode() == member.inode() {
         return Outcome::Already;
     }
-    match try_share(run, leader, member) {
+    match try_share(engine, leader, member) {
         Ok(()) => Outcome::Shared,
         Err(outcome) => {
-            member.unprotect(run);
+            member.unprotect(engine);
             outcome
         }
     }
 }
 
 fn try_share(
-    run: &Run<'_>,
+    engine: &Engine<'_>,
     leader: &mut Member<'_>,
     member: &mut Member<'_>,
 ) -> Result<(), Outcome> {
     let size = leader.key.size;
     same_metadata(leader, member)?;
     same(compare::same_prefix(&leader.file, &member.file, size))?;
-    if run.options.dry_run {
-        return same(compare::same_content(&leader.file, &member.file, size));
+    if engine.dry_run {
+        return same(compare::same_content(leader.content(), member.content()));
     }
     let unusable = |why| Outcome::LeaderUnusable(Box::new(why));
-    leader.protect(run).map_err(unusable)?;
-    member.protect(run)?;
+    leader.protect(engine).map_err(unusable)?;
+    member.protect(engine)?;
     // From here on nothing changes any more: what was seen before has to be seen again.
-    leader.check_unchanged(run).map_err(unusable)?;
-    member.check_unchanged(run)?;
+    leader.check_unchanged(engine).map_err(unusable)?;
+    member.check_unchanged(engine)?;
     same_metadata(leader, member)?;
-    same(compare::same_content(&leader.file, &member.file, size))?;
-    replace(run, leader, member)
+    same(compare::same_content(leader.content(), member.content()))?;
+    replace(engine, leader, member)
 }
 
 fn same_metadata(leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome> {
@@ -201,7 +212,12 @@ fn same_metadata(leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome
     }
 }
 
-fn same(compared: io::Result<bool>) -> Result<(), Outcome> {
+/// The extended attributes of a file.
+pub(crate) fn read_xattrs(file: &File) -> Result<Xattrs, Outcome> {
+    xattrs(file).map_err(|e| Outcome::Failed("read the extended attributes of", e))
+}
+
+pub(crate) fn same(compared: io::Result<bool>) -> Result<(), Outcome> {
     match compared {
         Ok(true) => Ok(()),
         Ok(false) => Err(Outcome::Differs(Reason::Content)),
@@ -213,8 +229,12 @@ fn same(compared: io::Result<bool>) -> Result<(), Outcome> {
 }
 
 /// Puts the leader's inode in the place of the member's.
-fn replace(run: &Run<'_>, leader: &Member<'_>, member: &Member<'_>) -> Result<(), Outcome> {
-    let unified = run
+pub(crate) fn replace(
+    engine: &Engine<'_>,
+    leader: &Member<'_>,
+    member: &Member<'_>,
+) -> Result<(), Outcome> {
+    let unified = engine
         .attributes
         .unify(member.file.as_fd(), leader.file.as_fd());
     unified.map_err(|errno| match errno {

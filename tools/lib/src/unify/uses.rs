@@ -12,11 +12,11 @@ use crate::replace::Inode;
 
 /// How many work on each inode.
 #[derive(Default)]
-pub(super) struct Uses(Mutex<HashMap<Inode, usize>>);
+pub(crate) struct Uses(Mutex<HashMap<Inode, usize>>);
 
 impl Uses {
     /// Somebody works on an inode, from before he looks whether it is protected.
-    pub(super) fn begin(&self, inode: Inode) -> Use<'_> {
+    pub(crate) fn begin(&self, inode: Inode) -> Use<'_> {
         *self.lock().entry(inode).or_default() += 1;
         Use { uses: self, inode }
     }
@@ -27,14 +27,14 @@ impl Uses {
 }
 
 /// Work on an inode, as long as this lives.
-pub(super) struct Use<'a> {
+pub(crate) struct Use<'a> {
     uses: &'a Uses,
     inode: Inode,
 }
 
 impl Use<'_> {
     /// Runs `action` if nobody else works on the inode, and keeps everybody from beginning to.
-    pub(super) fn if_alone(&self, action: impl FnOnce()) {
+    pub(crate) fn if_alone(&self, action: impl FnOnce()) {
         let uses = self.uses.lock();
         if uses.get(&self.inode) == Some(&1) {
             action();

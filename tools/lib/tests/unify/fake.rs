@@ -19,8 +19,11 @@ pub struct Fake {
     flags: Mutex<HashMap<(u64, u64), u32>>,
     hook: Hook,
     mask: u32,
+    /// How many names an inode can have.
+    most_links: u64,
 }
 
+#[allow(dead_code, reason = "not every test needs all of it")]
 impl Fake {
     pub fn new() -> Self {
         Self::with_hook(|_| Ok(()))
@@ -31,6 +34,7 @@ impl Fake {
             flags: Mutex::default(),
             hook: Box::new(hook),
             mask: UNIFIED,
+            most_links: u64::MAX,
         }
     }
 
@@ -39,6 +43,22 @@ impl Fake {
         Self {
             mask: 0,
             ..Self::new()
+        }
+    }
+
+    /// A file system whose inodes can have no more names than so many.
+    pub fn with_most_links(most_links: u64) -> Self {
+        Self {
+            most_links,
+            ..Self::new()
+        }
+    }
+
+    /// The same files with the same attributes, and nothing happens any more.
+    pub fn recovered(self) -> Self {
+        Self {
+            hook: Box::new(|_| Ok(())),
+            ..self
         }
     }
 
@@ -94,6 +114,9 @@ impl Attributes for Fake {
         }
         if self.get(new)?.flags != UNIFIED {
             return Err(Errno::NOENT);
+        }
+        if rustix::fs::fstat(new)?.st_nlink >= self.most_links {
+            return Err(Errno::MLINK);
         }
         let temp = name.with_extension("temporary");
         let new = format!("/proc/self/fd/{}", new.as_raw_fd());

@@ -227,3 +227,25 @@ fn unreadable_files_do_not_stop_the_rest() {
     assert_eq!(report.shared.files, if root { 2 } else { 1 });
     assert_eq!(report.failed(), !root);
 }
+
+#[test]
+fn a_reference_stays_what_it_is() {
+    let trees = Trees::empty(&["ref", "b", "c"]);
+    for tree in ["ref", "b", "c"] {
+        trees.write(tree, "usr/all", b"equal in all");
+        let content = if tree == "ref" { "of ref" } else { "others" };
+        trees.write(tree, "usr/two", content.as_bytes());
+    }
+    let ino = trees.ino("ref", "usr/all");
+    let options = Options {
+        reference: true,
+        ..trees.options()
+    };
+    let report = trees.unify_with(&options, &Fake::new());
+    assert_eq!(trees.ino("ref", "usr/all"), ino);
+    assert_eq!(trees.ino("b", "usr/all"), ino);
+    assert_eq!(trees.ino("c", "usr/all"), ino);
+    // The others share with it alone.
+    assert_ne!(trees.ino("b", "usr/two"), trees.ino("c", "usr/two"));
+    assert_eq!(skipped(&report, Reason::Content), 3);
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `vserver hashify` and `vserver unhashify`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use rustix::io::Errno;
+use serde::Serialize;
+use vserver::attr::{self, Attributes};
+use vserver::error::Error;
+use vserver::exclude::Excludes;
+use vserver::hashify::{self, Options, Report, Status, TreeStatus};
+use vserver::unify::{Alone, Amount};
+
+use crate::args::{Exclude, Hashify, Unhashify};
+use crate::exit;
+use crate::output::{self, bytes, line, time};
+use crate::progress::Bar;
+
+/// `vserver hashify`
+pub(crate) fn hashify(args: &Hashify, json: bool) -> anyhow::Result<ExitCode> {
+    coded(|| {
+        let trees = trees(args.all, &args.tree)?;
+        if args.status {
+            status(args, &trees, json)
+        } else if args.check {
+            check(args, &trees, json)
+        } else if args.gc {
+            gc(args, &trees, json)
+        } else {
+            run(args, trees, json)
+        }
+    })
+}
+
+/// Says what went wrong, and ends with the status that stands for it.
+pub(crate) fn coded(run: impl FnOnce() -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    run().or_else(|e| {
+        let Some(code) = e.downcast_ref::<Error>().and_then(code) else {
+            return Err(e);
+        };
+        eprintln!("vserver: {e:#}");
+        Ok(ExitCode::from(code))
+    })
+}
+
+/// What a failed call means for trees.
+fn code(error: &Error) -> Option<u8> {
+    match error.errno()? {
+        Errno::NOSYS | Errno::PERM | Errno::ACCESS => Some(exit::NO_MODULE),
+        Errno::NOSPC | Errno::DQUOT => Some(exit::FULL),
+        Errno::NOENT | Errno::NOTDIR | Errno::ROFS | Errno::XDEV => Some(exit::PLACE),
+        _ => None,
+    }
+}
+
+fn trees(all: bool, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    match all {
+        true => Ok(hashify::guests(Path::new(hashify::GUESTS))?),
+        false => Ok(named.to_vec()),
+    }
+}
+
+/// The patterns that the arguments name.
+pub(crate) fn excludes(args: &Exclude) -> anyhow::Result<Excludes> {
+    let mut excludes = Excludes::default();
+    args.exclude
+        .iter()
+        .for_each(|rule| excludes.add(rule.as_bytes()));
+    for path in &args.exclude_from {
+        excludes.add_file(path)?;
+    }
+    if !args.no_default_excludes {
+        excludes.add_defaults();
+    }
+    Ok(excludes)
+}
+
+/// What `--json` prints of a run.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    trees: Vec<String>,
+    dry_run: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+fn run(args: &Hashify, trees: Vec<PathBuf>, json: bool) -> anyhow::Result<ExitCode> {
+    let (attributes, _alone): (&dyn Attributes, _) = match args.dry_run {
+        true => (attr::best(), None),
+        false => {
+            attr::check_usable()?;
+            (&attr::Kernel, Some(Alone::new()?))
+        }
+    };
+    let options = Options {
+        trees,
+        pool: args.pool.clone(),
+        excludes: excludes(&args.exclude)?,
+        dry_run: args.dry_run,
+        keep_times: args.keep_times,
+        unique: args.unique,
+    };
+    let bar = Bar::new(args.verbose);
+    let report = hashify::hashify(&options, attributes, &bar);
+    bar.clear();
+    let report = report?;
+    let trees = options.trees.iter().map(|tree| tree.display().to_string());
+    match json {
+        true => output::json(&Outcome {
+            trees: trees.collect(),
+            dry_run: args.dry_run,
+            report: &report,
+        })?,
+        false => print(&options, &report)?,
+    }
+    if report.no_space {
+        eprintln!("vserver: a file system is full: free some space there, and run this again");
+    }
+    Ok(ExitCode::from(
+        match (report.no_space, report.files.failed()) {
+            (true, _) => exit::FULL,
+            (false, true) => exit::FAILED,
+            (false, false) => 0,
+        },
+    ))
+}
+
+fn print(options: &Options, report: &Report) -> anyhow::Result<()> {
+    super::unify::print(options.trees.len(), options.dry_run, &report.files)?;
+    let collected = report.collected;
+    if collected.entries > 0 {
+        let freed = bytes(collected.bytes);
+        line(format_args!(
+            "{:>9} removed from the pool that no guest used any more, {freed} freed",
+            collected.entries
+        ))?;
+    }
+    line(format_args!("took {}", time(report.msec)))
+}
+
+fn status(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
+    let bar = Bar::new(false);
+    let all = hashify::status(trees, args.pool.as_deref(), attr::best(), &bar);
+    bar.clear();
+    let all = all?;
+    if json {
+        output::json(&all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for status in &all {
+        print_status(status, args.verbose)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn amount(a: Amount) -> String {
+    format!("{} files, {}", a.files, bytes(a.bytes))
+}
+
+fn print_status(status: &Status, verbose: bool) -> anyhow::Result<()> {
+    let pool = status.pool.display();
+    line(format_args!("pool {pool}: {}", amount(status.entries)))?;
+    if status.lone.files > 0 {
+        line(format_args!("  used by nobody: {}", amount(status.lone)))?;
+    }
+    line(format_args!("  saved: {}", bytes(status.saved)))?;
+    for tree in &status.trees {
+        print_tree(tree, verbose)?;
+    }
+    Ok(())
+}
+
+fn print_tree(tree: &TreeStatus, verbose: bool) -> anyhow::Result<()> {
+    line(tree.tree.display())?;
+    line(format_args!("  in the pool: {}", amount(tree.shared)))?;
+    line(format_args!("  its own:     {}", amount(tree.own)))?;
+    for with in &tree.with {
+        let other = with.tree.display();
+        line(format_args!(
+            "  shares with {other}: {}",
+            amount(with.amount)
+        ))?;
+    }
+    match tree.hashified {
+        None => line("  never hashified")?,
+        Some(_) => line(format_args!(
+            "  shared when it was hashified, not any more: {} files",
+            tree.broken.len()
+        ))?,
+    }
+    for path in tree.broken.iter().filter(|_| verbose) {
+        line(format_args!("    /{}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn check(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
+    let bar = Bar::new(false);
+    let checked = hashify::check(trees, args.pool.as_deref(), attr::best(), &bar);
+    bar.clear();
+    let (entries, damaged) = checked?;
+    if json {
+        output::json(&serde_json::json!({ "entries": entries, "damaged": damaged }))?;
+    } else {
+        for damage in &damaged {
+            line(format_args!("{}: {}", damage.entry.display(), damage.what))?;
+            for file in &damage.files {
+                line(format_args!("  {}", file.display()))?;
+            }
+        }
+        line(format_args!(
+            "{entries} files in the pool, {} damaged",
+            damaged.len()
+        ))?;
+        if !damaged.is_empty() {
+            eprintln!(
+                "vserver: restore each of these files in a guest from elsewhere (a reinstalled \
+                 package), then hashify again"
+            );
+        }
+    }
+    Ok(match damaged.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(exit::DAMAGED),
+    })
+}
+
+fn gc(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
+    let _alone = Alone::new()?;
+    let mut all = hashify::Collected::default();
+    for pool in hashify::pools(trees, args.pool.as_deref())? {
+        let collected = hashify::gc(&pool, args.dry_run)?;
+        all.entries += collected.entries;
+        all.bytes += collected.bytes;
+    }
+    match json {
+        true => output::json(&all)?,
+        false => line(format_args!(
+            "{} files {}removed from the pool, {}",
+            all.entries,
+            if args.dry_run { "would be " } else { "" },
+            bytes(all.bytes)
+        ))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `vserver unhashify`
+pub(crate) fn unhashify(args: &Unhashify, json: bool) -> anyhow::Result<ExitCode> {
+    coded(|| {
+        let paths = trees(args.all, &args.path)?;
+        let _alone = Alone::new()?;
+        let bar = Bar::new(false);
+        let undone = hashify::unhashify(&paths, args.pool.as_deref(), &bar);
+        bar.clear();
+        let undone = undone?;
+        match json {
+            true => output::json(&undone)?,
+            false => line(format_args!(
+                "{} copied, {} made ordinary files in place",
+                undone.copied, undone.cleared
+            ))?,
+        }
+        Ok(match undone.errors.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    })
+}

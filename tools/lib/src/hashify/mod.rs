@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Equal files, wherever they lie in the trees, become one inode with a name in a pool.
+//!
+//! A pipeline of stages, each cheaper than the next:
+//!
+//! 1. `scan`: the trees and the pool are walked, and what stat(2) says of each file is kept.
+//! 2. `group`: files of one size, mode, owner and group are parted by the hash of their beginning and
+//!    their extended attributes. What an earlier run has read and what has not changed since is known.
+//! 3. `join`: the files get the attributes that make their content stand still, then they are
+//!    compared as a whole, then one gets a name in the pool and the kernel makes the names of the
+//!    others lead to it.
+//!
+//! At each point an interruption leaves every name with whole content; the next run goes on from there.
+//! As in [`unify`](mod@crate::unify), no path is looked up twice and no symlink is followed.
+
+mod check;
+mod files;
+mod gc;
+mod group;
+mod join;
+pub(crate) mod key;
+mod pool;
+mod scan;
+pub(crate) mod state;
+mod status;
+pub(crate) mod trees;
+mod undo;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
+use rustix::fs::Stat;
+use rustix::io::Errno;
+use serde::Serialize;
+
+use crate::attr::Attributes;
+use crate::error::{Error, Result};
+use crate::exclude::Excludes;
+use crate::unify::report::{Reason, Report as Unified};
+use crate::unify::{self, Engine, Progress};
+
+pub use check::{Damage, check};
+pub use gc::{Collected, gc};
+pub use pool::Pool;
+pub use status::{Status, TreeStatus, status};
+pub use trees::{GUESTS, guests, pools};
+pub use undo::{Undone, unhashify};
+
+use files::{Files, POOL, Ref};
+use state::{Seen, State};
+use trees::{Place, Tree};
+
+/// What to hashify, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The trees.
+    pub trees: Vec<PathBuf>,
+    /// The pool, if not the one beside the trees.
+    pub pool: Option<PathBuf>,
+    /// What to leave alone.
+    pub excludes: Excludes,
+    /// Compare, but change nothing.
+    pub dry_run: bool,
+    /// Only files with the same modification time.
+    pub keep_times: bool,
+    /// Files that no other is equal to, too: for those that come later.
+    pub unique: bool,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// What came of the files.
+    #[serde(flatten)]
+    pub files: Unified,
+    /// Entries of the pool to which no file led any more.
+    pub collected: Collected,
+    /// Milliseconds that it took.
+    pub msec: u64,
+    /// Something failed because the file system is full.
+    pub no_space: bool,
+}
+
+/// A run on one file system: everything its parts need to know.
+struct Run<'a> {
+    options: &'a Options,
+    engine: Engine<'a>,
+    progress: &'a dyn Progress,
+    pool: &'a Pool,
+    trees: &'a [Tree],
+    /// What is remembered of each tree.
+    states: Vec<State>,
+    /// The hashes of whole files, by inode, where that of the beginning was not enough.
+    full: Mutex<HashMap<u64, u64>>,
+    no_space: AtomicBool,
+}
+
+/// Hashifies the trees.
+pub fn hashify(
+    options: &Options,
+    attributes: &dyn Attributes,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    unify::raise_fd_limit();
+    let begin = Instant::now();
+    let mut report = Report::default();
+    for place in trees::open(&options.trees, options.pool.as_deref(), !options.dry_run)? {
+        Run::new(options, attributes, progress, &place).all(&mut report);
+    }
+    report.msec = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        options: &'a Options,
+        attributes: &'a dyn Attributes,
+        progress: &'a dyn Progress,
+        place: &'a Place,
+    ) -> Self {
+        let load = |tree: &Tree| State::load(&place.pool, &tree.path);
+        Self {
+            options,
+            engine: Engine::new(attributes, options.dry_run, options.keep_times),
+            progress,
+            pool: &place.pool,
+            trees: &place.trees,
+            states: place.trees.iter().map(load).collect(),
+            full: Mutex::default(),
+            no_space: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// All stages.
+    fn all(&self, report: &mut Report) {
+        let found = scan::scan(self);
+        let files = &found.files;
+        let order = files.sorted();
+        let of_a_kind = |a: &Ref, b: &Ref| {
+            let (a, b) = (files.record(*a), files.record(*b));
+            (a.size, a.meta) == (b.size, b.meta)
+        };
+        let planned = order
+            .par_chunk_by(of_a_kind)
+            .filter(|all| !self.is_done(files, all));
+        self.progress
+            .planned(planned.map(|all| all.len() as u64).sum());
+        let grouped = order
+            .par_chunk_by(of_a_kind)
+            .fold(Unified::default, |report, all| {
+                let done = self.is_done(files, all);
+                let report = group::group(self, files, all, report);
+                if !done {
+                    self.progress.done(all.len() as u64);
+                }
+                report
+            })
+            .reduce(Unified::default, Unified::merge);
+        let mut unified = std::mem::take(&mut report.files)
+            .merge(found.report)
+            .merge(grouped);
+        if !self.options.dry_run {
+            self.remember(files, &mut unified);
+            self.collect(files, &found.lone, &mut report.collected, &mut unified);
+        }
+        report.files = unified;
+        report.no_space |= self.no_space.load(Ordering::Relaxed);
+    }
+
+    /// Removes the entries of the pool that had no other name, and got none.
+    fn collect(
+        &self,
+        files: &Files,
+        lone: &[Ref],
+        collected: &mut Collected,
+        report: &mut Unified,
+    ) {
+        for at in lone {
+            let Ok(hash) = files.name(*at).try_into() else {
+                continue;
+            };
+            if let Err(errno) = gc::collect(self.pool, &hash, false, collected) {
+                self.fail(
+                    report,
+                    Error::file("remove", &self.pool.path_of(&hash), errno),
+                );
+            }
+        }
+    }
+
+    fn is_done(&self, files: &Files, all: &[Ref]) -> bool {
+        group::is_done(files, all) && (!self.everything() || files.tree(all[0]) == POOL)
+    }
+
+    /// Saves what the next run need not find out again.
+    fn remember(&self, files: &Files, report: &mut Unified) {
+        let full = self.full.lock().unwrap_or_else(|e| e.into_inner());
+        let time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let mut states: Vec<State> = self
+            .trees
+            .iter()
+            .map(|_| State {
+                time,
+                ..State::default()
+            })
+            .collect();
+        for (number, dir) in files.dirs.iter().enumerate() {
+            let Some(state) = self.index(dir.tree).and_then(|index| states.get_mut(index)) else {
+                continue;
+            };
+            for at in files.of_dir(number) {
+                let record = files.record(at);
+                if record.is_shared() {
+                    state
+                        .shared
+                        .push(key::of_path(files.path(at).as_os_str().as_bytes()));
+                    continue;
+                }
+                let full = full.get(&record.ino).copied();
+                if record.key().is_some() || full.is_some() {
+                    state.seen.push(Seen {
+                        ident: record.ident(),
+                        key: record.key().unwrap_or(0),
+                        full: full.unwrap_or(0),
+                    });
+                }
+            }
+        }
+        for (tree, mut state) in self.trees.iter().zip(states) {
+            state.seen.sort_unstable();
+            state.shared.sort_unstable();
+            if let Err(e) = state.save(self.pool, &tree.path) {
+                self.fail(
+                    report,
+                    Error::file("remember what was done in", &self.pool.path, e),
+                );
+            }
+        }
+    }
+
+    /// Whether files that no other is equal to go to the pool, too.
+    fn everything(&self) -> bool {
+        self.options.unique
+    }
+
+    /// The number of a tree among those of the records.
+    fn number(&self, index: usize) -> u16 {
+        u16::try_from(index + 1).unwrap_or(u16::MAX)
+    }
+
+    /// The tree with that number; none is the pool's.
+    fn index(&self, number: u16) -> Option<usize> {
+        usize::from(number).checked_sub(1)
+    }
+
+    /// What tells files with other modes, owners and groups apart.
+    fn meta(&self, stat: &Stat) -> u32 {
+        let time = match self.options.keep_times {
+            true => [stat.st_mtime.unsigned_abs(), stat.st_mtime_nsec],
+            false => [0, 0],
+        };
+        let owner = u64::from(stat.st_uid) << 32 | u64::from(stat.st_gid);
+        let number = key::of_numbers(&[u64::from(stat.st_mode), owner, time[0], time[1]]);
+        (number & u64::from(u32::MAX)) as u32
+    }
+
+    /// The hash of the beginning of a file that an earlier run has read.
+    fn known(&self, tree: u16, ino: u64, ident: u64) -> u64 {
+        let state = self.index(tree).and_then(|index| self.states.get(index));
+        let Some(seen) = state.and_then(|state| state.find(ident)) else {
+            return 0;
+        };
+        if seen.full != 0 {
+            self.set_full(ino, seen.full);
+        }
+        seen.key
+    }
+
+    /// The hash of a whole file, if it is known.
+    fn full(&self, ino: u64) -> Option<u64> {
+        self.full
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .get(&ino)
+            .copied()
+    }
+
+    fn set_full(&self, ino: u64, key: u64) {
+        self.full
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
+            .insert(ino, key);
+    }
+
+    /// Opens a file; neither symlinks nor mounts nor `..` lead out of the tree.
+    fn open(&self, files: &Files, at: Ref) -> Result<File, Errno> {
+        match self.index(files.tree(at)) {
+            Some(index) => self.trees[index].open(&files.path(at)),
+            None => match files.name(at).try_into() {
+                Ok(hash) => self.pool.entry(&hash),
+                Err(_) => Err(Errno::NOENT),
+            },
+        }
+    }
+
+    /// The path of a file, for messages.
+    fn path(&self, files: &Files, at: Ref) -> PathBuf {
+        match (self.index(files.tree(at)), files.name(at).try_into()) {
+            (Some(index), _) => self.trees[index].path.join(files.path(at)),
+            (None, Ok(hash)) => self.pool.path_of(&hash),
+            (None, Err(_)) => self.pool.path.clone(),
+        }
+    }
+
+    /// A path below a tree, for messages.
+    fn shown(&self, tree: u16, path: &[u8]) -> PathBuf {
+        let relative = Path::new(OsStr::from_bytes(path.strip_prefix(b"/").unwrap_or(path)));
+        match self.index(tree).and_then(|index| self.trees.get(index)) {
+            Some(tree) => tree.path.join(relative),
+            None => self.pool.path.join(relative),
+        }
+    }
+
+    /// Notes that something went wrong.
+    fn fail(&self, report: &mut Unified, error: Error) {
+        if matches!(error.errno(), Some(Errno::NOSPC | Errno::DQUOT)) {
+            self.no_space.store(true, Ordering::Relaxed);
+        }
+        let message = error.to_string();
+        self.progress.failed(&message);
+        report.error(message);
+        report.skip(Reason::Error, unify::Amount { files: 1, bytes: 0 });
+    }
+}

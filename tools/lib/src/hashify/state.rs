@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What a run remembers of each tree, so that the next one reads only what has changed.
+//!
+//! Two lists, one file a tree, in the pool: the files that were read and not shared, with the hashes
+//! of their content; and the paths that were shared, by which `--status` knows what is not any more.
+//! All of it is a hint: files are compared before they are shared, whatever stands here.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, openat, renameat};
+use rustix::io::Errno;
+
+use super::key;
+use super::pool::Pool;
+
+/// First in the file: what it is, and in which form.
+const MAGIC: u64 = u64::from_le_bytes(*b"vshash01");
+
+/// A file that was read: what it was, and the hashes of its beginning and of all of it (0: not made).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Seen {
+    pub(super) ident: u64,
+    pub(super) key: u64,
+    pub(super) full: u64,
+}
+
+/// What is remembered of a tree.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// When, in seconds since 1970.
+    pub(super) time: u64,
+    /// What was read, sorted.
+    pub(super) seen: Vec<Seen>,
+    /// The paths that were shared, as numbers, sorted.
+    pub(super) shared: Vec<u64>,
+}
+
+impl State {
+    /// What is remembered of the tree at `path`; nothing if that can't be read.
+    pub(crate) fn load(pool: &Pool, tree: &Path) -> Self {
+        let Ok(dir) = pool.state(false) else {
+            return Self::default();
+        };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&dir, name(tree), flags, Mode::empty()).map(File::from);
+        let state = file
+            .map_err(io::Error::from)
+            .and_then(|file| Self::read(io::BufReader::new(file)));
+        state.unwrap_or_default()
+    }
+
+    /// What a clone of the tree begins with.
+    pub(crate) fn of_clone(self) -> Self {
+        Self {
+            seen: Vec::new(),
+            ..self
+        }
+    }
+
+    /// Remembers it; until it is complete the old one stays.
+    pub(crate) fn save(&self, pool: &Pool, tree: &Path) -> io::Result<()> {
+        let dir: OwnedFd = pool.state(true)?;
+        let (name, new) = (name(tree), format!("{}.new", name(tree)));
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(openat(&dir, &new, flags, Mode::RUSR | Mode::WUSR)?);
+        let mut out = io::BufWriter::new(file);
+        self.write(&mut out)?;
+        out.flush()?;
+        out.get_ref().sync_data()?;
+        Ok(renameat(&dir, &new, &dir, &name)?)
+    }
+
+    /// Forgets the tree.
+    pub(super) fn remove(pool: &Pool, tree: &Path) -> Result<(), Errno> {
+        match rustix::fs::unlinkat(pool.state(false)?, name(tree), rustix::fs::AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// What is remembered of a file that was read before and has not changed.
+    pub(super) fn find(&self, ident: u64) -> Option<Seen> {
+        let at = self
+            .seen
+            .binary_search_by_key(&ident, |seen| seen.ident)
+            .ok()?;
+        self.seen.get(at).copied()
+    }
+
+    /// Whether a path was shared.
+    pub(super) fn was_shared(&self, path: &[u8]) -> bool {
+        self.shared.binary_search(&key::of_path(path)).is_ok()
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut put = |number: u64| out.write_all(&number.to_le_bytes());
+        let lengths = [self.seen.len() as u64, self.shared.len() as u64];
+        let mut sum = key::of_numbers(&lengths);
+        for number in [MAGIC, self.time, lengths[0], lengths[1]] {
+            put(number)?;
+        }
+        for number in self
+            .seen
+            .iter()
+            .flat_map(|s| [s.ident, s.key, s.full])
+            .chain(self.shared.iter().copied())
+        {
+            sum = sum.rotate_left(1) ^ number;
+            put(number)?;
+        }
+        put(sum)
+    }
+
+    fn read(mut from: impl Read) -> io::Result<Self> {
+        let mut get = || {
+            let mut bytes = [0; 8];
+            from.read_exact(&mut bytes)
+                .map(|()| u64::from_le_bytes(bytes))
+        };
+        let broken = || io::Error::from(io::ErrorKind::InvalidData);
+        if get()? != MAGIC {
+            return Err(broken());
+        }
+        let (time, lengths) = (get()?, [get()?, get()?]);
+        let mut sum = key::of_numbers(&lengths);
+        let mut next = || {
+            let number = get()?;
+            sum = sum.rotate_left(1) ^ number;
+            Ok::<_, io::Error>(number)
+        };
+        let mut state = Self {
+            time,
+            ..Self::default()
+        };
+        for _ in 0..lengths[0] {
+            let (ident, key, full) = (next()?, next()?, next()?);
+            state.seen.push(Seen { ident, key, full });
+        }
+        for _ in 0..lengths[1] {
+            state.shared.push(next()?);
+        }
+        match get()? == sum {
+            true => Ok(state),
+            false => Err(broken()),
+        }
+    }
+}
+
+/// The name of a tree's file.
+fn name(tree: &Path) -> String {
+    format!("{:016x}", key::of_path(tree.as_os_str().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> State {
+        let seen = |ident| Seen {
+            ident,
+            key: ident * 3,
+            full: 0,
+        };
+        State {
+            time: 7,
+            seen: vec![seen(1), seen(5), seen(9)],
+            shared: vec![key::of_path(b"usr/bin/cat")],
+        }
+    }
+
+    #[test]
+    fn it_is_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = Pool::open(&dir.path().join(".hash"), true)
+            .unwrap()
+            .unwrap();
+        let tree = Path::new("/vservers/web");
+        assert_eq!(State::load(&pool, tree), State::default());
+        example().save(&pool, tree).unwrap();
+        let state = State::load(&pool, tree);
+        assert_eq!(state, example());
+        assert_eq!(state.find(5).unwrap().key, 15);
+        assert_eq!(state.find(6), None);
+        assert!(state.was_shared(b"usr/bin/cat") && !state.was_shared(b"usr/bin/dd"));
+        assert_eq!(
+            State::load(&pool, Path::new("/vservers/db")),
+            State::default()
+        );
+        State::remove(&pool, tree).unwrap();
+        assert_eq!(State::load(&pool, tree), State::default());
+    }
+
+    #[test]
+    fn what_is_broken_counts_as_nothing() {
+        let mut bytes = Vec::new();
+        example().write(&mut bytes).unwrap();
+        assert_eq!(State::read(&*bytes).unwrap(), example());
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            let read = State::read(&*bad);
+            assert!(
+                read.is_err() || at / 8 == 1,
+                "byte {at}: the time alone is not checked"
+            );
+            assert!(State::read(&bytes[..at]).is_err());
+        }
+    }
+}

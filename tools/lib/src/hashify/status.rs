@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is shared with whom, what that saves, and what broke since.
+
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
+
+use super::files::{POOL, Ref};
+use super::group;
+use super::{Options, Run, scan, trees};
+use crate::attr::Attributes;
+use crate::error::Result;
+use crate::unify::report::Amount;
+use crate::unify::{Progress, disk_bytes};
+
+/// Above so many trees they are not compared each with each.
+const MOST_PAIRED: usize = 100;
+
+/// The state of a pool.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Where it is.
+    #[serde(serialize_with = "crate::cleanup::lossy")]
+    pub pool: PathBuf,
+    /// Its entries, with what they take on disk.
+    pub entries: Amount,
+    /// Those of them to which no file leads any more: `gc` removes them.
+    pub lone: Amount,
+    /// What the files of the trees would take more if none were shared.
+    pub saved: u64,
+    /// The trees.
+    pub trees: Vec<TreeStatus>,
+}
+
+/// What a tree shares.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct TreeStatus {
+    /// The tree.
+    #[serde(serialize_with = "crate::cleanup::lossy")]
+    pub tree: PathBuf,
+    /// When it was hashified, in seconds since 1970.
+    pub hashified: Option<u64>,
+    /// Files that are in the pool.
+    pub shared: Amount,
+    /// Files of its own.
+    pub own: Amount,
+    /// With which other tree it shares how much.
+    pub with: Vec<With>,
+    /// Files that were shared when it was hashified last, and have been changed or replaced since.
+    #[serde(serialize_with = "lossy_all")]
+    pub broken: Vec<PathBuf>,
+}
+
+/// What a tree shares with another.
+#[derive(Clone, Debug, Serialize)]
+pub struct With {
+    /// The other tree.
+    #[serde(serialize_with = "crate::cleanup::lossy")]
+    pub tree: PathBuf,
+    /// Files of the one that are in the other, too.
+    #[serde(flatten)]
+    pub amount: Amount,
+}
+
+fn lossy_all<S: Serializer>(
+    paths: &[PathBuf],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
+}
+
+/// Looks at the trees and their pools. Nothing is changed.
+pub fn status(
+    paths: &[PathBuf],
+    pool: Option<&std::path::Path>,
+    attributes: &dyn Attributes,
+    progress: &dyn Progress,
+) -> Result<Vec<Status>> {
+    let options = Options {
+        dry_run: true,
+        ..Options::default()
+    };
+    let places = trees::open(paths, pool, false)?;
+    Ok(places
+        .iter()
+        .map(|place| look(&Run::new(&options, attributes, progress, place)))
+        .collect())
+}
+
+fn look(run: &Run<'_>) -> Status {
+    let found = scan::scan(run);
+    let files = &found.files;
+    let mut status = Status {
+        pool: run.pool.path.clone(),
+        entries: Amount::default(),
+        lone: Amount::default(),
+        saved: 0,
+        trees: Vec::new(),
+    };
+    for (tree, state) in run.trees.iter().zip(&run.states) {
+        status.trees.push(TreeStatus {
+            tree: tree.path.clone(),
+            hashified: (state.time > 0).then_some(state.time),
+            ..TreeStatus::default()
+        });
+    }
+    let mut pairs = vec![Amount::default(); run.trees.len() * run.trees.len()];
+    let sorted = files.sorted();
+    for node in group::nodes(files, &sorted) {
+        let bytes = files.record(node[0]).size.next_multiple_of(4096);
+        let amount = Amount { files: 1, bytes };
+        let in_pool = files.tree(node[0]) == POOL;
+        let names: Vec<(usize, Ref)> = node
+            .iter()
+            .filter_map(|at| Some((run.index(files.tree(*at))?, *at)))
+            .collect();
+        if in_pool {
+            status.entries.add(amount);
+            status.saved += bytes * (names.len() as u64).saturating_sub(1);
+        }
+        for (index, at) in &names {
+            let tree = &mut status.trees[*index];
+            match in_pool {
+                true => tree.shared.add(amount),
+                false => tree.own.add(amount),
+            }
+            let path = files.path(*at);
+            let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+            if !in_pool && run.states[*index].was_shared(bytes) {
+                tree.broken.push(path);
+            }
+        }
+        if in_pool && run.trees.len() <= MOST_PAIRED {
+            pair(&names, run.trees.len(), amount, &mut pairs);
+        }
+    }
+    for at in &found.lone {
+        if let Some(stat) = files
+            .name(*at)
+            .try_into()
+            .ok()
+            .and_then(|hash| run.pool.stat(&hash).ok())
+        {
+            status.lone.add(Amount {
+                files: 1,
+                bytes: disk_bytes(&stat),
+            });
+        }
+    }
+    for (index, tree) in status.trees.iter_mut().enumerate() {
+        tree.broken.sort_unstable();
+        let row = pairs.iter().skip(index * run.trees.len());
+        tree.with = run
+            .trees
+            .iter()
+            .zip(row)
+            .filter(|(_, amount)| amount.files > 0)
+            .map(|(other, amount)| With {
+                tree: other.path.clone(),
+                amount: *amount,
+            })
+            .collect();
+    }
+    status
+}
+
+/// Adds an inode to what each tree shares with each other. Names of one tree come one after another.
+fn pair(names: &[(usize, Ref)], trees: usize, amount: Amount, pairs: &mut [Amount]) {
+    for (one, _) in names {
+        let mut last = None;
+        for (other, _) in names.iter().filter(|(other, _)| other != one) {
+            if last != Some(other) {
+                pairs[one * trees + other].add(amount);
+            }
+            last = Some(other);
+        }
+    }
+}

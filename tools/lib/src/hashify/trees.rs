@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The trees of a run, and the pool of each file system on which there are any.
+
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags, StatVfsMountFlags};
+use rustix::fs::{fstat, fstatvfs, openat, openat2, stat};
+use rustix::io::Errno;
+
+use super::pool::{self, Pool};
+use crate::error::{Error, Result};
+use crate::replace::Inode;
+
+/// Where guests live, if nothing else is said.
+pub const GUESTS: &str = "/vservers";
+
+/// An open tree.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) path: PathBuf,
+    pub(crate) fd: OwnedFd,
+    pub(crate) inode: Inode,
+}
+
+/// The trees on one file system, with their pool.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) pool: Pool,
+    pub(super) trees: Vec<Tree>,
+}
+
+/// The trees of all guests that live below a directory.
+pub fn guests(below: &Path) -> Result<Vec<PathBuf>> {
+    let mut trees = Vec::new();
+    for entry in fs::read_dir(below).map_err(|e| Error::file("read", below, e))? {
+        let entry = entry.map_err(|e| Error::file("read", below, e))?;
+        let hidden = entry.file_name().as_bytes().starts_with(b".");
+        if !hidden
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && entry.file_name() != "lost+found"
+        {
+            trees.push(entry.path());
+        }
+    }
+    trees.sort_unstable();
+    match trees.is_empty() {
+        false => Ok(trees),
+        true => Err(Error::Place(format!(
+            "{}: there are no guests",
+            below.display()
+        ))),
+    }
+}
+
+impl Tree {
+    /// Opens the tree at `path`.
+    pub(crate) fn new(path: &Path) -> Result<Self> {
+        let failed = |errno: Errno| match errno {
+            Errno::NOENT | Errno::NOTDIR => {
+                Error::Place(format!("{}: no such directory", path.display()))
+            }
+            errno => Error::file("open", path, errno),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
+        let stat = fstat(&fd).map_err(failed)?;
+        // Under one name, however it is called.
+        let path = fs::canonicalize(path).map_err(|e| Error::file("find", path, e))?;
+        Ok(Self {
+            path,
+            fd,
+            inode: (stat.st_dev, stat.st_ino),
+        })
+    }
+
+    /// Opens a file in it to read, without following a symlink, leaving the mount, waiting for a
+    /// pipe's other end, or leaving a trace in its access time where that can be avoided.
+    pub(super) fn open(&self, relative: &Path) -> Result<File, Errno> {
+        const FLAGS: OFlags = OFlags::RDONLY
+            .union(OFlags::NOFOLLOW)
+            .union(OFlags::NONBLOCK)
+            .union(OFlags::NOCTTY)
+            .union(OFlags::CLOEXEC);
+        let opened = match self.open_with(relative, FLAGS | OFlags::NOATIME) {
+            Err(Errno::PERM) => self.open_with(relative, FLAGS),
+            opened => opened,
+        };
+        opened.map(File::from)
+    }
+
+    fn open_with(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
+            .union(ResolveFlags::NO_SYMLINKS)
+            .union(ResolveFlags::NO_XDEV);
+        match openat2(&self.fd, relative, flags, Mode::empty(), RESOLVE) {
+            Err(Errno::NAMETOOLONG) => {}
+            opened => return opened,
+        }
+        // Deeper than one call can say: step by step.
+        let mut at = None;
+        let mut components = relative
+            .components()
+            .filter_map(|component| match component {
+                Component::Normal(name) => Some(name),
+                _ => None,
+            });
+        let last = components.next_back().ok_or(Errno::NOENT)?;
+        for name in components {
+            let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let dir = at.as_ref().unwrap_or(&self.fd);
+            at = Some(openat2(dir, name, step, Mode::empty(), RESOLVE)?);
+        }
+        openat2(
+            at.as_ref().unwrap_or(&self.fd),
+            last,
+            flags,
+            Mode::empty(),
+            RESOLVE,
+        )
+    }
+}
+
+/// Which of these trees a directory lies in, or is.
+pub(crate) fn lies_in(dir: impl AsFd, trees: &[(Inode, PathBuf)]) -> Result<Option<&Path>, Errno> {
+    const ABOVE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    let identity = |fd: &OwnedFd| fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    let mut fd = openat(dir, ".", ABOVE, Mode::empty())?;
+    loop {
+        let inode = identity(&fd)?;
+        if let Some((_, tree)) = trees.iter().find(|(tree, _)| *tree == inode) {
+            return Ok(Some(tree));
+        }
+        fd = openat(&fd, "..", ABOVE, Mode::empty())?;
+        if identity(&fd)? == inode {
+            return Ok(None);
+        }
+    }
+}
+
+/// Opens all trees and a pool for each file system on which there are any.
+pub(super) fn open(paths: &[PathBuf], pool: Option<&Path>, create: bool) -> Result<Vec<Place>> {
+    let mut trees: Vec<Tree> = Vec::new();
+    for path in paths {
+        let tree = Tree::new(path)?;
+        if trees.iter().any(|other| other.inode == tree.inode) {
+            return Err(Error::Place(format!(
+                "{}: the same tree is named twice",
+                path.display()
+            )));
+        }
+        if create {
+            check_writable(&tree)?;
+        }
+        trees.push(tree);
+    }
+    if trees.len() >= usize::from(u16::MAX) {
+        return Err(Error::Place(
+            "more than 65534 trees: do with less at a time".to_owned(),
+        ));
+    }
+    let all: Vec<_> = trees
+        .iter()
+        .map(|tree| (tree.inode, tree.path.clone()))
+        .collect();
+    let mut places: Vec<Place> = Vec::new();
+    for tree in trees {
+        let device = tree.inode.0;
+        if let Some(place) = places.iter_mut().find(|place| place.pool.inode.0 == device) {
+            place.trees.push(tree);
+            continue;
+        }
+        let pool = pool_for(&tree, pool, create)?;
+        pool.check_outside(&all)?;
+        places.push(Place {
+            pool,
+            trees: vec![tree],
+        });
+    }
+    Ok(places)
+}
+
+/// The pools of these trees, those that there are.
+pub fn pools(paths: &[PathBuf], named: Option<&Path>) -> Result<Vec<Pool>> {
+    let places = open(paths, named, false)?;
+    let pools = places.into_iter().map(|place| place.pool);
+    Ok(pools.filter(|pool| !pool.missing).collect())
+}
+
+pub(crate) fn check_writable(tree: &Tree) -> Result<()> {
+    let stat = fstatvfs(&tree.fd).map_err(|e| Error::file("look at", &tree.path, e))?;
+    match stat.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        false => Ok(()),
+        true => Err(Error::Place(format!(
+            "{}: is on a read-only file system: remount it writable, or try --dry-run",
+            tree.path.display()
+        ))),
+    }
+}
+
+/// The pool for a tree: the one that is named, the guests' one, or one beside the tree.
+pub(crate) fn pool_for(tree: &Tree, named: Option<&Path>, create: bool) -> Result<Pool> {
+    let device = |path: &Path| stat(path).map(|stat| stat.st_dev);
+    let guests = Path::new(GUESTS).join(pool::NAME);
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None if device(&guests) == Ok(tree.inode.0) => guests,
+        None => pool::beside(&tree.path)?,
+    };
+    let above = match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    let lies_on = device(&path).or_else(|_| device(above));
+    match lies_on.map_err(|e| Error::file("look at", above, e))? == tree.inode.0 {
+        true => {}
+        false => {
+            return Err(Error::Place(format!(
+                "{}: the pool {} is on another file system, to which files can't be linked: name one \
+                 on the same file system, outside of the tree, with --pool",
+                tree.path.display(),
+                path.display()
+            )));
+        }
+    }
+    match Pool::open(&path, create)? {
+        Some(pool) => Ok(pool),
+        None => Pool::missing(&path, above),
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Files get inodes of their own again.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::fstat;
+use serde::Serialize;
+
+use super::key::Hash;
+use super::pool::Pool;
+use super::state::State;
+use super::trees::{self, Tree};
+use crate::deunify::{self, Done};
+use crate::error::{Error, Result};
+use crate::unify::Progress;
+use crate::walk::{self, Entry, walk};
+
+/// What was done.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Undone {
+    /// Files that are copies now.
+    pub copied: u64,
+    /// Files that nobody else had any more, made ordinary in place.
+    pub cleared: u64,
+    /// What went wrong.
+    pub errors: Vec<String>,
+}
+
+/// Gives the files at and below these paths inodes of their own.
+///
+/// What only the pool has besides is taken out of the pool instead of being copied, so that a whole
+/// pool can be given up on a disk that is nearly full. Works without the kernel's module, too.
+pub fn unhashify(
+    paths: &[PathBuf],
+    pool: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<Undone> {
+    let mut undone = Undone::default();
+    let options = walk::Options {
+        recursive: true,
+        cross_mounts: false,
+    };
+    for path in paths {
+        let pooled = Pooled::of(path, pool)?;
+        for entry in walk(path, options) {
+            progress.done(1);
+            match entry.and_then(|entry| pooled.undo(&entry)) {
+                Ok(Done::Nothing) => {}
+                Ok(Done::Cleared) => undone.cleared += 1,
+                Ok(Done::Copied) => undone.copied += 1,
+                Err(e) => {
+                    let message = e.to_string();
+                    progress.failed(&message);
+                    undone.errors.push(message);
+                }
+            }
+        }
+        pooled.forget(path);
+    }
+    Ok(undone)
+}
+
+/// What is in the pool, by inode.
+struct Pooled {
+    pool: Option<Pool>,
+    entries: HashMap<u64, Hash>,
+}
+
+impl Pooled {
+    fn of(path: &Path, named: Option<&Path>) -> Result<Self> {
+        let stat = rustix::fs::lstat(path).map_err(|e| Error::file("find", path, e))?;
+        let dir = match rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+            true => Some(path),
+            false => path.parent().filter(|dir| !dir.as_os_str().is_empty()),
+        };
+        let tree = Tree::new(dir.unwrap_or(Path::new(".")))?;
+        // Without a pool all is copied.
+        let pool = match (trees::pool_for(&tree, named, false), named) {
+            (Err(e), Some(_)) => return Err(e),
+            (pool, _) => pool.ok().filter(|pool| !pool.missing),
+        };
+        let entries = match &pool {
+            Some(pool) => pool.entries()?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            pool,
+            entries: entries.into_iter().map(|(hash, ino)| (ino, hash)).collect(),
+        })
+    }
+
+    fn undo(&self, entry: &Entry) -> Result<Done> {
+        let failed = |errno| Error::file("unhashify", entry.path(), errno);
+        if let (Some(pool), Some(file)) = (&self.pool, entry.open_if_linked().map_err(failed)?) {
+            let stat = fstat(&file).map_err(failed)?;
+            if let (2, Some(hash)) = (stat.st_nlink, self.entries.get(&stat.st_ino)) {
+                // It is that very file still?
+                if pool
+                    .stat(hash)
+                    .is_ok_and(|entry| entry.st_ino == stat.st_ino)
+                {
+                    pool.remove(hash).map_err(failed)?;
+                }
+            }
+        }
+        deunify::deunify(entry)
+    }
+
+    /// A tree of which nothing is shared any more has nothing that could break.
+    fn forget(&self, path: &Path) {
+        if let (Some(pool), Ok(path)) = (&self.pool, std::fs::canonicalize(path)) {
+            // At worst it goes on being remembered.
+            let _ = State::remove(pool, &path);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One run after another.
+
+use std::fs;
+
+use rustix::io::Errno;
+use vserver::attr::UNIFIED;
+use vserver::hashify::{self, Options, Pool};
+use vserver::unify::Reason;
+
+use crate::fake::Fake;
+use crate::{TREES, Trees, skipped};
+
+#[test]
+fn a_second_run_finds_nothing_to_do() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    let pool = trees.pool();
+    let report = trees.hashify(&fake);
+    assert_eq!(report.files.shared.files, 0);
+    assert_eq!(report.files.already_shared.files, 6);
+    assert_eq!(trees.pool(), pool);
+}
+
+/// What was read and not shared is not read again while it does not change.
+#[test]
+fn a_second_run_reads_only_what_has_changed() {
+    let trees = Trees::empty(&["a", "b"]);
+    for tree in ["a", "b"] {
+        trees.write(tree, "f", format!("differs in {tree}").as_bytes());
+        let mut long = vec![1; 100_000];
+        long.push(tree.as_bytes()[0]);
+        trees.write(tree, "long", &long);
+    }
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    let unread = Fake::with_hook(|path| panic!("{} was touched", path.display()));
+    // Who read them would find that they are gone.
+    let removed = |file: &str| fs::remove_file(trees.path("b", file)).unwrap();
+    let report = trees.hashify(&unread);
+    assert_eq!(skipped(&report, Reason::Unique), 2);
+    assert_eq!(skipped(&report, Reason::Content), 2);
+    removed("f");
+    trees.write("b", "f", b"differs in a");
+    let report = trees.hashify(&Fake::new());
+    assert_eq!(report.files.shared.files, 1);
+}
+
+#[test]
+fn trees_can_come_one_after_the_other() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    for tree in TREES {
+        let options = Options {
+            trees: vec![trees.path(tree, "")],
+            unique: true,
+            ..trees.options()
+        };
+        trees.hashify_with(&options, &fake);
+    }
+    assert!(trees.same("a", "b", "usr/bin/tool") && trees.same("a", "c", "usr/bin/tool"));
+    assert_eq!(fake.flags(&trees.path("a", "usr/only")), UNIFIED);
+    assert_eq!(fake.flags(&trees.path("a", "etc/conf")), 0);
+    // Without --unique what nobody else has stays out of it.
+    let trees = Trees::example();
+    let report = trees.hashify_with(
+        &Options {
+            trees: vec![trees.path("a", "")],
+            ..trees.options()
+        },
+        &fake,
+    );
+    assert_eq!(skipped(&report, Reason::Unique), 5);
+    assert!(trees.pool().is_empty());
+}
+
+/// Wherever it ends, the files are whole, and the next run finishes.
+#[test]
+fn an_interrupted_run_is_continued() {
+    for after in 0..8 {
+        let trees = Trees::example();
+        let before = ["usr/bin/tool", "usr/other"].map(|f| fs::read(trees.path("b", f)).unwrap());
+        let count = std::sync::atomic::AtomicU32::new(0);
+        let fails = Fake::with_hook(move |_| {
+            let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if n < after { Ok(()) } else { Err(Errno::IO) }
+        });
+        trees.hashify(&fails);
+        let report = trees.hashify(&fails.recovered());
+        assert!(report.files.errors.is_empty(), "{:?}", report.files.errors);
+        assert!(trees.same("a", "b", "usr/bin/tool") && trees.same("a", "c", "usr/bin/tool"));
+        let now = ["usr/bin/tool", "usr/other"].map(|f| fs::read(trees.path("b", f)).unwrap());
+        assert_eq!(now, before);
+        assert_eq!(trees.pool().len(), 2);
+    }
+}
+
+#[test]
+fn what_no_tree_uses_any_more_leaves_the_pool() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    for tree in TREES {
+        fs::remove_file(trees.path(tree, "usr/bin/tool")).unwrap();
+    }
+    let report = trees.hashify(&fake);
+    assert_eq!(report.collected.entries, 1);
+    assert!(report.collected.bytes >= 700_000);
+    assert_eq!(trees.pool().len(), 1);
+    // Alone, too.
+    for tree in TREES {
+        fs::remove_file(trees.path(tree, &format!("usr/share/{tree}"))).unwrap();
+    }
+    let pool = Pool::open(&trees.path("", ".hash"), false)
+        .unwrap()
+        .unwrap();
+    assert_eq!(hashify::gc(&pool, true).unwrap().entries, 1);
+    assert_eq!(trees.pool().len(), 1);
+    assert_eq!(hashify::gc(&pool, false).unwrap().entries, 1);
+    assert!(trees.pool().is_empty());
+}
+
+#[test]
+fn a_file_that_comes_back_joins_what_is_still_there() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    let ino = trees.ino("a", "usr/bin/tool");
+    let content = fs::read(trees.path("a", "usr/bin/tool")).unwrap();
+    for tree in TREES {
+        fs::remove_file(trees.path(tree, "usr/bin/tool")).unwrap();
+    }
+    trees.write("b", "opt/tool", &content);
+    let report = trees.hashify(&fake);
+    assert_eq!(trees.ino("b", "opt/tool"), ino);
+    assert_eq!(
+        (report.files.shared.files, report.collected.entries),
+        (1, 0)
+    );
+}
