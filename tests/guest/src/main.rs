@@ -18,6 +18,7 @@ mod failsafe;
 mod faults;
 mod fuzz;
 mod harness;
+mod hashify;
 mod illusion;
 mod input;
 mod life;
@@ -69,6 +70,7 @@ const SUITES: &[Suite] = &[
     faults::F2FS,
     faults::TMPFS,
     fuzz::SUITE,
+    hashify::SUITE,
     illusion::SUITE,
     input::EXT4,
     input::XFS,

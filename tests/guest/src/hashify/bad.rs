@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What goes wrong: it is said, nothing is lost, and the next run goes on.
+
+use super::*;
+use crate::namespace::new_mounts;
+use crate::process::isolated;
+use crate::unified::{UNIFIED, look};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+use rustix::mount::{MountFlags, mount_bind, mount_remount};
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Files of the trees that are killed.
+const FILES: usize = 150;
+
+/// At any moment every file is whole; what is left over goes with the next run.
+pub(super) fn kills() -> Result<()> {
+    let trees = Trees::new(EXT4, "kills")?;
+    for tree in ["a", "b"] {
+        for n in 0..FILES {
+            let content = format!("content of file {n} ").repeat(50 + n * 7);
+            trees.write(tree, &format!("usr/share/{n}"), content.as_bytes())?;
+        }
+    }
+    let before = trees.contents()?;
+    let begin = std::time::Instant::now();
+    trees.vserver(&["hashify", "--dry-run"], &["a", "b"], 0)?;
+    let step = begin.elapsed() / 4;
+    let mut killed = 0;
+    for nth in 0..12 {
+        let paths = ["a", "b"].map(|tree| trees.dir.join(tree));
+        let mut child = Command::new("vserver")
+            .arg("hashify")
+            .args(paths)
+            .stdout(std::process::Stdio::null())
+            .spawn()?;
+        sleep(step * nth + Duration::from_millis(1));
+        child.kill()?;
+        killed += u32::from(child.wait()?.code().is_none());
+        ensure!(trees.contents()? == before, "after kill {nth}");
+    }
+    ensure!(killed > 0, "every run was done before it was killed");
+    trees.hashify()?;
+    ensure!(trees.contents()? == before);
+    for n in 0..FILES {
+        ensure!(trees.same("a", "b", &format!("usr/share/{n}"))?, "file {n}");
+    }
+    let said = vserver(&["cleanup"], [trees.dir.clone()], 0)?;
+    says(&said, "0 left-overs")
+}
+
+/// ext4 gives an inode 65000 names at most.
+pub(super) fn full_inode() -> Result<()> {
+    let trees = Trees::new(EXT4, "full_inode")?;
+    trees.hashify()?;
+    let full = trees.ino("a", "usr/lib/small")?;
+    let many = trees.dir.join("many");
+    fs::create_dir(&many)?;
+    for n in 3..65_000 {
+        fs::hard_link(trees.path("a", "usr/lib/small"), many.join(n.to_string()))
+            .with_context(|| format!("name {n}"))?;
+    }
+    trees.write("c", "x", b"equal in both")?;
+    trees.write("d", "y", b"equal in both")?;
+    trees.vserver(&["hashify"], &["a", "b", "c", "d"], 0)?;
+    ensure!(trees.ino("a", "usr/lib/small")? == full);
+    let next = trees.ino("c", "x")?;
+    ensure!(
+        next != full && trees.ino("d", "y")? == next,
+        "another takes its place"
+    );
+    ensure!(look(&trees.path("c", "x"))?.flags == UNIFIED);
+    ensure!(trees.pool()?.len() == 2);
+    fs::remove_dir_all(many)?;
+    Ok(())
+}
+
+/// A file of the pool that is not what its name says.
+pub(super) fn damaged_pool() -> Result<()> {
+    let trees = Trees::new(XFS, "damaged")?;
+    trees.hashify()?;
+    let pool = trees.pool()?;
+    let [one, other] = pool.as_slice() else {
+        bail!("{pool:?}")
+    };
+    fs::rename(one, other)?;
+    let said = trees.vserver(&["hashify", "--check"], &["a", "b"], 10)?;
+    says(&said, "1 damaged")?;
+    says(&said, &other.display().to_string())?;
+    // A run finds it, too, or makes what is missing new; all files stay what they are.
+    let before = trees.contents()?;
+    trees.hashify()?;
+    ensure!(trees.contents()? == before);
+    Ok(())
+}
+
+/// No room for the pool, then none for what goes into it.
+pub(super) fn full_disk() -> Result<()> {
+    for pool in [false, true] {
+        let trees = Trees::new(EXT4, "full_disk")?;
+        if pool {
+            fs::create_dir(trees.dir.join(".hash"))?;
+        }
+        let before = trees.contents()?;
+        let filler = Path::new(EXT4).join("filler");
+        fill(&filler)?;
+        let said = trees.vserver(&["hashify"], &["a", "b"], 11);
+        fs::remove_file(filler)?;
+        let said = said?;
+        says(&said, "No space left")?;
+        says(&said, if pool { "run this again" } else { ".hash" })?;
+        ensure!(trees.contents()? == before, "{said}");
+        let said = trees.hashify()?;
+        ensure!(number(&said, &["shared", "files"])? == 2, "{said}");
+        ensure!(trees.contents()? == before);
+    }
+    Ok(())
+}
+
+/// Takes all the room that there is.
+fn fill(path: &Path) -> Result<()> {
+    let mut file = File::create(path)?;
+    let mut size = 64 << 20;
+    while size >= 4096 {
+        let at = file.metadata()?.len();
+        if fallocate(&file, FallocateFlags::empty(), at, size).is_err() {
+            size /= 2;
+        }
+    }
+    file.seek(std::io::SeekFrom::End(0))?;
+    while file
+        .write_all(&[1; 4096])
+        .and_then(|()| file.sync_data())
+        .is_ok()
+    {}
+    Ok(())
+}
+
+pub(super) fn read_only() -> Result<()> {
+    let trees = Trees::new(EXT4, "read_only")?;
+    isolated(|| {
+        new_mounts()?;
+        mount_bind(&trees.dir, &trees.dir)?;
+        mount_remount(&trees.dir, MountFlags::BIND | MountFlags::RDONLY, "")?;
+        let said = trees.vserver(&["hashify"], &["a", "b"], 8)?;
+        says(&said, "read-only")?;
+        let said = trees.vserver(&["clone"], &["a", "c"], 8)?;
+        says(&said, "read-only")?;
+        trees
+            .vserver(&["hashify", "--dry-run"], &["a", "b"], 0)
+            .map(drop)
+    })
+}
+
+pub(super) fn another_run() -> Result<()> {
+    let trees = Trees::new(EXT4, "another")?;
+    // Left by one that is gone: no lock.
+    fs::write("/run/vserver-unify.lock", "1\n")?;
+    trees.hashify()?;
+    let mut lock = File::options()
+        .read(true)
+        .write(true)
+        .open("/run/vserver-unify.lock")?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    write!(lock, "{:<20}", std::process::id())?;
+    for args in [&["hashify"][..], &["hashify", "--gc"], &["unhashify"]] {
+        let said = trees.vserver(args, &["a", "b"], 5)?;
+        says(&said, &format!("(process {})", std::process::id()))?;
+    }
+    drop(lock);
+    trees.hashify().map(drop)
+}
+
+/// What somebody writes to is left, and shared when he has done.
+pub(super) fn busy_files() -> Result<()> {
+    for fs in [EXT4, XFS, TMPFS] {
+        let trees = Trees::new(fs, "busy")?;
+        let mut writer = File::options()
+            .write(true)
+            .open(trees.path("a", "usr/lib/small"))?;
+        let said = trees.hashify()?;
+        ensure!(number(&said, &["busy", "files"])? == 1, "{fs}: {said}");
+        ensure!(!trees.same("a", "b", "usr/lib/small")? && trees.same("a", "b", "usr/bin/tool")?);
+        writer.write_all(b"still whole!!")?;
+        ensure!(fs::read(trees.path("b", "usr/lib/small"))? == b"equal in both");
+        drop(writer);
+        trees.write("a", "usr/lib/small", b"equal in both")?;
+        trees.hashify()?;
+        ensure!(trees.same("a", "b", "usr/lib/small")?, "{fs}");
+    }
+    Ok(())
+}
