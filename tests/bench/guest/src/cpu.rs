@@ -408,11 +408,17 @@ pub fn burst(report: &mut Report) {
                     fill_rate: [0, 0],
                     ..same_interval(tick).sched(tick)?
                 };
-                let used = tasks.used()?;
+                // What runs is in nobody's books until the next tick.
+                abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
+                let held = || Ok::<_, anyhow::Error>(abi::virt_stat(XID)?.nr_onhold as usize == n);
+                while !held()? {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 abi::set_sched(XID, full)?;
-                abi::set_cflags(XID, abi::VXF_SCHED_HARD, abi::VXF_SCHED_HARD)?;
-                let start = Instant::now();
-                while abi::virt_stat(XID)?.nr_onhold < u32::try_from(n)? {
+                let (used, start) = (tasks.used()?, Instant::now());
+                let flags = abi::VXF_SCHED_HARD | abi::VXF_SCHED_PAUSE;
+                abi::set_cflags(XID, abi::VXF_SCHED_HARD, flags)?;
+                while abi::get_sched(XID)?.tokens > 0 || !held()? {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 times.push(u64::try_from(start.elapsed().as_micros())?);
