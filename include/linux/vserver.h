@@ -298,7 +298,8 @@ void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 u64 vserver_ctx_owed(struct vserver_ctx *ctx);
 void vserver_ctx_traffic(const struct vserver_ctx *ctx, unsigned int family,
 			 struct vserver_traffic *sum);
-int vserver_task_xid(pid_t pid, u32 *xid);
+int vserver_task_xid(pid_t pid, u32 *xid, u32 *tag);
+int vserver_set_tag(u32 tag);
 void vserver_ctx_load(const struct vserver_ctx *ctx, struct vserver_load *load);
 void vserver_ctx_census(const struct vserver_ctx *ctx, u32 *running,
 			u32 *unintr);

@@ -130,16 +130,35 @@ pub fn current_tgid() -> Pid {
     crate::current!().group_leader().pid()
 }
 
-/// The xid of a process, named as the caller names it.
+/// Where a process belongs.
+#[derive(Clone, Copy, Default)]
+pub struct Belongs {
+    /// The context that it is in.
+    pub xid: u32,
+    /// The context that the files belong to that it makes.
+    pub tag: u32,
+}
+
+/// Where a process belongs, named as the caller names it; 0 is the caller.
 ///
 /// # Errors
 ///
 /// `ESRCH`: there is no such process.
-pub fn task_xid(pid: Pid) -> Result<u32> {
-    let mut xid = 0;
-    // SAFETY: `xid` is where the answer goes.
-    to_result(unsafe { bindings::vserver_task_xid(pid, &mut xid) })?;
-    Ok(xid)
+pub fn task(pid: Pid) -> Result<Belongs> {
+    let mut of = Belongs::default();
+    // SAFETY: These are where the answers go.
+    to_result(unsafe { bindings::vserver_task_xid(pid, &mut of.xid, &mut of.tag) })?;
+    Ok(of)
+}
+
+/// Has the files that the caller makes, on the host, belong to a context.
+///
+/// # Errors
+///
+/// `EPERM`: it is inside one, to which they belong. `EINVAL`: no context has this id.
+pub fn set_tag(tag: u32) -> Result {
+    // SAFETY: Always safe to call.
+    to_result(unsafe { bindings::vserver_set_tag(tag) })
 }
 
 /// What a context used of one CPU, in nanoseconds.

@@ -8,6 +8,7 @@ use kernel::{
     vserver::{
         self,
         abi::{self, cmd},
+        Belongs,
     },
 };
 
@@ -18,11 +19,18 @@ use kernel::{
 /// As [`crate::syscall::dispatch`].
 pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
     match call.cmd {
-        // Files that a process makes belong to its context.
-        cmd::TASK_XID | cmd::TASK_TAG => xid(call.id),
+        cmd::TASK_XID => Ok(of(call.id)?.xid),
+        cmd::TASK_TAG => Ok(of(call.id)?.tag),
+        cmd::TAG_MIGRATE => {
+            vserver::set_tag(match call.id {
+                abi::VX_XID_SELF => vserver::current_xid(),
+                id => id,
+            })?;
+            Ok(0)
+        }
         // There is no flag yet. Bits that have no meaning are ignored, as everywhere.
         cmd::GET_PFLAGS => {
-            xid(call.id)?;
+            of(call.id)?;
             call.write(&abi::vcmd_pflags_v0 {
                 flagword: 0,
                 mask: 0,
@@ -30,7 +38,7 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
         }
         cmd::SET_PFLAGS => {
             call.may_change_resources()?;
-            xid(call.id)?;
+            of(call.id)?;
             if let Some(ctx) = call.reg.current() {
                 call.may_change(&ctx)?;
             } else if vserver::current_xid() == abi::VX_XID_WATCH {
@@ -43,19 +51,16 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
     }
 }
 
-/// The context of a process.
+/// The context of a process, and that of the files that it makes.
 ///
 /// # Errors
 ///
 /// `ESRCH`, also if the caller may not know of it.
-fn xid(pid: u32) -> Result<u32> {
-    if pid == 0 {
-        return Ok(vserver::current_xid());
-    }
+fn of(pid: u32) -> Result<Belongs> {
     let pid = i32::try_from(pid).map_err(|_| ESRCH)?;
-    let xid = vserver::task_xid(pid)?;
-    if !sees(xid) {
+    let of = vserver::task(pid)?;
+    if !sees(of.xid) {
         return Err(ESRCH);
     }
-    Ok(xid)
+    Ok(of)
 }

@@ -30,7 +30,13 @@ fn features() -> u32 {
     } else {
         0
     };
-    abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES | memory
+    abi::VCI_PROC_SECURE
+        | abi::VCI_HARDCPU
+        | abi::VCI_COWBL
+        | abi::VCI_SPACES
+        | abi::VCI_TAG_INTERNAL
+        | abi::VCI_TAG_TASK
+        | memory
 }
 
 /// The flags of a context that is created without any.
@@ -181,7 +187,7 @@ pub(crate) fn dispatch(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> 
         abi::VC_RLIMIT | abi::VC_MEMCTRL => limit::command(&call),
         _ => match cmd {
             cmd::RLIMIT_STAT | cmd::SOCK_STAT => limit::command(&call),
-            cmd::TASK_XID | cmd::TASK_TAG => process::command(&call),
+            cmd::TASK_XID | cmd::TASK_TAG | cmd::TAG_MIGRATE => process::command(&call),
             _ => command(&call),
         },
     }

@@ -159,13 +159,14 @@ int vserver_sb_alloc(struct super_block *sb)
 
 /*
  * fs_context_parse_param: options that want the capability for something else.
- * noswap keeps pages from the swap space, pidns shows other processes.
+ * noswap keeps pages from the swap space, pidns shows other processes. And our
+ * own.
  */
 int vserver_fs_context_parse_param(struct fs_context *fc,
 				   struct fs_parameter *param)
 {
-	if (vserver_task(current)->lent != CAP_SYS_ADMIN + 1 ||
-	    (strcmp(param->key, "noswap") && strcmp(param->key, "pidns")))
-		return -ENOPARAM;
-	return -EPERM;
+	if (vserver_task(current)->lent == CAP_SYS_ADMIN + 1 &&
+	    (!strcmp(param->key, "noswap") || !strcmp(param->key, "pidns")))
+		return -EPERM;
+	return vserver_tag_parse_param(fc, param);
 }

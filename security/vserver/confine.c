@@ -145,6 +145,9 @@ static noinline int vserver_inode_confined(struct inode *inode, int mask)
 {
 	int error;
 
+	error = vserver_tag_permission(inode, mask & MAY_NOT_BLOCK);
+	if (error)
+		return error;
 	if (S_ISDIR(inode->i_mode)) {
 		error = vserver_is_barrier(inode, mask & MAY_NOT_BLOCK);
 		if (error)
@@ -170,8 +173,15 @@ int vserver_inode_permission(struct inode *inode, int mask)
 int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			  struct iattr *attr)
 {
+	int error = 0;
+
 	if (likely(!vserver_confining()))
 		return 0;
+	/* Who may write to an open file takes its set-user-id away. */
+	if (!(attr->ia_valid & ATTR_FORCE))
+		error = vserver_tag_permission(d_backing_inode(dentry), false);
+	if (error)
+		return error;
 	if (dentry->d_sb->s_magic == PROC_SUPER_MAGIC &&
 	    attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
 		return -EPERM;

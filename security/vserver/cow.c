@@ -24,7 +24,7 @@
 /* Return: whether it was not set before. A full barrier then. */
 static bool vserver_set_state(struct vserver_inode *vi, u32 bit)
 {
-	u32 old = READ_ONCE(vi->state);
+	u64 old = READ_ONCE(vi->state);
 
 	do {
 		if (old & bit)
@@ -36,15 +36,15 @@ static bool vserver_set_state(struct vserver_inode *vi, u32 bit)
 /* A full barrier. */
 static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
 {
-	u32 old = READ_ONCE(vi->state);
+	u64 old = READ_ONCE(vi->state);
 
 	do {
-	} while (!try_cmpxchg(&vi->state, &old, old & ~bit));
+	} while (!try_cmpxchg(&vi->state, &old, old & ~(u64)bit));
 }
 
 static bool vserver_breaking_alone(struct vserver_inode *vi)
 {
-	u32 old = READ_ONCE(vi->state);
+	u64 old = READ_ONCE(vi->state);
 
 	do {
 		if (old & (VSERVER_STATE_BREAKING | VSERVER_STATE_COPIES))
@@ -55,7 +55,7 @@ static bool vserver_breaking_alone(struct vserver_inode *vi)
 
 static bool vserver_breaking_beside(struct vserver_inode *vi)
 {
-	u32 old = READ_ONCE(vi->state);
+	u64 old = READ_ONCE(vi->state);
 
 	do {
 		if (old & VSERVER_STATE_BREAKING ||
@@ -107,7 +107,7 @@ void vserver_breaking_end(struct inode *inode, bool alone)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	u32 part = alone ? VSERVER_STATE_BREAKING : VSERVER_STATE_COPY;
-	u32 old;
+	u64 old;
 
 	if (!vi)
 		return;

@@ -12,7 +12,7 @@
 /**
  * vserver_iattr_get - read a file's attributes
  * @dentry:	the file
- * @xid:	the context it belongs to
+ * @xid:	the context it belongs to, 0 if none; those inside don't learn it
  * @flags:	IATTR_*
  * @mask:	the IATTR_* that can be set on it; none where nobody keeps them
  *
@@ -36,7 +36,7 @@ EXPORT_SYMBOL_GPL(vserver_iattr_get);
 /**
  * vserver_iattr_set - change a file's attributes
  * @path:	the file
- * @xid:	unused: tags belong to file systems that keep them
+ * @xid:	the context that it is to belong to, with %IATTR_TAG in @mask
  * @flags:	the new IATTR_*
  * @mask:	which of them to change
  *
@@ -57,7 +57,7 @@ int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
 	if (!capable(CAP_LINUX_IMMUTABLE))
 		return -EPERM;
 	if (!can)
-		return vserver_inode_iattr_set(path, flags, mask);
+		return vserver_inode_iattr_set(path, xid, flags, mask);
 	if (flags & mask & ~can)
 		return -EINVAL;
 	vserver_proc_set_iattr(inode, flags, mask);

@@ -7,7 +7,8 @@
  * kernel and without the module it is merely immutable. With the module,
  * whoever may modify it gets a private copy under that name first.
  *
- * This file keeps the attribute and the flag and decides what is unified.
+ * This file changes the attribute and the flag together and decides what is
+ * unified.
  */
 
 #define pr_fmt(fmt) "vserver: " fmt
@@ -24,7 +25,6 @@
 #include <linux/pagemap.h>
 #include <linux/printk.h>
 #include <linux/security.h>
-#include <linux/string.h>
 #include <linux/swap.h>
 #include <linux/vserver_cow.h>
 #include <linux/xattr.h>
@@ -34,105 +34,26 @@
 
 #include "internal.h"
 
-#define VSERVER_XATTR_NAME	(XATTR_SECURITY_PREFIX VSERVER_XATTR_SUFFIX)
-#define VSERVER_XATTR_FLAGS	(VSERVER_XATTR_IUNLINK | VSERVER_XATTR_BARRIER)
-
-static_assert(sizeof(struct vserver_xattr) == 8);
-static_assert(offsetof(struct vserver_xattr, xid) == 4);
-
-/*
- * Only file systems that are known to keep the flag and the attribute, and to
- * give the attribute without a dentry: overlayfs and others can't.
- */
-static bool vserver_fs_supported(const struct super_block *sb)
+static bool vserver_has_fsflags(const struct inode *inode)
 {
-	static const char * const names[] = {
-		"ext4", "xfs", "btrfs", "tmpfs", "f2fs",
-	};
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(sb->s_type->name, names[i]))
-			return true;
-	return false;
+	return inode->i_op->fileattr_get && inode->i_op->fileattr_set;
 }
 
 /* What can be set on this inode, in terms of set_iattr. */
-static u32 vserver_iattr_mask(struct inode *inode)
+u32 vserver_iattr_mask(struct inode *inode)
 {
-	if (!vserver_fs_supported(inode->i_sb) || !vserver_inode(inode) ||
-	    !(inode->i_opflags & IOP_XATTR) || !inode->i_op->fileattr_set ||
-	    !inode->i_op->fileattr_get)
+	u32 mask = 0;
+
+	if (!vserver_fs_supported(inode->i_sb->s_type) ||
+	    !vserver_inode(inode) || !(inode->i_opflags & IOP_XATTR))
 		return 0;
-	if (S_ISREG(inode->i_mode))
-		return IATTR_IUNLINK | IATTR_IMMUTABLE;
-	if (S_ISDIR(inode->i_mode))
-		return IATTR_BARRIER | IATTR_IMMUTABLE;
-	return 0;
-}
-
-/* What this version did not write it does not obey. */
-static bool vserver_xattr_valid(const struct vserver_xattr *x, ssize_t len)
-{
-	return len == sizeof(*x) && x->version == VSERVER_XATTR_VERSION &&
-	       !(x->flags & ~VSERVER_XATTR_FLAGS) && !x->reserved;
-}
-
-/* Whoever changes the attribute stores after us, or was first. */
-static void vserver_know(struct vserver_inode *vi, u32 flags)
-{
-	u32 old = READ_ONCE(vi->state);
-
-	do {
-		if (old & VSERVER_STATE_KNOWN)
-			break;
-	} while (!try_cmpxchg(&vi->state, &old,
-			      old | VSERVER_STATE_KNOWN | flags));
-}
-
-/*
- * Read the attribute; one that is missing or not valid reads as zero. Also
- * fills the cache. The inode's file system must be a supported one.
- */
-static int vserver_xattr_read(struct inode *inode, struct vserver_xattr *x)
-{
-	ssize_t len;
-
-	len = __vfs_getxattr(NULL, inode, VSERVER_XATTR_NAME, x, sizeof(*x));
-	if (len < 0 && len != -ENODATA && len != -ERANGE && len != -EOPNOTSUPP)
-		return len;
-	if (!vserver_xattr_valid(x, len))
-		*x = (struct vserver_xattr){};
-	vserver_know(vserver_inode(inode), x->flags);
-	return 0;
-}
-
-/* The inode is locked, its file system writable. */
-static int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
-{
-	struct inode *inode = d_backing_inode(dentry);
-	struct vserver_inode *vi = vserver_inode(inode);
-	u32 state, new;
-	int error;
-
-	if (x->flags || x->xid) {
-		x->version = VSERVER_XATTR_VERSION;
-		error = __vfs_setxattr(&nop_mnt_idmap, dentry, inode,
-				       VSERVER_XATTR_NAME, x, sizeof(*x), 0);
-	} else {
-		error = __vfs_removexattr(&nop_mnt_idmap, dentry,
-					  VSERVER_XATTR_NAME);
-		if (error == -ENODATA)
-			error = 0;
-	}
-	if (error)
-		return error;
-	state = READ_ONCE(vi->state);
-	do {
-		new = VSERVER_STATE_KNOWN | x->flags;
-		new |= state & VSERVER_STATE_LOCAL & ~VSERVER_STATE_DURABLE;
-	} while (!try_cmpxchg(&vi->state, &state, new));
-	return 0;
+	if (vserver_has_fsflags(inode) && S_ISREG(inode->i_mode))
+		mask = IATTR_IUNLINK | IATTR_IMMUTABLE;
+	else if (vserver_has_fsflags(inode) && S_ISDIR(inode->i_mode))
+		mask = IATTR_BARRIER | IATTR_IMMUTABLE;
+	if (vserver_sb(inode->i_sb)->tag)
+		mask |= IATTR_TAG;
+	return mask;
 }
 
 /**
@@ -145,7 +66,7 @@ int vserver_is_unified(struct inode *inode)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	struct vserver_xattr x;
-	u32 state;
+	u64 state;
 	int error;
 
 	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) || !vi)
@@ -183,7 +104,7 @@ static noinline int vserver_look_for_barrier(struct inode *dir, bool nowait)
 	int error;
 
 	if (!vserver_iattr_mask(dir)) {
-		vserver_know(vi, 0);
+		vserver_know_nothing(dir);
 		return 0;
 	}
 	if (nowait)
@@ -205,7 +126,7 @@ static noinline int vserver_look_for_barrier(struct inode *dir, bool nowait)
 int vserver_is_barrier(struct inode *dir, bool nowait)
 {
 	struct vserver_inode *vi = vserver_inode(dir);
-	u32 state;
+	u64 state;
 
 	if (!vi)
 		return 0;
@@ -213,22 +134,6 @@ int vserver_is_barrier(struct inode *dir, bool nowait)
 	if (unlikely(!(state & VSERVER_STATE_KNOWN)))
 		return vserver_look_for_barrier(dir, nowait);
 	return !!(state & VSERVER_XATTR_BARRIER);
-}
-
-/* The generic calls never touch the attribute, whoever asks. */
-int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
-			   const char *name, const void *value, size_t size,
-			   int flags)
-{
-	return vserver_inode_removexattr(idmap, dentry, name);
-}
-
-int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
-			      const char *name)
-{
-	if (!strcmp(name, VSERVER_XATTR_NAME))
-		return -EPERM;
-	return vserver_xattr_permission(idmap, d_backing_inode(dentry), name);
 }
 
 /*
@@ -243,6 +148,9 @@ int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa)
 	struct vserver_xattr x;
 	int error;
 
+	error = vserver_tag_permission(inode, false);
+	if (error)
+		return error;
 	if (vserver_unified(inode))
 		return -EPERM;
 	/*
@@ -286,7 +194,8 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case F2FS_IOC_RESERVE_COMPRESS_BLOCKS:
 		return vserver_unified(file_inode(file)) ? -EPERM : 0;
 	default:
-		return vserver_tty_ioctl(file, cmd);
+		return vserver_tag_ioctl(file, cmd) ?:
+		       vserver_tty_ioctl(file, cmd);
 	}
 }
 
@@ -396,28 +305,25 @@ static void vserver_make_immutable_again(const struct path *path)
  * immutable one that nobody inside a context could replace or remove.
  */
 static int vserver_change_iattr(const struct path *path,
-				struct vserver_xattr *x, u8 flags,
-				bool immutable)
+				struct vserver_xattr *old,
+				struct vserver_xattr *new, bool immutable)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	u32 fsflags = immutable ? FS_IMMUTABLE_FL : 0;
 	bool was_immutable = IS_IMMUTABLE(inode);
-	u8 old = x->flags;
 	int error;
 
-	x->flags = flags;
-	if (immutable) {
-		error = vserver_xattr_write(path->dentry, x);
-		if (error || IS_IMMUTABLE(inode))
+	if (immutable || !vserver_has_fsflags(inode)) {
+		error = vserver_xattr_write(path->dentry, new);
+		if (error || was_immutable == immutable)
 			return error;
 	}
 	error = vserver_change_fsflags(mnt_idmap(path->mnt), path->dentry,
 				       FS_IMMUTABLE_FL, fsflags);
 	if (error && immutable) {
-		x->flags = old;
-		vserver_xattr_write(path->dentry, x);
+		vserver_xattr_write(path->dentry, old);
 	} else if (!error && !immutable) {
-		error = vserver_xattr_write(path->dentry, x);
+		error = vserver_xattr_write(path->dentry, new);
 		if (error && was_immutable)
 			vserver_make_immutable_again(path);
 	}
@@ -430,11 +336,18 @@ static u8 vserver_iattr_to_xattr(u32 flags)
 	       (flags & IATTR_BARRIER ? VSERVER_XATTR_BARRIER : 0);
 }
 
-static u32 vserver_xattr_to_iattr(const struct inode *inode, u8 flags)
+u32 vserver_xattr_to_iattr(const struct inode *inode, u8 flags)
 {
 	return (IS_IMMUTABLE(inode) ? IATTR_IMMUTABLE : 0) |
 	       (flags & VSERVER_XATTR_IUNLINK ? IATTR_IUNLINK : 0) |
 	       (flags & VSERVER_XATTR_BARRIER ? IATTR_BARRIER : 0);
+}
+
+/* Would it be unified with these attributes? Then it is nobody's. */
+static bool vserver_makes_unified(const struct inode *inode, u32 iattr)
+{
+	return S_ISREG(inode->i_mode) && iattr & IATTR_IUNLINK &&
+	       iattr & IATTR_IMMUTABLE;
 }
 
 /* vserver_iattr_get() of a file that is none of /proc. */
@@ -450,24 +363,32 @@ int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
 		if (error)
 			return error;
 	}
-	*xid = le32_to_cpu(x.xid);
+	*xid = 0;
 	*flags = vserver_xattr_to_iattr(inode, x.flags);
-	return 0;
+	if (!(*mask & IATTR_TAG))
+		return 0;
+	if (vserver_confining() || vserver_makes_unified(inode, *flags)) {
+		*mask &= ~IATTR_TAG;
+		return 0;
+	}
+	return vserver_inode_tag(inode, false, xid);
 }
 
 /* vserver_iattr_set() of a file that is none of /proc. */
-int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask)
+int vserver_inode_iattr_set(const struct path *path, u32 xid, u32 flags,
+			    u32 mask)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	u32 can = vserver_iattr_mask(inode);
-	struct vserver_xattr x;
+	struct vserver_xattr x, want;
 	bool freeze = false;
 	u32 old, new;
 	int error;
 
 	if (!can)
 		return -EOPNOTSUPP;
-	if (flags & mask & ~can)
+	if ((flags | IATTR_TAG) & mask & ~can ||
+	    (mask & IATTR_TAG && !vserver_tag_valid(xid)))
 		return -EINVAL;
 
 	/*
@@ -493,8 +414,19 @@ int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask)
 	if (error)
 		goto out_unlock;
 	old = vserver_xattr_to_iattr(inode, x.flags);
-	new = (old & ~(mask & can)) | (flags & mask);
-	if (new == old)
+	new = (old & ~(mask & can)) | (flags & mask & ~IATTR_TAG);
+	want = x;
+	want.flags = vserver_iattr_to_xattr(new);
+	if (mask & IATTR_TAG)
+		want.xid = cpu_to_le32(xid);
+	if (vserver_makes_unified(inode, new)) {
+		error = -EINVAL;
+		if (mask & IATTR_TAG && xid)
+			goto out_unlock;
+		want.xid = 0;
+	}
+	error = 0;
+	if (new == old && want.xid == x.xid)
 		goto out_unlock;
 	error = -EPERM;
 	if (new & IATTR_IUNLINK && (IS_APPEND(inode) || IS_NOQUOTA(inode)))
@@ -505,8 +437,7 @@ int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask)
 			goto out_unlock;
 		freeze = true;
 	}
-	error = vserver_change_iattr(path, &x, vserver_iattr_to_xattr(new),
-				     new & IATTR_IMMUTABLE);
+	error = vserver_change_iattr(path, &x, &want, new & IATTR_IMMUTABLE);
 	if (freeze)
 		vserver_allow_write(inode);
 out_unlock:
@@ -587,7 +518,7 @@ int vserver_clear_last(const struct path *path, int readers)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	struct vserver_inode *vi = vserver_inode(inode);
-	struct vserver_xattr x;
+	struct vserver_xattr x, want;
 	int error;
 
 	guard(rwsem_write)(&inode->i_rwsem);
@@ -603,8 +534,11 @@ int vserver_clear_last(const struct path *path, int readers)
 	error = vserver_xattr_read(inode, &x);
 	if (error)
 		return error;
-	error = vserver_change_iattr(path, &x,
-				     x.flags & ~VSERVER_XATTR_IUNLINK, false);
+	want = x;
+	want.flags &= ~VSERVER_XATTR_IUNLINK;
+	if (vserver_sb(inode->i_sb)->tag)
+		want.xid = cpu_to_le32(vserver_current_tag());
+	error = vserver_change_iattr(path, &x, &want, false);
 	/* Without the flag it is private and ordinary, whatever is left of it. */
 	if (error && !IS_IMMUTABLE(inode)) {
 		pr_warn_once("attribute of a private file not removed: %d\n",

@@ -11,6 +11,7 @@
 #include <linux/lsm_hooks.h>
 #include <linux/mmzone.h>
 #include <linux/sched.h>
+#include <linux/xattr.h>
 #include <linux/vserver.h>
 #include <net/sock.h>
 #include <uapi/linux/vserver.h>
@@ -24,6 +25,7 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 struct audit_context;
 struct fs_context;
 struct fs_parameter;
+struct seq_file;
 struct sysinfo;
 union bpf_attr;
 
@@ -35,6 +37,8 @@ union bpf_attr;
  *		lock. Once set it is never cleared while the task lives.
  * @xid:	the context's id; 0 is the host, 1 the spectator
  * @counted:	the task is one of @ctx->tasks; its own from fork to exit
+ * @tag:	to which context belongs what it makes: @xid, or what tag_migrate
+ *		said on the host. Its own.
  * @lent:	a capability, plus 1, that the context does not take away in a
  *		check under way; 0 if there is none. Its own.
  * @hold:	the task waits for tokens before it returns to user mode; set
@@ -48,6 +52,7 @@ union bpf_attr;
 struct vserver_task {
 	struct vserver_ctx *ctx;
 	u32 xid;
+	u32 tag;
 	bool counted;
 	u8 lent;
 	bool hold;
@@ -58,7 +63,7 @@ struct vserver_task {
 
 /**
  * struct vserver_inode - the inode's blob
- * @state:	what is known of security.vserver, see inode.c
+ * @state:	what is known of security.vserver, see below
  * @other_gen:	generation and
  * @other_ino:	number of another inode of the file system, 0 if none: of the
  *		unified one that this is a private copy of, written before
@@ -66,9 +71,9 @@ struct vserver_task {
  *		that a name of this one went to last
  */
 struct vserver_inode {
-	u32 state;
-	u32 other_gen;
+	u64 state;
 	u64 other_ino;
+	u32 other_gen;
 };
 
 /**
@@ -124,10 +129,18 @@ struct vserver_ipc {
  * struct vserver_sb - a superblock's blob
  * @owner:	whose mount made it, as for a file; constant. What is mounted while
  *		the context is set up is the host's.
+ * @tag:	%VSERVER_TAGGED and the xid of files that have none, if it is mounted
+ *		with the option tag; else 0. Constant once it is in use.
+ * @damage_reported: an attribute that is not valid was found and reported
  */
 struct vserver_sb {
 	u64 owner;
+	u32 tag;
+	bool damage_reported;
 };
+
+/* Of vserver_sb::tag and fs_context::vserver_tag */
+#define VSERVER_TAGGED	0x80000000u
 
 /**
  * struct vserver_key - a key's blob
@@ -305,7 +318,10 @@ int vserver_sysctl_init(void);
 /* inode.c */
 int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
 			    u32 *mask);
-int vserver_inode_iattr_set(const struct path *path, u32 flags, u32 mask);
+int vserver_inode_iattr_set(const struct path *path, u32 xid, u32 flags,
+			    u32 mask);
+u32 vserver_iattr_mask(struct inode *inode);
+u32 vserver_xattr_to_iattr(const struct inode *inode, u8 flags);
 int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
 			   u32 mask, u32 flags);
 
@@ -314,22 +330,67 @@ int vserver_is_unified(struct inode *inode);
 int vserver_is_barrier(struct inode *dir, bool nowait);
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags);
 void vserver_task_free(struct task_struct *p);
+int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa);
+int vserver_quota_on(struct dentry *dentry);
+int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+#define VSERVER_XATTR_NAME	(XATTR_SECURITY_PREFIX VSERVER_XATTR_SUFFIX)
+
+/* xattr.c */
+bool vserver_fs_supported(const struct file_system_type *type);
+bool vserver_tag_valid(u32 xid);
+void vserver_know_nothing(struct inode *inode);
+void vserver_xattr_assume(struct inode *inode, const struct vserver_xattr *x);
+int vserver_xattr_read(struct inode *inode, struct vserver_xattr *x);
+int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x);
 int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			   const char *name, const void *value, size_t size,
 			   int flags);
 int vserver_inode_removexattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			      const char *name);
-int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa);
-int vserver_quota_on(struct dentry *dentry);
-int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+void vserver_inode_post_setxattr(struct dentry *dentry, const char *name,
+				 const void *value, size_t size, int flags);
+void vserver_inode_post_removexattr(struct dentry *dentry, const char *name);
+int vserver_inode_getxattr(struct dentry *dentry, const char *name);
+int vserver_inode_copy_up_xattr(struct dentry *src, const char *name);
+
+/* tag.c */
+int vserver_tag_parse_param(struct fs_context *fc, struct fs_parameter *param);
+int vserver_sb_show_options(struct seq_file *m, struct super_block *sb);
+int vserver_inode_tag(struct inode *inode, bool nowait, u32 *tag);
+int vserver_tag_permission(struct inode *inode, bool nowait);
+int vserver_inode_init_security(struct inode *inode, struct inode *dir,
+				const struct qstr *qstr, struct xattr *xattrs,
+				int *xattr_count);
+void vserver_d_instantiate(struct dentry *dentry, struct inode *inode);
+int vserver_inode_link(struct dentry *old_dentry, struct inode *dir,
+		       struct dentry *new_dentry);
+int vserver_inode_unlink(struct inode *dir, struct dentry *dentry);
+int vserver_inode_rename(struct inode *old_dir, struct dentry *old_dentry,
+			 struct inode *new_dir, struct dentry *new_dentry);
+int vserver_inode_readlink(struct dentry *dentry);
+int vserver_inode_follow_link(struct dentry *dentry, struct inode *inode,
+			      bool rcu);
+int vserver_inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+			  const char *acl_name, struct posix_acl *kacl);
+int vserver_inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+			     const char *acl_name);
+int vserver_tag_ioctl(const struct file *file, unsigned int cmd);
+
+/* task.c: to which context what the caller makes belongs */
+static inline u32 vserver_current_tag(void)
+{
+	return vserver_task(current)->tag;
+}
 
 /*
  * vserver_inode::state: the attribute's flags, once they are known. Readers
  * only ever go from unknown to known; changes are made under the inode's lock.
  * The local bits are no part of the attribute: the breaking bit and the number
  * of those who copy it are a lock of its own, the swept bit, of a directory,
- * comes and goes with the inode.
+ * comes and goes with the inode. The upper half is the attribute's xid.
  */
+#define VSERVER_STATE_TAG_SHIFT	32
 #define VSERVER_STATE_KNOWN	0x80000000u
 #define VSERVER_STATE_BREAKING	0x40000000u	/* somebody is alone with it */
 #define VSERVER_STATE_SWEPT	0x20000000u	/* no debris of a crash in it */

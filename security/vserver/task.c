@@ -36,6 +36,7 @@ int vserver_task_alloc(struct task_struct *p, u64 clone_flags)
 	if (parent->ctx && !vserver_limit_charge(parent->ctx, RLIMIT_NPROC, 1))
 		return -EAGAIN;
 	vt->xid = parent->xid;
+	vt->tag = parent->tag;
 	vt->ctx = parent->ctx;
 	if (vt->ctx) {
 		vserver_ctx_get(vt->ctx);
@@ -259,6 +260,7 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 		exit_sem(current);
 	}
 	WRITE_ONCE(vt->xid, xid);
+	WRITE_ONCE(vt->tag, ctx ? xid : 0);
 	/* A charge from another CPU looks into the context without a lock. */
 	smp_store_release(&vt->ctx, ctx);
 	return 0;
@@ -272,24 +274,49 @@ u32 vserver_current_xid(void)
 EXPORT_SYMBOL_GPL(vserver_current_xid);
 
 /**
+ * vserver_set_tag - say to which context what the caller makes is to belong
+ * @tag:	a context's id, or 0
+ *
+ * Its children inherit it, and it goes when they enter a context.
+ *
+ * Return: 0; -EPERM inside a context, to which all belongs; -EINVAL.
+ */
+int vserver_set_tag(u32 tag)
+{
+	struct vserver_task *vt = vserver_task(current);
+
+	if (vt->ctx)
+		return tag == vt->tag ? 0 : -EPERM;
+	if (!vserver_tag_valid(tag))
+		return -EINVAL;
+	WRITE_ONCE(vt->tag, tag);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vserver_set_tag);
+
+/**
  * vserver_task_xid - the context id of a process
- * @pid:	the process, in the caller's pid namespace
+ * @pid:	the process, in the caller's pid namespace; 0 is the caller
  * @xid:	the answer
+ * @tag:	to which context what it makes belongs
  *
  * Return: 0, or -ESRCH if there is no such process.
  */
-int vserver_task_xid(pid_t pid, u32 *xid)
+int vserver_task_xid(pid_t pid, u32 *xid, u32 *tag)
 {
+	struct task_struct *p = current;
 	struct pid_namespace *ns;
-	struct task_struct *p;
 
 	guard(rcu)();
-	/* Not find_task_by_vpid(), which hides what other contexts have. */
-	ns = task_active_pid_ns(current);
-	p = find_task_by_pid_ns(vserver_real_nr(pid, ns), ns);
+	if (pid) {
+		/* Not find_task_by_vpid(), which hides what others have. */
+		ns = task_active_pid_ns(current);
+		p = find_task_by_pid_ns(vserver_real_nr(pid, ns), ns);
+	}
 	if (!p)
 		return -ESRCH;
 	*xid = READ_ONCE(vserver_task(p)->xid);
+	*tag = READ_ONCE(vserver_task(p)->tag);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vserver_task_xid);

@@ -26,6 +26,7 @@
 #define VC_PROCTRL	12
 #define VC_SCHED	14
 #define VC_MEMCTRL	20
+#define VC_TAGMIG	35
 #define VC_INODE	38
 #define VC_VSTAT	40
 #define VC_VINFO	46
@@ -91,6 +92,7 @@ enum vserver_cmd {
 	VCMD_set_iattr         = VCMD(VC_INODE, 2, 1),
 	VCMD_fget_iattr        = VCMD(VC_INODE, 3, 0),
 	VCMD_fset_iattr        = VCMD(VC_INODE, 4, 0),
+	VCMD_tag_migrate       = VCMD(VC_TAGMIG, 1, 0),
 	VCMD_unify             = VCMD(VC_INODE, 5, 0),
 	VCMD_deunify           = VCMD(VC_INODE, 6, 0),
 	VCMD_set_vhi_name      = VCMD(VC_VHOST, 1, 0),
@@ -110,6 +112,8 @@ enum vserver_cmd {
 #define VCI_NETV2		(1u << 11)
 #define VCI_MEMCG		(1u << 12)
 #define VCI_DEBUG		(1u << 16)
+#define VCI_TAG_INTERNAL	(4u << 24)	/* a number: where tags are kept */
+#define VCI_TAG_TASK		(1u << 28)	/* task_tag, tag_migrate */
 
 /* Context ids */
 #define VX_XID_HOST		0u	/* no context */

@@ -21,12 +21,13 @@ pub use uapi::{
     vcmd_ctx_kill_v0, vcmd_ctx_migrate, vcmd_ctx_stat_v0, vcmd_pflags_v0, vcmd_prio_bias,
     vcmd_sched_info, vcmd_sched_v3, vcmd_sched_v4, vcmd_sched_v5, vcmd_space_mask_v1,
     vcmd_space_mask_v2, vcmd_unify_v0, vcmd_vhi_name_v0, vcmd_virt_stat_v0, vcmd_vx_info_v0,
-    vcmd_wait_exit_v0, VCI_COWBL, VCI_HARDCPU, VCI_MEMCG, VCI_PROC_SECURE, VCI_SPACES, VCI_VERSION,
-    VC_FLAGS, VC_INODE, VC_PROCALT, VC_SCHED, VC_VHOST, VC_VSPACE, VHIN_CONTEXT, VHIN_DOMAINNAME,
-    VHIN_MACHINE, VHIN_NODENAME, VHIN_RELEASE, VHIN_SYSNAME, VHIN_VERSION, VXSM_BUCKET_ID,
-    VXSM_CPU_ID, VXSM_FILL_RATE, VXSM_FILL_RATE2, VXSM_INTERVAL, VXSM_INTERVAL2, VXSM_MSEC,
-    VXSM_PRIO_BIAS, VXSM_TOKENS, VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY, VX_XID_DYNAMIC_MIN,
-    VX_XID_HOST, VX_XID_MAX, VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX, VX_XID_WATCH,
+    vcmd_wait_exit_v0, VCI_COWBL, VCI_HARDCPU, VCI_MEMCG, VCI_PROC_SECURE, VCI_SPACES,
+    VCI_TAG_INTERNAL, VCI_TAG_TASK, VCI_VERSION, VC_FLAGS, VC_INODE, VC_PROCALT, VC_SCHED,
+    VC_VHOST, VC_VSPACE, VHIN_CONTEXT, VHIN_DOMAINNAME, VHIN_MACHINE, VHIN_NODENAME, VHIN_RELEASE,
+    VHIN_SYSNAME, VHIN_VERSION, VXSM_BUCKET_ID, VXSM_CPU_ID, VXSM_FILL_RATE, VXSM_FILL_RATE2,
+    VXSM_INTERVAL, VXSM_INTERVAL2, VXSM_MSEC, VXSM_PRIO_BIAS, VXSM_TOKENS, VXSM_TOKENS_MAX,
+    VXSM_TOKENS_MIN, VX_XID_ANY, VX_XID_DYNAMIC_MIN, VX_XID_HOST, VX_XID_MAX, VX_XID_MIN,
+    VX_XID_SELF, VX_XID_STATIC_MAX, VX_XID_WATCH,
 };
 
 /// Flags of 64 bits, whose type the generator chose by their value.
@@ -80,10 +81,10 @@ pub mod cmd {
         vserver_cmd_VCMD_set_sched_v4 as SET_SCHED_V4, vserver_cmd_VCMD_set_space as SET_SPACE,
         vserver_cmd_VCMD_set_space_v0 as SET_SPACE_V0,
         vserver_cmd_VCMD_set_space_v1 as SET_SPACE_V1, vserver_cmd_VCMD_set_umask as SET_UMASK,
-        vserver_cmd_VCMD_set_vhi_name as SET_VHI_NAME, vserver_cmd_VCMD_task_tag as TASK_TAG,
-        vserver_cmd_VCMD_task_xid as TASK_XID, vserver_cmd_VCMD_unify as UNIFY,
-        vserver_cmd_VCMD_virt_stat as VIRT_STAT, vserver_cmd_VCMD_vx_info as VX_INFO,
-        vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
+        vserver_cmd_VCMD_set_vhi_name as SET_VHI_NAME, vserver_cmd_VCMD_tag_migrate as TAG_MIGRATE,
+        vserver_cmd_VCMD_task_tag as TASK_TAG, vserver_cmd_VCMD_task_xid as TASK_XID,
+        vserver_cmd_VCMD_unify as UNIFY, vserver_cmd_VCMD_virt_stat as VIRT_STAT,
+        vserver_cmd_VCMD_vx_info as VX_INFO, vserver_cmd_VCMD_wait_exit as WAIT_EXIT,
     };
     pub use uapi::{
         vserver_cmd_VCMD_get_badness as GET_BADNESS, vserver_cmd_VCMD_get_rlimit as GET_RLIMIT,

@@ -5,7 +5,8 @@ use crate::header::{
     VCMD_ctx_create, VCMD_ctx_kill, VCMD_ctx_migrate, VCMD_ctx_stat, VCMD_get_bcaps,
     VCMD_get_ccaps, VCMD_get_cflags, VCMD_get_umask, VCMD_get_vci, VCMD_get_version,
     VCMD_get_vhi_name, VCMD_set_bcaps, VCMD_set_ccaps, VCMD_set_cflags, VCMD_set_umask,
-    VCMD_set_vhi_name, VCMD_task_xid, VCMD_vx_info, VCMD_wait_exit,
+    VCMD_set_vhi_name, VCMD_tag_migrate, VCMD_task_tag, VCMD_task_xid, VCMD_vx_info,
+    VCMD_wait_exit,
 };
 use crate::structs::{
     Bcaps, Ccaps, CtxCreate, CtxFlags, CtxKill, CtxMigrate, CtxStat, Umask, VhiName, VxInfo,
@@ -26,6 +27,16 @@ pub fn get_vci() -> Result<u32> {
 /// The context of process `pid`; 0 is the caller.
 pub fn task_xid(pid: u32) -> Result<u32> {
     call(VCMD_task_xid, pid)
+}
+
+/// The context that the files belong to that process `pid` makes; 0 is the caller.
+pub fn task_tag(pid: u32) -> Result<u32> {
+    call(VCMD_task_tag, pid)
+}
+
+/// Has the files that the caller makes from now on, on the host, belong to context `xid`.
+pub fn tag_migrate(xid: u32) -> Result<()> {
+    call(VCMD_tag_migrate, xid).map(drop)
 }
 
 /// The id and init of context `xid`.

@@ -27,7 +27,7 @@ mod header {
 pub use context::{
     ctx_create, ctx_kill, ctx_migrate, ctx_stat, get_bcaps, get_ccaps, get_cflags, get_umask,
     get_vci, get_version, get_vhi_name, set_bcaps, set_ccaps, set_cflags, set_umask, set_vhi_name,
-    task_xid, vx_info, wait_exit,
+    tag_migrate, task_tag, task_xid, vx_info, wait_exit,
 };
 pub use header::*;
 pub use inode::{deunify, fget_iattr, fset_iattr, generation, get_iattr, set_iattr, unify};
