@@ -35,6 +35,7 @@ mod secure;
 mod spaces;
 mod stacked;
 mod subvolumes;
+mod tags;
 mod tracefs;
 mod twin;
 mod unified;
@@ -102,6 +103,12 @@ const SUITES: &[Suite] = &[
     spaces::SUITE,
     stacked::SUITE,
     subvolumes::SUITE,
+    tags::EXT4,
+    tags::XFS,
+    tags::BTRFS,
+    tags::F2FS,
+    tags::TMPFS,
+    tags::EXT4_128,
     watch::EXT4,
     watch::XFS,
     watch::BTRFS,
