@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Attr(Attr::Set(args)) => cmd::attr::change(&args, true),
         Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
         Command::Attr(Attr::Change(args)) => cmd::attr::change_both(&args),
+        Command::Attr(Attr::Tag(args)) => cmd::attr::tag(&args),
         Command::Unify(args) => cmd::unify::unify(args, json),
         Command::Hashify(args) => cmd::hashify::hashify(&args, json),
         Command::Unhashify(args) => cmd::hashify::unhashify(&args, json),

@@ -118,23 +118,25 @@ pub struct FileAttrs {
     pub flags: Vec<String>,
     /// The names of those it can have.
     pub supported: Vec<String>,
-    /// Its tag.
-    pub xid: u32,
+    /// The context that it belongs to, 0 for none; nothing where no tags are kept, and for what is
+    /// shared.
+    pub xid: Option<u32>,
 }
 
-/// The attributes of a file. Other kinds than files and directories have none.
+/// The attributes of a file. Other kinds than files and directories have a tag at most.
 pub fn show(entry: &Entry) -> Result<FileAttrs> {
     let path = entry.path();
     let file = entry.open().map_err(|e| Error::file("open", path, e))?;
     let attr = match file {
-        Some(file) => Vserver(abi::fget_iattr(file)).doing(|| format!("{}", path.display()))?,
-        None => abi::CtxFiattr::default(),
+        Some(file) => abi::fget_iattr(file),
+        None => abi::get_iattr(entry.anchored()),
     };
+    let attr = Vserver(attr).doing(|| format!("{}", path.display()))?;
     Ok(FileAttrs {
         path: path.to_owned(),
         flags: IATTRS.words(u64::from(attr.flags & attr.mask)),
         supported: IATTRS.words(u64::from(attr.mask)),
-        xid: attr.xid,
+        xid: (attr.mask & abi::IATTR_TAG != 0).then_some(attr.xid),
     })
 }
 
@@ -163,6 +165,25 @@ pub fn change(entry: &Entry, flags: u32, mask: u32) -> Result<()> {
         }
     }
     Vserver(Kernel.set(file.as_fd(), flags, mask)).doing(doing)
+}
+
+/// Has a file, of any kind, belong to context `xid`; 0 is none. What is shared belongs to none and is
+/// left alone.
+pub fn set_tag(entry: &Entry, xid: u32) -> Result<()> {
+    let doing = || format!("{}", entry.path().display());
+    let at = entry.anchored();
+    if Vserver(abi::get_iattr(&at))
+        .doing(doing)
+        .is_ok_and(|attr| protect::is_unified(&attr))
+    {
+        return Ok(());
+    }
+    let attr = abi::CtxFiattr {
+        xid,
+        flags: 0,
+        mask: abi::IATTR_TAG,
+    };
+    Vserver(abi::set_iattr(at, attr)).doing(doing)
 }
 
 /// The attributes that a comma-separated list names.

@@ -87,7 +87,8 @@ pub static FEATURES: Names = Names {
         ("memory_cgroup", abi::VCI_MEMCG as u64),
         ("debug", abi::VCI_DEBUG as u64),
         ("history", 1 << 20),
-        ("per_process_tag", 1 << 28),
+        ("tags", abi::VCI_TAG_INTERNAL as u64),
+        ("per_process_tag", abi::VCI_TAG_TASK as u64),
     ],
 };
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::vec;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::fs::{open, openat, openat2, statat};
 use rustix::io::Errno;
@@ -96,6 +96,13 @@ impl Entry {
                 .map(|fd| Some(File::from(fd))),
             false => self.open_file(),
         }
+    }
+
+    /// A path that leads to it also if its directory is moved or replaced meanwhile.
+    pub(crate) fn anchored(&self) -> PathBuf {
+        Path::new("/proc/self/fd")
+            .join(self.dir.as_raw_fd().to_string())
+            .join(&self.name)
     }
 
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {

@@ -19,6 +19,8 @@ pub(crate) enum Attr {
     Set(AttrChange),
     /// Switch attributes off
     Clear(AttrChange),
+    /// Have files belong to a context
+    Tag(AttrTag),
     /// Switch some on and others off, at once
     #[command(hide = true)]
     Change(AttrBoth),
@@ -69,6 +71,25 @@ pub(crate) struct AttrChange {
     pub(crate) recursive: bool,
     /// The attributes, comma-separated: iunlink, immutable, barrier
     pub(crate) flags: String,
+    /// The files; symbolic links are not followed
+    #[arg(required = true)]
+    pub(crate) path: Vec<PathBuf>,
+}
+
+/// Arguments of `vserver attr tag`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The file system has to be mounted with the option tag. Shared files belong to nobody and are left
+alone.
+
+Example:
+  vserver attr tag -R 101 /vservers/web")]
+pub(crate) struct AttrTag {
+    /// Directories with all that is in them
+    #[arg(long, short = 'R')]
+    pub(crate) recursive: bool,
+    /// The context's id; 0 for files that everybody may use
+    pub(crate) xid: u32,
     /// The files; symbolic links are not followed
     #[arg(required = true)]
     pub(crate) path: Vec<PathBuf>,

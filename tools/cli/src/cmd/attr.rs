@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files one by one: `attr show`, `attr set`, `attr clear`, `deunify`.
+//! Files one by one: `attr show`, `attr set`, `attr clear`, `attr tag`, `deunify`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use vserver::deunify::{self, Done};
 use vserver::error::Error;
 use vserver::walk::{self, Entry, walk};
 
-use crate::args::{AttrBoth, AttrChange, AttrShow, Deunify};
+use crate::args::{AttrBoth, AttrChange, AttrShow, AttrTag, Deunify};
 use crate::output;
 
 /// `vserver attr show`
@@ -27,7 +27,11 @@ pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
                 true => "-".to_owned(),
                 false => attrs.flags.join(","),
             };
-            output::line(format_args!("{flags:<20} {}", attrs.path.display()))?;
+            let tag = attrs.xid.map_or("-".to_owned(), |xid| xid.to_string());
+            output::line(format_args!(
+                "{flags:<20} {tag:>5} {}",
+                attrs.path.display()
+            ))?;
         }
         Ok(())
     })?;
@@ -81,6 +85,13 @@ const LETTERS: [(&str, char); 7] = [
     ("immutable", 'i'),
     ("cow", 'c'),
 ];
+
+/// `vserver attr tag`
+pub(crate) fn tag(args: &AttrTag) -> anyhow::Result<ExitCode> {
+    each(&args.path, args.recursive, |entry| {
+        Ok(attr::set_tag(entry, args.xid)?)
+    })
+}
 
 /// `vserver deunify`
 pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {
