@@ -124,8 +124,13 @@ fn proc_file(xid: u32, name: &str) -> Result<HashMap<String, String>> {
 fn version() -> Result<()> {
     ensure!(abi::get_version()? == 0x0002_0308);
     let features = abi::get_vci()?;
-    let wanted =
-        abi::VCI_PROC_SECURE | abi::VCI_HARDCPU | abi::VCI_COWBL | abi::VCI_SPACES | abi::VCI_MEMCG;
+    let wanted = abi::VCI_PROC_SECURE
+        | abi::VCI_HARDCPU
+        | abi::VCI_COWBL
+        | abi::VCI_SPACES
+        | abi::VCI_TAG_INTERNAL
+        | abi::VCI_TAG_TASK
+        | abi::VCI_MEMCG;
     ensure!(features == wanted, "{features:#x}");
     // Clients pass ids that mean nothing.
     ensure!(raw::vserver(abi::VCMD_get_version, 63, 1)? == 0x0002_0308);
