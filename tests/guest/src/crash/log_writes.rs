@@ -3,6 +3,8 @@
 
 use crate::dm::{Device, size};
 use anyhow::Result;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// A disk whose writes are logged on another.
@@ -18,6 +20,16 @@ impl LogWrites {
         device.become_(size(disk)?, "log-writes", &params)?;
         let path = device.path();
         Ok(Self { device, path })
+    }
+
+    /// Waits for the flushes that are under way. What was written before one of them began is in
+    /// the log where it ends, and another one that begins later may end before: then what this has
+    /// made durable seems to be lost.
+    pub fn settle(&self) -> Result<()> {
+        let lock = File::open(&self.path)?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        self.device.suspend()?;
+        self.device.resume()
     }
 
     /// Notes in the log that the machine was so far: a word.

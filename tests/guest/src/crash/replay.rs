@@ -151,6 +151,7 @@ fn work(tree: &Tree, originals: &[Look], log: &LogWrites, worker: u64) -> Result
                 .with_context(|| what.clone())?;
             if random.below(2) == 0 {
                 fsync(&path)?;
+                log.settle()?;
                 log.mark(&format!("done:{what}"))?;
             }
         }
