@@ -75,8 +75,6 @@ bool vserver_breaking_try(struct inode *inode);
 void vserver_breaking_end(struct inode *inode, bool alone);
 struct vserver_renewal *vserver_renewal_begin(const struct dentry *name);
 void vserver_renewal_end(struct vserver_renewal *r);
-bool vserver_is_durable(struct inode *inode);
-void vserver_mark_durable(struct inode *inode);
 bool vserver_sweep_begin(struct inode *dir);
 void vserver_sweep_again(struct inode *dir);
 void vserver_cred_silence(struct cred *cred);

@@ -517,23 +517,6 @@ impl Breaking<'_> {
     pub fn is_alone(&self) -> bool {
         self.alone
     }
-
-    /// Whether it is this inode.
-    pub fn is_of(&self, inode: &Inode) -> bool {
-        self.inode.is_same(inode)
-    }
-
-    /// Whether the inode is known to be on the disk with its content and its names.
-    pub fn is_durable(&self) -> bool {
-        // SAFETY: By the type invariants.
-        unsafe { bindings::vserver_is_durable(self.inode.as_ptr()) }
-    }
-
-    /// Remembers that it is, until its flags change.
-    pub fn mark_durable(&self) {
-        // SAFETY: By the type invariants.
-        unsafe { bindings::vserver_mark_durable(self.inode.as_ptr()) }
-    }
 }
 
 impl Drop for Breaking<'_> {

@@ -13,7 +13,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    vfs::{cred::OwnerCred, replace::Delegation, Path},
+    vfs::{cred::OwnerCred, replace::Delegation, Inode, Path},
 };
 
 /// Gives the name of the unified file `old` to the unified file `new`.
@@ -41,9 +41,10 @@ pub(crate) fn unify(old: &Path, new: &Path) -> Result {
 fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     let (first, second) = old.inode().in_order(new.inode());
     // Others may break links to the new one meanwhile.
-    let first = first.begin_breaking(first.is_same(old.inode()))?;
+    let alone = |inode: &Inode| inode.is_same(old.inode()) || inode.names_come_first();
+    let _first = first.begin_breaking(alone(first))?;
     // Nobody changes the attributes of either any more.
-    let second = second.begin_breaking(second.is_same(old.inode()))?;
+    let _second = second.begin_breaking(alone(second))?;
 
     if !old.inode().is_unified() || old.is_unhashed() {
         return Err(ESTALE);
@@ -58,19 +59,14 @@ fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     }
     let cred = OwnerCred::new(old.inode())?;
     debris::sweep(&dir, old, &cred);
-    let breaking = if first.is_of(new.inode()) {
-        &first
-    } else {
-        &second
-    };
-    // The name may be on the disk with its content, and never comes back with less.
+    // The name may be on the disk with its content, and never comes back with less. Who has more
+    // than one name was made durable when he got the second, or the caller had to do so: btrfs may
+    // lose a name that others are given while it logs an inode of many.
     cred.run(|| {
-        if !new.inode().names_come_first() {
-            new.flush()
-        } else if breaking.is_durable() {
-            Ok(())
+        if new.inode().names_come_first() && new.inode().nlink() == 1 {
+            new.sync(&cred)
         } else {
-            new.sync(&cred).inspect(|()| breaking.mark_durable())
+            new.flush()
         }
     })?;
 

@@ -182,33 +182,6 @@ void vserver_renewal_end(struct vserver_renewal *r)
 EXPORT_SYMBOL_GPL(vserver_renewal_end);
 
 /**
- * vserver_is_durable - is an inode on the disk, with its content and its names?
- * @inode:	a unified inode, with which the caller is alone
- *
- * Return: false also if nobody knows.
- */
-bool vserver_is_durable(struct inode *inode)
-{
-	const struct vserver_inode *vi = vserver_inode(inode);
-
-	return vi && READ_ONCE(vi->state) & VSERVER_STATE_DURABLE;
-}
-EXPORT_SYMBOL_GPL(vserver_is_durable);
-
-/**
- * vserver_mark_durable - remember that it is, until its flags change
- * @inode:	a unified inode, with which the caller is alone
- */
-void vserver_mark_durable(struct inode *inode)
-{
-	struct vserver_inode *vi = vserver_inode(inode);
-
-	if (vi)
-		vserver_set_state(vi, VSERVER_STATE_DURABLE);
-}
-EXPORT_SYMBOL_GPL(vserver_mark_durable);
-
-/**
  * vserver_sweep_begin - is a directory to be searched for debris?
  * @dir:	the directory, to which the caller holds a reference
  *

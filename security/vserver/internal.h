@@ -396,12 +396,11 @@ static inline u32 vserver_current_tag(void)
 #define VSERVER_STATE_SWEPT	0x20000000u	/* no debris of a crash in it */
 #define VSERVER_STATE_HEIR	0x10000000u	/* a name went to other_ino */
 #define VSERVER_STATE_REPLACED	0x08000000u	/* its last name went to another */
-#define VSERVER_STATE_DURABLE	0x04000000u	/* on disk since it stands still */
 #define VSERVER_STATE_COPIES	0x00ffff00u	/* how many copy it */
 #define VSERVER_STATE_COPY	0x00000100u
 #define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT | \
 				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED | \
-				 VSERVER_STATE_DURABLE | VSERVER_STATE_COPIES)
+				 VSERVER_STATE_COPIES)
 
 /* The type of vserver_ops.charge(); there is no such function. */
 s64 vserver_charge_type(struct vserver_ctx *ctx, u64 ns);

@@ -88,8 +88,7 @@ void vserver_xattr_assume(struct inode *inode, const struct vserver_xattr *x)
 
 	while (!try_cmpxchg(&vi->state, &state,
 			    vserver_xattr_state(x) |
-			    (state & VSERVER_STATE_LOCAL &
-			     ~VSERVER_STATE_DURABLE)))
+			    (state & VSERVER_STATE_LOCAL)))
 		;
 }
 

@@ -63,7 +63,9 @@ pub(super) fn flags_of_directories() -> Result<()> {
 /// Flags that a file can't have, and bits that mean nothing.
 pub(super) fn flags_of_files() -> Result<()> {
     let pair = Pair::new("file_flags")?;
-    let mut bits = (0..32).map(|n| 1u32 << n).filter(|bit| bit & UNIFIED == 0);
+    // The bit of the tag says that there is a tag.
+    let other = !(UNIFIED | abi::IATTR_TAG);
+    let mut bits = (0..32).map(|n| 1u32 << n).filter(|bit| bit & other != 0);
     bits.try_for_each(|bit| {
         pair.refused("set it", set_flags(&pair.a, bit, bit), Errno::INVAL)?;
         let both = set_flags(&pair.a, bit, bit | UNIFIED);

