@@ -468,11 +468,14 @@ impl Inode {
 
     /// Keeps this unified inode unified, or becomes the one who may change that: who is `alone`
     /// waits for all others, and they for him; those who only copy it don't wait for each other.
+    /// On btrfs everybody is alone: what it logs of an inode whose names change meanwhile may not
+    /// be what they are.
     ///
     /// # Errors
     ///
     /// `ERESTARTSYS`: a fatal signal came first. `EPERM`: it can't be a unified one.
     pub fn begin_breaking(&self, alone: bool) -> Result<Breaking<'_>> {
+        let alone = alone || self.names_come_first();
         // SAFETY: By the type invariant.
         to_result(unsafe { bindings::vserver_breaking_begin(self.as_ptr(), alone) })?;
         // INVARIANT: Begun just now.

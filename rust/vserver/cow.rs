@@ -98,11 +98,9 @@ fn try_break(
 }
 
 /// Alone with the inode if it may have to become an ordinary one in place: it has no name that
-/// another file could take, or just one, and nobody copies it. On btrfs always: what it logs of an
-/// inode whose names change meanwhile may not be what they are.
+/// another file could take, or just one, and nobody copies it.
 fn begin_breaking(inode: &Inode) -> Result<Breaking<'_>> {
     match inode.nlink() {
-        _ if inode.names_come_first() => inode.begin_breaking(true),
         0 => inode.begin_breaking(true),
         1 => inode
             .try_breaking()

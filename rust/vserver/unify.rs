@@ -13,7 +13,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    vfs::{cred::OwnerCred, replace::Delegation, Inode, Path},
+    vfs::{cred::OwnerCred, replace::Delegation, Path},
 };
 
 /// Gives the name of the unified file `old` to the unified file `new`.
@@ -41,10 +41,9 @@ pub(crate) fn unify(old: &Path, new: &Path) -> Result {
 fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     let (first, second) = old.inode().in_order(new.inode());
     // Others may break links to the new one meanwhile.
-    let alone = |inode: &Inode| inode.is_same(old.inode()) || inode.names_come_first();
-    let _first = first.begin_breaking(alone(first))?;
+    let _first = first.begin_breaking(first.is_same(old.inode()))?;
     // Nobody changes the attributes of either any more.
-    let _second = second.begin_breaking(alone(second))?;
+    let _second = second.begin_breaking(second.is_same(old.inode()))?;
 
     if !old.inode().is_unified() || old.is_unhashed() {
         return Err(ESTALE);

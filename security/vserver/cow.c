@@ -21,16 +21,26 @@
 
 #include "internal.h"
 
-/* Return: whether it was not set before. A full barrier then. */
-static bool vserver_set_state(struct vserver_inode *vi, u32 bit)
+/*
+ * Add to the state, unless anything of @busy is there. A full barrier then.
+ *
+ * Return: whether it was added.
+ */
+static bool vserver_add_state(struct vserver_inode *vi, u32 busy, u32 what)
 {
 	u64 old = READ_ONCE(vi->state);
 
 	do {
-		if (old & bit)
+		if (old & busy)
 			return false;
-	} while (!try_cmpxchg(&vi->state, &old, old | bit));
+	} while (!try_cmpxchg(&vi->state, &old, old + what));
 	return true;
+}
+
+/* Return: whether it was not set before. */
+static bool vserver_set_state(struct vserver_inode *vi, u32 bit)
+{
+	return vserver_add_state(vi, bit, bit);
 }
 
 /* A full barrier. */
@@ -42,27 +52,14 @@ static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
 	} while (!try_cmpxchg(&vi->state, &old, old & ~(u64)bit));
 }
 
-static bool vserver_breaking_alone(struct vserver_inode *vi)
+static bool vserver_breaking_add(struct vserver_inode *vi, bool alone)
 {
-	u64 old = READ_ONCE(vi->state);
-
-	do {
-		if (old & (VSERVER_STATE_BREAKING | VSERVER_STATE_COPIES))
-			return false;
-	} while (!try_cmpxchg(&vi->state, &old, old | VSERVER_STATE_BREAKING));
-	return true;
-}
-
-static bool vserver_breaking_beside(struct vserver_inode *vi)
-{
-	u64 old = READ_ONCE(vi->state);
-
-	do {
-		if (old & VSERVER_STATE_BREAKING ||
-		    (old & VSERVER_STATE_COPIES) == VSERVER_STATE_COPIES)
-			return false;
-	} while (!try_cmpxchg(&vi->state, &old, old + VSERVER_STATE_COPY));
-	return true;
+	if (alone)
+		return vserver_add_state(vi, VSERVER_STATE_BREAKING |
+					 VSERVER_STATE_COPIES,
+					 VSERVER_STATE_BREAKING);
+	return vserver_add_state(vi, VSERVER_STATE_BREAKING |
+				 VSERVER_STATE_COPIES_MAX, VSERVER_STATE_COPY);
 }
 
 /**
@@ -84,8 +81,7 @@ int vserver_breaking_begin(struct inode *inode, bool alone)
 	if (!vi)
 		return -EPERM;
 	return wait_var_event_killable(&vi->state,
-				       alone ? vserver_breaking_alone(vi) :
-					       vserver_breaking_beside(vi));
+				       vserver_breaking_add(vi, alone));
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_begin);
 
@@ -99,7 +95,7 @@ bool vserver_breaking_try(struct inode *inode)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 
-	return vi && vserver_breaking_alone(vi);
+	return vi && vserver_breaking_add(vi, true);
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_try);
 
@@ -290,14 +286,19 @@ int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project)
 		dput(dir);
 	}
 	guard(rwsem_write)(&copy->i_rwsem);
-	/* To journal data is only for those who may have more than others. */
-	scoped_with_kernel_creds()
-		error = vserver_change_fsflags(&nop_mnt_idmap, to,
-					       FS_JOURNAL_DATA_FL, want.flags);
-	if (!error)
-		error = copy->i_op->fileattr_get(to, &have);
+	error = copy->i_op->fileattr_get(to, &have);
 	if (error)
 		return error;
+	if ((want.flags ^ have.flags) & FS_JOURNAL_DATA_FL) {
+		/* That is only for those who may have more than others. */
+		scoped_with_kernel_creds()
+			error = vserver_change_fsflags(&nop_mnt_idmap, to,
+						       FS_JOURNAL_DATA_FL,
+						       want.flags);
+		if (error)
+			return error;
+		have.flags ^= FS_JOURNAL_DATA_FL;
+	}
 	vserver_merge_fileattr(&fa, &want, &have, project);
 	if (!vserver_same_fileattr(&fa, &have))
 		error = copy->i_op->fileattr_set(&nop_mnt_idmap, to, &fa);

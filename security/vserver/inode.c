@@ -57,6 +57,26 @@ u32 vserver_iattr_mask(struct inode *inode)
 }
 
 /**
+ * vserver_learn - have the attribute in the blob, if there can be one
+ * @inode:	an inode with a blob, of any file system
+ * @nowait:	the caller may not sleep
+ *
+ * Apart from the tests of what is known, which are many.
+ *
+ * Return: 0, -ECHILD if that takes sleeping, or the error of reading it.
+ */
+noinline int vserver_learn(struct inode *inode, bool nowait)
+{
+	struct vserver_xattr x;
+
+	if (!vserver_iattr_mask(inode)) {
+		vserver_know_nothing(inode);
+		return 0;
+	}
+	return nowait ? -ECHILD : vserver_xattr_read(inode, &x);
+}
+
+/**
  * vserver_is_unified - does this immutable inode carry the flag iunlink?
  * @inode:	an immutable inode
  *
@@ -65,7 +85,6 @@ u32 vserver_iattr_mask(struct inode *inode)
 int vserver_is_unified(struct inode *inode)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
-	struct vserver_xattr x;
 	u64 state;
 	int error;
 
@@ -73,9 +92,7 @@ int vserver_is_unified(struct inode *inode)
 		return 0;
 	state = READ_ONCE(vi->state);
 	if (!(state & VSERVER_STATE_KNOWN)) {
-		if (!vserver_iattr_mask(inode))
-			return 0;
-		error = vserver_xattr_read(inode, &x);
+		error = vserver_learn(inode, false);
 		if (error)
 			return error;
 		state = READ_ONCE(vi->state);
@@ -96,25 +113,6 @@ bool __vserver_maybe_unified(struct inode *inode)
 	return vserver_is_unified(inode) != 0;
 }
 
-/* Apart, so that no component of a path that is known pays for the rest. */
-static noinline int vserver_look_for_barrier(struct inode *dir, bool nowait)
-{
-	struct vserver_inode *vi = vserver_inode(dir);
-	struct vserver_xattr x;
-	int error;
-
-	if (!vserver_iattr_mask(dir)) {
-		vserver_know_nothing(dir);
-		return 0;
-	}
-	if (nowait)
-		return -ECHILD;
-	error = vserver_xattr_read(dir, &x);
-	if (error)
-		return error;
-	return !!(READ_ONCE(vi->state) & VSERVER_XATTR_BARRIER);
-}
-
 /**
  * vserver_is_barrier - does this directory carry the flag barrier?
  * @dir:	a directory
@@ -127,12 +125,17 @@ int vserver_is_barrier(struct inode *dir, bool nowait)
 {
 	struct vserver_inode *vi = vserver_inode(dir);
 	u64 state;
+	int error;
 
 	if (!vi)
 		return 0;
 	state = READ_ONCE(vi->state);
-	if (unlikely(!(state & VSERVER_STATE_KNOWN)))
-		return vserver_look_for_barrier(dir, nowait);
+	if (unlikely(!(state & VSERVER_STATE_KNOWN))) {
+		error = vserver_learn(dir, nowait);
+		if (error)
+			return error;
+		state = READ_ONCE(vi->state);
+	}
 	return !!(state & VSERVER_XATTR_BARRIER);
 }
 
@@ -225,34 +228,44 @@ int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
 	return inode->i_op->fileattr_set(idmap, dentry, &fa);
 }
 
-/*
- * Whoever has pinned pages of the file may write to them when the descriptor
- * and the mapping that he did it by have gone. Mapping a small folio often looks
- * like pinning it, so that is subtracted; a large one counts its pins.
- */
-static bool vserver_is_pinned(struct address_space *mapping)
+/* Is there such a folio in the page cache? @is sees a reference of ours. */
+static bool vserver_any_folio(struct address_space *mapping,
+			      bool (*is)(struct folio *folio))
 {
 	struct folio_batch batch;
-	bool pinned = false;
+	bool found = false;
 	pgoff_t index = 0;
 	unsigned int i;
 
 	folio_batch_init(&batch);
-	while (!pinned && filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
-		for (i = 0; i < folio_batch_count(&batch); i++) {
-			struct folio *folio = batch.folios[i];
-
-			if (!folio_maybe_dma_pinned(folio))
-				continue;
-			if (folio_has_pincount(folio) ||
-			    folio_ref_count(folio) - folio_mapcount(folio) >=
-			    GUP_PIN_COUNTING_BIAS)
-				pinned = true;
-		}
+	while (!found && filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch) && !found; i++)
+			found = is(batch.folios[i]);
 		folio_batch_release(&batch);
 		cond_resched();
 	}
-	return pinned;
+	return found;
+}
+
+/*
+ * Mapping a small folio often looks like pinning it, so that is subtracted; a
+ * large one counts its pins.
+ */
+static bool vserver_folio_is_pinned(struct folio *folio)
+{
+	return folio_maybe_dma_pinned(folio) &&
+	       (folio_has_pincount(folio) ||
+		folio_ref_count(folio) - folio_mapcount(folio) >=
+		GUP_PIN_COUNTING_BIAS);
+}
+
+/*
+ * Whoever has pinned pages of the file may write to them when the descriptor
+ * and the mapping that he did it by have gone.
+ */
+static bool vserver_is_pinned(struct address_space *mapping)
+{
+	return vserver_any_folio(mapping, vserver_folio_is_pinned);
 }
 
 /*
@@ -451,7 +464,7 @@ out_breaking:
 }
 
 /* Beside the page cache, who maps it, and the one who looks. */
-static bool vserver_folio_is_used(const struct folio *folio)
+static bool vserver_folio_is_used(struct folio *folio)
 {
 	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
 }
@@ -465,29 +478,12 @@ static bool vserver_folio_is_used(const struct folio *folio)
  */
 static bool vserver_is_used(struct address_space *mapping)
 {
-	struct folio_batch batch;
-	bool used = false, drained = false;
-	pgoff_t index = 0;
-	unsigned int i;
-
 	if (dax_mapping(mapping))
 		return true;
-	folio_batch_init(&batch);
-	while (!used && filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
-		for (i = 0; i < folio_batch_count(&batch) && !used; i++) {
-			struct folio *folio = batch.folios[i];
-
-			used = vserver_folio_is_used(folio);
-			if (used && !drained) {
-				lru_add_drain_all();
-				drained = true;
-				used = vserver_folio_is_used(folio);
-			}
-		}
-		folio_batch_release(&batch);
-		cond_resched();
-	}
-	return used;
+	if (!vserver_any_folio(mapping, vserver_folio_is_used))
+		return false;
+	lru_add_drain_all();
+	return vserver_any_folio(mapping, vserver_folio_is_used);
 }
 
 /*

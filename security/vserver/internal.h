@@ -321,6 +321,7 @@ int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
 int vserver_inode_iattr_set(const struct path *path, u32 xid, u32 flags,
 			    u32 mask);
 u32 vserver_iattr_mask(struct inode *inode);
+int vserver_learn(struct inode *inode, bool nowait);
 u32 vserver_xattr_to_iattr(const struct inode *inode, u8 flags);
 int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
 			   u32 mask, u32 flags);
@@ -397,6 +398,7 @@ static inline u32 vserver_current_tag(void)
 #define VSERVER_STATE_HEIR	0x10000000u	/* a name went to other_ino */
 #define VSERVER_STATE_REPLACED	0x08000000u	/* its last name went to another */
 #define VSERVER_STATE_COPIES	0x00ffff00u	/* how many copy it */
+#define VSERVER_STATE_COPIES_MAX 0x00800000u	/* and no more than that */
 #define VSERVER_STATE_COPY	0x00000100u
 #define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT | \
 				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED | \

@@ -103,7 +103,6 @@ int vserver_sb_show_options(struct seq_file *m, struct super_block *sb)
 int vserver_inode_tag(struct inode *inode, bool nowait, u32 *tag)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
-	struct vserver_xattr x;
 	u64 state;
 	int error;
 
@@ -112,9 +111,7 @@ int vserver_inode_tag(struct inode *inode, bool nowait, u32 *tag)
 		return 0;
 	state = READ_ONCE(vi->state);
 	if (unlikely(!(state & VSERVER_STATE_KNOWN))) {
-		if (nowait)
-			return -ECHILD;
-		error = vserver_xattr_read(inode, &x);
+		error = vserver_learn(inode, nowait);
 		if (error)
 			return error;
 		state = READ_ONCE(vi->state);
