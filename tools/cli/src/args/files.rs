@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::hashify::Exclude;
+
 /// Show and change the attributes of files.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -116,15 +118,8 @@ pub(crate) struct Unify {
     /// Compare, but change nothing
     #[arg(long, short = 'n')]
     pub(crate) dry_run: bool,
-    /// Leave alone what matches the pattern
-    #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
-    pub(crate) exclude: Vec<String>,
-    /// Read patterns from a file, one a line, # for comments
-    #[arg(long, value_name = "FILE")]
-    pub(crate) exclude_from: Vec<PathBuf>,
-    /// Do without the built-in patterns (configuration, logs, databases, run-time files)
-    #[arg(long)]
-    pub(crate) no_default_excludes: bool,
+    #[command(flatten)]
+    pub(crate) exclude: Exclude,
     /// Unify only files whose modification times are equal, too
     #[arg(long)]
     pub(crate) keep_times: bool,

@@ -15,7 +15,7 @@ use crate::progress::Bar;
 pub(crate) fn clone(args: &Clone, json: bool) -> anyhow::Result<ExitCode> {
     super::hashify::coded(|| {
         attr::check_usable()?;
-        let excludes = super::hashify::excludes(&args.exclude)?;
+        let excludes = super::trees::excludes(&args.exclude)?;
         let _alone = Alone::new()?;
         let bar = Bar::new(false);
         let report = clone::clone(&args.from, &args.to, &excludes, &attr::Kernel, &bar);

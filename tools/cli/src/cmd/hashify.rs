@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rustix::io::Errno;
-use serde::Serialize;
-use vserver::attr::{self, Attributes};
+use vserver::attr;
 use vserver::error::Error;
-use vserver::exclude::Excludes;
 use vserver::hashify::{self, Options, Report, Status, TreeStatus};
 use vserver::unify::{Alone, Amount};
 
-use crate::args::{Exclude, Hashify, Unhashify};
+use super::trees::{Outcome, excludes, means};
+use crate::args::{Hashify, Unhashify};
 use crate::exit;
 use crate::output::{self, bytes, line, time};
 use crate::progress::Bar;
@@ -61,38 +60,8 @@ fn trees(all: bool, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     }
 }
 
-/// The patterns that the arguments name.
-pub(crate) fn excludes(args: &Exclude) -> anyhow::Result<Excludes> {
-    let mut excludes = Excludes::default();
-    args.exclude
-        .iter()
-        .for_each(|rule| excludes.add(rule.as_bytes()));
-    for path in &args.exclude_from {
-        excludes.add_file(path)?;
-    }
-    if !args.no_default_excludes {
-        excludes.add_defaults();
-    }
-    Ok(excludes)
-}
-
-/// What `--json` prints of a run.
-#[derive(Serialize)]
-struct Outcome<'a> {
-    trees: Vec<String>,
-    dry_run: bool,
-    #[serde(flatten)]
-    report: &'a Report,
-}
-
 fn run(args: &Hashify, trees: Vec<PathBuf>, json: bool) -> anyhow::Result<ExitCode> {
-    let (attributes, _alone): (&dyn Attributes, _) = match args.dry_run {
-        true => (attr::best(), None),
-        false => {
-            attr::check_usable()?;
-            (&attr::Kernel, Some(Alone::new()?))
-        }
-    };
+    let (attributes, _alone) = means(args.dry_run)?;
     let options = Options {
         trees,
         pool: args.pool.clone(),

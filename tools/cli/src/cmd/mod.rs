@@ -15,4 +15,5 @@ pub(crate) mod run;
 pub(crate) mod see;
 pub(crate) mod state;
 pub(crate) mod top;
+mod trees;
 pub(crate) mod unify;

@@ -5,23 +5,12 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use serde::Serialize;
-use vserver::attr::{self, Attributes};
-use vserver::exclude::Excludes;
-use vserver::unify::{self, Alone, Options, Reason, Report};
+use vserver::unify::{self, Options, Reason, Report};
 
+use super::trees::{Outcome, excludes, means};
 use crate::args::{Cli, Unify};
 use crate::output::{self, bytes, line};
 use crate::progress::Bar;
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Outcome<'a> {
-    trees: Vec<String>,
-    dry_run: bool,
-    #[serde(flatten)]
-    report: &'a Report,
-}
 
 /// `vserver unify`
 pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
@@ -31,27 +20,11 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
         let alone = "two of <TREE> are required: one alone has nothing to share but by hashify";
         Cli::command().error(ErrorKind::TooFewValues, alone).exit();
     }
-    let (attributes, _alone): (&dyn Attributes, _) = match args.dry_run {
-        true => (attr::best(), None),
-        false => {
-            attr::check_usable()?;
-            (&attr::Kernel, Some(Alone::new()?))
-        }
-    };
-    let mut excludes = Excludes::default();
-    args.exclude
-        .iter()
-        .for_each(|rule| excludes.add(rule.as_bytes()));
-    for path in &args.exclude_from {
-        excludes.add_file(path)?;
-    }
-    if !args.no_default_excludes {
-        excludes.add_defaults();
-    }
+    let (attributes, _alone) = means(args.dry_run)?;
     let options = Options {
         trees,
         reference,
-        excludes,
+        excludes: excludes(&args.exclude)?,
         dry_run: args.dry_run,
         keep_times: args.keep_times,
     };
