@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Unified files in directories of ext4 and f2fs whose names or contents are encrypted, or where `A` and `a`
-//! are one name. A copy is made in the directory, and so is what a file made there is.
+//! Unified files in directories of ext4 and f2fs whose names or contents are encrypted, or where
+//! `A` and `a` are one name. A copy is made in the directory, and so is what a file made there is.
 
 use crate::calls::ioctl;
-use crate::harness::Suite;
+use crate::harness::{Suite, Test};
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
@@ -12,21 +12,15 @@ use rustix::io::{Errno, write};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub const EXT4: Suite = suite("directories-ext4-crypt", "ext4-crypt");
-pub const F2FS: Suite = suite("directories-f2fs-crypt", "f2fs-crypt");
+pub const EXT4: Suite = Suite::new("directories-ext4-crypt", "ext4-crypt", TESTS);
+pub const F2FS: Suite = Suite::new("directories-f2fs-crypt", "f2fs-crypt", TESTS);
 
-const fn suite(name: &'static str, wants: &'static str) -> Suite {
-    Suite {
-        name,
-        wants,
-        tests: tests![
-            encrypted,
-            encrypted_without_the_key,
-            case_is_nothing,
-            encrypted_and_case_is_nothing,
-        ],
-    }
-}
+const TESTS: &[Test] = tests![
+    encrypted,
+    encrypted_without_the_key,
+    case_is_nothing,
+    encrypted_and_case_is_nothing,
+];
 
 const SET_POLICY: u64 = 0x800c_6613;
 const GET_POLICY_EX: u64 = 0xc009_6616;

@@ -18,16 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vserver_abi as abi;
 
-pub const EXT4: Suite = suite("events", "ext4 timeout=300");
-pub const XFS: Suite = suite("events-xfs", "xfs timeout=300");
-
-const fn suite(name: &'static str, wants: &'static str) -> Suite {
-    Suite {
-        name,
-        wants,
-        tests: TESTS,
-    }
-}
+pub const EXT4: Suite = Suite::new("events", "ext4 timeout=300", TESTS);
+pub const XFS: Suite = Suite::new("events-xfs", "xfs timeout=300", TESTS);
 
 const TESTS: &[Test] = tests![
     a_copy,

@@ -39,6 +39,12 @@ pub struct Suite {
     pub tests: &'static [Test],
 }
 
+impl Suite {
+    pub const fn new(name: &'static str, wants: &'static str, tests: &'static [Test]) -> Self {
+        Self { name, wants, tests }
+    }
+}
+
 /// A table of tests from the names of functions.
 #[macro_export]
 macro_rules! tests {

@@ -8,7 +8,7 @@ mod kinds;
 mod places;
 mod space;
 
-use crate::harness::{Suite, Test};
+use crate::harness::Suite;
 use crate::tests;
 use calls::*;
 use forged::*;
@@ -37,7 +37,7 @@ macro_rules! everywhere {
 
 // The part of a suite's name after the dash says which. Attributes are forged on a disk without
 // checksums, which is one of ext4; on xfs, btrfs and tmpfs there is room for any number of them.
-pub const EXT4: Suite = suite(
+pub const EXT4: Suite = Suite::new(
     "input",
     "ext4 raw timeout=200",
     everywhere![
@@ -49,15 +49,11 @@ pub const EXT4: Suite = suite(
         attributes_that_just_fit,
     ],
 );
-pub const XFS: Suite = suite("input-xfs", "xfs timeout=200", everywhere![]);
-pub const BTRFS: Suite = suite("input-btrfs", "btrfs timeout=200", everywhere![]);
-pub const F2FS: Suite = suite(
+pub const XFS: Suite = Suite::new("input-xfs", "xfs timeout=200", everywhere![]);
+pub const BTRFS: Suite = Suite::new("input-btrfs", "btrfs timeout=200", everywhere![]);
+pub const F2FS: Suite = Suite::new(
     "input-f2fs",
     "f2fs timeout=200",
     everywhere![no_room_for_the_attribute, attributes_that_just_fit],
 );
-pub const TMPFS: Suite = suite("input-tmpfs", "tmpfs timeout=200", everywhere![]);
-
-const fn suite(name: &'static str, wants: &'static str, tests: &'static [Test]) -> Suite {
-    Suite { name, wants, tests }
-}
+pub const TMPFS: Suite = Suite::new("input-tmpfs", "tmpfs timeout=200", everywhere![]);

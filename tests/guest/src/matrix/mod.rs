@@ -20,22 +20,14 @@ pub mod uring;
 use crate::harness::{Suite, Test};
 use operations::TABLES;
 
-pub const EXT4: Suite = suite("matrix", "ext4 timeout=300");
-pub const EXT4_128: Suite = suite("matrix-ext4-128", "ext4-128 timeout=300");
-pub const EXT4_INLINE: Suite = suite("matrix-ext4-inline", "ext4-inline timeout=300");
-pub const XFS: Suite = suite("matrix-xfs", "xfs timeout=300");
-pub const XFS_PLAIN: Suite = suite("matrix-xfs-plain", "xfs-plain timeout=300");
-pub const BTRFS: Suite = suite("matrix-btrfs", "btrfs timeout=300");
-pub const F2FS: Suite = suite("matrix-f2fs", "f2fs timeout=300");
-pub const TMPFS: Suite = suite("matrix-tmpfs", "tmpfs timeout=300");
-
-const fn suite(name: &'static str, wants: &'static str) -> Suite {
-    Suite {
-        name,
-        wants,
-        tests: &TESTS,
-    }
-}
+pub const EXT4: Suite = Suite::new("matrix", "ext4 timeout=300", &TESTS);
+pub const EXT4_128: Suite = Suite::new("matrix-ext4-128", "ext4-128 timeout=300", &TESTS);
+pub const EXT4_INLINE: Suite = Suite::new("matrix-ext4-inline", "ext4-inline timeout=300", &TESTS);
+pub const XFS: Suite = Suite::new("matrix-xfs", "xfs timeout=300", &TESTS);
+pub const XFS_PLAIN: Suite = Suite::new("matrix-xfs-plain", "xfs-plain timeout=300", &TESTS);
+pub const BTRFS: Suite = Suite::new("matrix-btrfs", "btrfs timeout=300", &TESTS);
+pub const F2FS: Suite = Suite::new("matrix-f2fs", "f2fs timeout=300", &TESTS);
+pub const TMPFS: Suite = Suite::new("matrix-tmpfs", "tmpfs timeout=300", &TESTS);
 
 const fn count() -> usize {
     let (mut sum, mut table) = (0, 0);

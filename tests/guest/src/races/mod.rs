@@ -47,11 +47,11 @@ use readers::{lookers, readers};
 use writers::writers_in_flight;
 
 // The same on each file system; the part of a suite's name after the dash says which.
-pub const EXT4: Suite = suite("races", "ext4 cpus=4 timeout=600 env=RACES");
-pub const XFS: Suite = suite("races-xfs", "xfs cpus=4 timeout=600 env=RACES");
-pub const BTRFS: Suite = suite("races-btrfs", "btrfs cpus=4 timeout=600 env=RACES");
-pub const F2FS: Suite = suite("races-f2fs", "f2fs cpus=4 timeout=600 env=RACES");
-pub const TMPFS: Suite = suite("races-tmpfs", "cpus=4 timeout=600 env=RACES");
+pub const EXT4: Suite = Suite::new("races", "ext4 cpus=4 timeout=600 env=RACES", TESTS);
+pub const XFS: Suite = Suite::new("races-xfs", "xfs cpus=4 timeout=600 env=RACES", TESTS);
+pub const BTRFS: Suite = Suite::new("races-btrfs", "btrfs cpus=4 timeout=600 env=RACES", TESTS);
+pub const F2FS: Suite = Suite::new("races-f2fs", "f2fs cpus=4 timeout=600 env=RACES", TESTS);
+pub const TMPFS: Suite = Suite::new("races-tmpfs", "cpus=4 timeout=600 env=RACES", TESTS);
 
 /// Takes the module away, which is for no other suite to see.
 pub const MODULE: Suite = Suite {
@@ -59,14 +59,6 @@ pub const MODULE: Suite = Suite {
     wants: "ext4 cpus=4 alone=yes timeout=600 env=RACES",
     tests: tests![module_with_a_context, module_with_a_break, module_removal],
 };
-
-const fn suite(name: &'static str, wants: &'static str) -> Suite {
-    Suite {
-        name,
-        wants,
-        tests: TESTS,
-    }
-}
 
 const TESTS: &[Test] = tests![
     many_openers,

@@ -8,7 +8,7 @@ mod operations;
 mod rights;
 mod users;
 
-use crate::harness::{Suite, Test};
+use crate::harness::Suite;
 use crate::tests;
 use aliases::*;
 use charge::*;
@@ -51,16 +51,12 @@ macro_rules! everywhere {
 
 // The part of a suite's name after the dash says which. Who pays can be looked at where owners have
 // quotas without being asked; `faults` does it where that is a mount option.
-pub const EXT4: Suite = suite("secure", "ext4 timeout=300", everywhere![owner_is_charged]);
-pub const XFS: Suite = suite("secure-xfs", "xfs timeout=300", everywhere![]);
-pub const BTRFS: Suite = suite("secure-btrfs", "btrfs timeout=300", everywhere![]);
-pub const F2FS: Suite = suite(
+pub const EXT4: Suite = Suite::new("secure", "ext4 timeout=300", everywhere![owner_is_charged]);
+pub const XFS: Suite = Suite::new("secure-xfs", "xfs timeout=300", everywhere![]);
+pub const BTRFS: Suite = Suite::new("secure-btrfs", "btrfs timeout=300", everywhere![]);
+pub const F2FS: Suite = Suite::new(
     "secure-f2fs",
     "f2fs timeout=300",
     everywhere![owner_is_charged],
 );
-pub const TMPFS: Suite = suite("secure-tmpfs", "tmpfs timeout=300", everywhere![]);
-
-const fn suite(name: &'static str, wants: &'static str, tests: &'static [Test]) -> Suite {
-    Suite { name, wants, tests }
-}
+pub const TMPFS: Suite = Suite::new("secure-tmpfs", "tmpfs timeout=300", everywhere![]);

@@ -18,20 +18,12 @@ use std::path::{Path, PathBuf};
 use vserver_abi as abi;
 
 // The same on each file system; the part of a suite's name after the dash says which.
-pub const EXT4: Suite = suite("tags", "ext4 timeout=300");
-pub const XFS: Suite = suite("tags-xfs", "xfs timeout=300");
-pub const BTRFS: Suite = suite("tags-btrfs", "btrfs timeout=300");
-pub const F2FS: Suite = suite("tags-f2fs", "f2fs timeout=300");
-pub const TMPFS: Suite = suite("tags-tmpfs", "tmpfs timeout=300");
-pub const EXT4_128: Suite = suite("tags-ext4-128", "ext4-128 timeout=300");
-
-const fn suite(name: &'static str, wants: &'static str) -> Suite {
-    Suite {
-        name,
-        wants,
-        tests: &TESTS,
-    }
-}
+pub const EXT4: Suite = Suite::new("tags", "ext4 timeout=300", &TESTS);
+pub const XFS: Suite = Suite::new("tags-xfs", "xfs timeout=300", &TESTS);
+pub const BTRFS: Suite = Suite::new("tags-btrfs", "btrfs timeout=300", &TESTS);
+pub const F2FS: Suite = Suite::new("tags-f2fs", "f2fs timeout=300", &TESTS);
+pub const TMPFS: Suite = Suite::new("tags-tmpfs", "tmpfs timeout=300", &TESTS);
+pub const EXT4_128: Suite = Suite::new("tags-ext4-128", "ext4-128 timeout=300", &TESTS);
 
 const TABLES: &[&[Test]] = &[access::ROWS, secret::ROWS, keep::TESTS, mounts::TESTS];
 

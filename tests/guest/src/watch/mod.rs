@@ -17,19 +17,11 @@ use inotify::*;
 use permission::*;
 
 // The same on each file system; the part of a suite's name after the dash says which.
-pub const EXT4: Suite = suite("watch", "ext4 timeout=200");
-pub const XFS: Suite = suite("watch-xfs", "xfs timeout=200");
-pub const BTRFS: Suite = suite("watch-btrfs", "btrfs timeout=200");
-pub const F2FS: Suite = suite("watch-f2fs", "f2fs timeout=200");
-pub const TMPFS: Suite = suite("watch-tmpfs", "tmpfs timeout=200");
-
-const fn suite(name: &'static str, wants: &'static str) -> Suite {
-    Suite {
-        name,
-        wants,
-        tests: TESTS,
-    }
-}
+pub const EXT4: Suite = Suite::new("watch", "ext4 timeout=200", TESTS);
+pub const XFS: Suite = Suite::new("watch-xfs", "xfs timeout=200", TESTS);
+pub const BTRFS: Suite = Suite::new("watch-btrfs", "btrfs timeout=200", TESTS);
+pub const F2FS: Suite = Suite::new("watch-f2fs", "f2fs timeout=200", TESTS);
+pub const TMPFS: Suite = Suite::new("watch-tmpfs", "tmpfs timeout=200", TESTS);
 
 const TESTS: &[Test] = tests![
     inotify_of_the_directory,
