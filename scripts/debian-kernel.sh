@@ -11,12 +11,12 @@ set -euo pipefail
 lock
 
 # Those that are built in have no file.
-WANTED=(virtio_pci virtio_blk virtio_console quota_v2 ext4 xfs btrfs)
-VARIANT=cloud-amd64
+WANTED=(virtio_pci virtio_blk virtio_console quota_v2 ext4 xfs btrfs f2fs)
+VARIANT=amd64
 
 key=$(source_key) || exit
 found=$(compgen -G "$CACHE/debian-kernel/$SERIES.*[0-9]" | sort -V | tail -n1 || true)
-if [ -n "$found" ] && [ "${UPDATE:-0}" != 1 ]; then
+if [ -n "$found" ] && [ "${UPDATE:-0}" != 1 ] && [ "$(cat "$found/wanted" 2>/dev/null)" = "${WANTED[*]}" ]; then
 	echo "$found"
 	exit
 fi
@@ -61,6 +61,8 @@ add() {
 	count=$((count + 1))
 }
 for name in "${WANTED[@]}"; do add "$name"; done
+
+echo "${WANTED[*]}" >"$out.part/wanted"
 
 rm -rf "$APT/deb" "$out"
 mv "$out.part" "$out"

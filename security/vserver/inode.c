@@ -14,18 +14,14 @@
 #define pr_fmt(fmt) "vserver: " fmt
 
 #include <linux/cleanup.h>
-#include <linux/dax.h>
 #include <linux/dcache.h>
 #include <linux/export.h>
-#include <linux/folio_batch.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h before it */
 #include <linux/mount.h>
-#include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/printk.h>
 #include <linux/security.h>
-#include <linux/swap.h>
 #include <linux/vserver_cow.h>
 #include <linux/xattr.h>
 #include <uapi/linux/ext4.h>
@@ -228,72 +224,6 @@ int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
 	return inode->i_op->fileattr_set(idmap, dentry, &fa);
 }
 
-/* Is there such a folio in the page cache? @is sees a reference of ours. */
-static bool vserver_any_folio(struct address_space *mapping,
-			      bool (*is)(struct folio *folio))
-{
-	struct folio_batch batch;
-	bool found = false;
-	pgoff_t index = 0;
-	unsigned int i;
-
-	folio_batch_init(&batch);
-	while (!found && filemap_get_folios(mapping, &index, ULONG_MAX, &batch)) {
-		for (i = 0; i < folio_batch_count(&batch) && !found; i++)
-			found = is(batch.folios[i]);
-		folio_batch_release(&batch);
-		cond_resched();
-	}
-	return found;
-}
-
-/*
- * Mapping a small folio often looks like pinning it, so that is subtracted; a
- * large one counts its pins.
- */
-static bool vserver_folio_is_pinned(struct folio *folio)
-{
-	return folio_maybe_dma_pinned(folio) &&
-	       (folio_has_pincount(folio) ||
-		folio_ref_count(folio) - folio_mapcount(folio) >=
-		GUP_PIN_COUNTING_BIAS);
-}
-
-/*
- * Whoever has pinned pages of the file may write to them when the descriptor
- * and the mapping that he did it by have gone.
- */
-static bool vserver_is_pinned(struct address_space *mapping)
-{
-	return vserver_any_folio(mapping, vserver_folio_is_pinned);
-}
-
-/*
- * From here on nobody writes: not through an old descriptor, not through a
- * mapping, no direct I/O is under way, to this file or into its pages. The inode
- * is locked.
- */
-static int vserver_deny_write(struct inode *inode)
-{
-	int error;
-
-	if (IS_SWAPFILE(inode) ||
-	    !atomic_dec_unless_positive(&inode->i_writecount))
-		return -ETXTBSY;
-	inode_dio_wait(inode);
-	error = filemap_write_and_wait(inode->i_mapping);
-	if (!error && vserver_is_pinned(inode->i_mapping))
-		error = -ETXTBSY;
-	if (error)
-		atomic_inc(&inode->i_writecount);
-	return error;
-}
-
-static void vserver_allow_write(struct inode *inode)
-{
-	atomic_inc(&inode->i_writecount);
-}
-
 /*
  * The attribute could not be removed, so the flag that is gone comes back:
  * unless somebody has opened the file for writing meanwhile, who found an
@@ -444,6 +374,10 @@ int vserver_inode_iattr_set(const struct path *path, u32 xid, u32 flags,
 	error = -EPERM;
 	if (new & IATTR_IUNLINK && (IS_APPEND(inode) || IS_NOQUOTA(inode)))
 		goto out_unlock;
+	if (old & ~new & IATTR_IMMUTABLE && vserver_stays_readonly(inode)) {
+		error = -EBUSY;
+		goto out_unlock;
+	}
 	if (S_ISREG(inode->i_mode) && new & IATTR_IMMUTABLE) {
 		error = vserver_deny_write(inode);
 		if (error)
@@ -461,29 +395,6 @@ out_breaking:
 	if (S_ISREG(inode->i_mode))
 		vserver_breaking_end(inode, true);
 	return error;
-}
-
-/* Beside the page cache, who maps it, and the one who looks. */
-static bool vserver_folio_is_used(struct folio *folio)
-{
-	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
-}
-
-/*
- * Whoever has spliced pages of the file into a pipe, or pinned them, reads them
- * when the descriptor has gone by which he did it. The inode is locked.
- *
- * A folio on its way to or from the LRU lists looks the same. Of pages that are
- * the disk's own nobody can tell.
- */
-static bool vserver_is_used(struct address_space *mapping)
-{
-	if (dax_mapping(mapping))
-		return true;
-	if (!vserver_any_folio(mapping, vserver_folio_is_used))
-		return false;
-	lru_add_drain_all();
-	return vserver_any_folio(mapping, vserver_folio_is_used);
 }
 
 /*
@@ -525,7 +436,7 @@ int vserver_clear_last(const struct path *path, int readers)
 	    (!inode->i_nlink &&
 	     READ_ONCE(vi->state) & VSERVER_STATE_REPLACED) ||
 	    !vserver_only_alias(inode, path->dentry) ||
-	    vserver_is_used(inode->i_mapping))
+	    vserver_stays_readonly(inode) || vserver_is_used(inode->i_mapping))
 		return -EMLINK;
 	error = vserver_xattr_read(inode, &x);
 	if (error)

@@ -315,6 +315,12 @@ int vserver_syslog(int type);
 /* life.c */
 int vserver_sysctl_init(void);
 
+/* pages.c */
+int vserver_deny_write(struct inode *inode);
+void vserver_allow_write(struct inode *inode);
+bool vserver_is_used(struct address_space *mapping);
+bool vserver_stays_readonly(const struct inode *inode);
+
 /* inode.c */
 int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
 			    u32 *mask);

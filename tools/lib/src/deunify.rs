@@ -49,31 +49,19 @@ fn by(way: &dyn Protection, entry: &Entry) -> Result<Done> {
     } else if !protect::is_unified(&attr) {
         return Ok(Done::Nothing);
     }
-    let last = stat.st_nlink == 1;
-    if last && way.clear(&file).map_err(failed)? {
+    if stat.st_nlink == 1 && way.clear(&file).map_err(failed)? {
         return Ok(match fstat(&file).map_err(failed)?.st_nlink {
             0 => Done::Copied,
             _ => Done::Cleared,
         });
     }
-    match last {
-        true => exchange(&file, entry, |_, action| Ok(action()?))?,
-        false => way.part(&file, entry)?,
-    }
+    way.part(&file, entry)?;
     Ok(Done::Copied)
 }
 
 /// Gives a name of a shared file an inode of its own where the kernel cannot: by a copy, whose name is
 /// exchanged with it.
 pub(crate) fn by_copy(way: &dyn Protection, file: &File, entry: &Entry) -> Result<()> {
-    exchange(file, entry, |file, action| way.exposed(file, action))
-}
-
-fn exchange(
-    file: &File,
-    entry: &Entry,
-    exposed: impl FnOnce(&File, &mut dyn FnMut() -> Result<(), Errno>) -> Result<(), Exposed>,
-) -> Result<()> {
     let path = entry.path();
     let failed = |errno: Errno| Error::file("deunify", path, errno);
     let copied = copy(file, entry.dir()).map_err(|e| Error::file("copy", path, e))?;
@@ -87,7 +75,7 @@ fn exchange(
         Some(temp) => replace(temp, entry.name(), old, new),
         None => Ok(()),
     };
-    exposed(file, &mut action).map_err(|e| match e {
+    way.exposed(file, &mut action).map_err(|e| match e {
         Exposed::Failed(errno) => failed(errno),
         Exposed::Bared(errno) => Error::Io {
             doing: format!(
@@ -254,7 +242,7 @@ mod tests {
         assert_ne!(fs::metadata(&a).unwrap().ino(), ino);
         assert_eq!(fs::read_to_string(&a).unwrap(), "content");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert_eq!(fake.done(), ["clear"]);
+        assert_eq!(fake.done(), ["clear", "expose"]);
     }
 
     /// Copying takes its time; the exchange does not.

@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use rustix::fs::{IFlags, fremovexattr, fsync, ioctl_getflags, ioctl_setflags};
+use rustix::fs::{IFlags, fremovexattr, fstatfs, fsync, ioctl_getflags, ioctl_setflags};
 use rustix::io::Errno;
 use vserver_abi as abi;
 
@@ -19,12 +19,15 @@ use crate::deunify;
 use crate::error::{Error, Result};
 use crate::walk::Entry;
 
+/// `linux/magic.h`
+const F2FS_SUPER_MAGIC: i64 = 0xf2f5_2010;
+
 /// What the kernel at hand offers.
 pub(crate) trait Protection: Sync {
     fn attributes(&self) -> &dyn Attributes;
 
-    /// Makes an inode with one name an ordinary file. False if the attribute stays on it, so that a
-    /// copy has to take its place: who makes the file immutable later would make it a unified one.
+    /// Makes an inode with one name an ordinary file. False if a copy has to take its place: where
+    /// the attribute stays on it, who makes the file immutable later would make it a unified one.
     fn clear(&self, file: &File) -> Result<bool, Errno>;
 
     /// Protects an inode from which an interruption has left the flag taken.
@@ -96,6 +99,10 @@ impl Protection for Flag {
     }
 
     fn clear(&self, file: &File) -> Result<bool, Errno> {
+        // It knows by the flag how to read the file, for as long as it has the inode in memory.
+        if fstatfs(file)?.f_type == F2FS_SUPER_MAGIC {
+            return Ok(false);
+        }
         let flags = ioctl_getflags(file)?;
         ioctl_setflags(file, flags - IFlags::IMMUTABLE)?;
         match fremovexattr(file, XATTR) {

@@ -3,12 +3,12 @@
 
 use crate::unified::*;
 use anyhow::{Result, anyhow, ensure};
-use rustix::fs::OFlags;
-use rustix::io::{read, write};
+use rustix::fs::{self as rfs, OFlags};
+use rustix::io::{Errno, read, write};
 use rustix::pipe::{SpliceFlags, pipe, splice};
 use std::fs;
 use std::os::fd::AsRawFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vserver_abi as abi;
 
 pub(super) fn last_link_in_place() -> Result<()> {
@@ -81,6 +81,50 @@ pub(super) fn last_link_after_a_reader() -> Result<()> {
     let a = look(&pair.a)?;
     ensure!(a.ino == pair.before.ino && a.flags == 0, "{a:?}");
     Ok(())
+}
+
+/// A file whose inode comes from the disk, which some file systems do otherwise if it is immutable.
+fn read_anew(name: &str) -> Result<Pair> {
+    let pair = Pair::new(name)?;
+    fs::remove_file(&pair.b)?;
+    rfs::sync();
+    fs::write("/proc/sys/vm/drop_caches", "3")?;
+    Ok(pair)
+}
+
+/// It can be written to and read.
+fn written(path: &Path) -> Result<()> {
+    let file = open(path, OFlags::RDWR)?;
+    let mut buffer = [0; 64];
+    let len = read(&file, &mut buffer)?;
+    ensure!(buffer.get(..len) == Some(CONTENT), "{buffer:?}");
+    write(&file, b"more")?;
+    ensure!(fs::read(path)? == [CONTENT, b"more"].concat());
+    Ok(())
+}
+
+pub(super) fn last_link_read_anew() -> Result<()> {
+    let pair = read_anew("read_anew")?;
+    written(&pair.a)?;
+    let a = look(&pair.a)?;
+    ensure!(a.flags == 0, "{a:?}");
+    pair.has_names(&["a"])
+}
+
+/// Made an ordinary one by command it is one. f2fs may not be able to: its inode is good for reading
+/// only, for as long as it is in memory.
+pub(super) fn ununified_read_anew() -> Result<()> {
+    let pair = read_anew("ununified")?;
+    match set_flags(&pair.a, 0, UNIFIED) {
+        Ok(()) => written(&pair.a),
+        Err(e) => {
+            ensure!(e == Errno::BUSY && root().ends_with("f2fs"), "{e}");
+            let a = look(&pair.a)?;
+            ensure!(a == pair.before, "{a:?}");
+            abi::deunify(open(&pair.a, OFlags::RDONLY)?)?;
+            written(&pair.a)
+        }
+    }
 }
 
 /// 10: the tool that links the file again while its last link is cleared. If it then finds the new

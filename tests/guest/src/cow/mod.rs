@@ -42,22 +42,14 @@ use unify::*;
 use unseen::*;
 
 // The same on each file system; the part of a suite's name after the dash says which.
-pub const EXT4: Suite = suite("cow", "ext4 timeout=300");
-pub const XFS: Suite = suite("cow-xfs", "xfs timeout=300");
-pub const BTRFS: Suite = suite("cow-btrfs", "btrfs timeout=300");
-pub const F2FS: Suite = suite("cow-f2fs", "f2fs timeout=300");
-pub const TMPFS: Suite = suite("cow-tmpfs", "tmpfs timeout=300");
-pub const EXT4_128: Suite = suite("cow-ext4-128", "ext4-128 timeout=300");
-pub const EXT4_INLINE: Suite = suite("cow-ext4-inline", "ext4-inline timeout=300");
-pub const XFS_PLAIN: Suite = suite("cow-xfs-plain", "xfs-plain timeout=300");
-
-const fn suite(name: &'static str, wants: &'static str) -> Suite {
-    Suite {
-        name,
-        wants,
-        tests: TESTS,
-    }
-}
+pub const EXT4: Suite = Suite::new("cow", "ext4 timeout=300", TESTS);
+pub const XFS: Suite = Suite::new("cow-xfs", "xfs timeout=300", TESTS);
+pub const BTRFS: Suite = Suite::new("cow-btrfs", "btrfs timeout=300", TESTS);
+pub const F2FS: Suite = Suite::new("cow-f2fs", "f2fs timeout=300", TESTS);
+pub const TMPFS: Suite = Suite::new("cow-tmpfs", "tmpfs timeout=300", TESTS);
+pub const EXT4_128: Suite = Suite::new("cow-ext4-128", "ext4-128 timeout=300", TESTS);
+pub const EXT4_INLINE: Suite = Suite::new("cow-ext4-inline", "ext4-inline timeout=300", TESTS);
+pub const XFS_PLAIN: Suite = Suite::new("cow-xfs-plain", "xfs-plain timeout=300", TESTS);
 
 const TESTS: &[Test] = tests![
     open_modes,
@@ -86,6 +78,8 @@ const TESTS: &[Test] = tests![
     last_link_held_elsewhere,
     last_link_in_a_pipe,
     last_link_after_a_reader,
+    last_link_read_anew,
+    ununified_read_anew,
     last_link_is_linked_again,
     unlink_rename_link,
     unify_gives_the_name,
