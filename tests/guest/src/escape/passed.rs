@@ -8,8 +8,8 @@ use crate::matrix::uring;
 use crate::namespace::new_mounts;
 use crate::process::isolated;
 use crate::tests;
-use anyhow::{Result, ensure};
-use rustix::fd::{AsRawFd as _, OwnedFd};
+use anyhow::{Context as _, Result, ensure};
+use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 use rustix::net::{
@@ -195,10 +195,43 @@ fn message_queues_by_path() -> Result<()> {
 }
 
 /// A socket gives a pidfd of who is at its other end: outside that leads to nobody.
+/// A pidfd of whoever has sent the next message.
+fn sender(from: &OwnedFd) -> Result<OwnedFd> {
+    const SCM_PIDFD: libc::c_int = 4;
+    let mut byte = [0u8];
+    let mut data = libc::iovec {
+        iov_base: byte.as_mut_ptr().cast(),
+        iov_len: byte.len(),
+    };
+    let mut control = [0u64; 8];
+    // SAFETY: zeroes are a message without anything.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    let at = address(&mut message);
+    call(libc::SYS_recvmsg, &[from.as_raw_fd() as usize, at, 0])?;
+    // SAFETY: the kernel has filled it in, and it points to `control`.
+    let first = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() };
+    let first = first.context("no control message")?;
+    ensure!((first.cmsg_level, first.cmsg_type) == (libc::SOL_SOCKET, SCM_PIDFD));
+    // SAFETY: such a message is one descriptor, which is ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(libc::CMSG_DATA(first).cast::<i32>().read_unaligned()) })
+}
+
 fn pidfds_of_peers() -> Result<()> {
+    const SO_PASSPIDFD: usize = 76;
     const SO_PEERPIDFD: usize = 77;
     const PIDFD_GET_INFO: usize = 0xc080_ff0b;
-    let (one, _two) = pair()?;
+    let (one, two) = pair()?;
+    let mut on = 1i32;
+    let at = [two.as_raw_fd() as usize, libc::SOL_SOCKET as usize];
+    call(
+        libc::SYS_setsockopt,
+        &[at[0], at[1], SO_PASSPIDFD, address(&mut on), 4],
+    )?;
+    let send = || rustix::net::send(&one, b"x", SendFlags::empty());
     let peer = || {
         let (mut fd, mut len) = (-1i32, 4u32);
         let at = [one.as_raw_fd() as usize, libc::SOL_SOCKET as usize];
@@ -223,11 +256,17 @@ fn pidfds_of_peers() -> Result<()> {
     };
     let found = reach(peer()?);
     ensure!(found == [Ok(1); 3], "the host: {found:?}");
+    send()?;
+    let found = reach(sender(&two)?.as_raw_fd() as usize);
+    ensure!(found == [Ok(1); 3], "the host by a message: {found:?}");
+    send()?;
     isolated(|| {
         enter(xids().0)?;
-        let found = reach(peer()?);
         let nobody = [Err(Errno::PERM), Err(Errno::REMOTE), Err(Errno::PERM)];
+        let found = reach(peer()?);
         ensure!(found == nobody, "{found:?}");
+        let found = reach(sender(&two)?.as_raw_fd() as usize);
+        ensure!(found == nobody, "by a message: {found:?}");
         Ok(())
     })
 }

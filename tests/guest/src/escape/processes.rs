@@ -130,6 +130,13 @@ pub const ROWS: &[Test] = rows![ALL;
             &[v.pidfd(), address(&mut there), 1, libc::MADV_COLD as usize, 0],
         ))
     };
+    "move_pages", Err(Errno::SRCH), |v| Ok(done(libc::SYS_move_pages, &[v.pid(), 0, 0, 0, 0, 0]));
+    "migrate_pages", Err(Errno::SRCH), |v| {
+        // From the first node to the first node.
+        let (mut from, mut to) = (1usize, 1usize);
+        let nodes = [address(&mut from), address(&mut to)];
+        Ok(done(libc::SYS_migrate_pages, &[v.pid(), 64, nodes[0], nodes[1]]))
+    };
     "kcmp", Err(Errno::SRCH), |v| {
         let own = std::process::id() as usize;
         Ok(done(libc::SYS_kcmp, &[own, v.pid(), KCMP_FILES, 0, 0]))
