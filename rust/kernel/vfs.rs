@@ -412,15 +412,6 @@ impl Inode {
         1i64.checked_shl(bits.into()).unwrap_or(1)
     }
 
-    /// Whether names can become durable before what they name has: whoever makes a directory
-    /// durable on btrfs writes its new names to a log, and of the files behind them nothing but
-    /// that they exist.
-    pub fn names_come_first(&self) -> bool {
-        const BTRFS_SUPER_MAGIC: usize = 0x9123_683e;
-        // SAFETY: The superblock and its type's number stay as long as the inode.
-        unsafe { (*(*self.as_ptr()).i_sb).s_magic == BTRFS_SUPER_MAGIC }
-    }
-
     /// Whether this is a regular file.
     pub fn is_regular(&self) -> bool {
         u32::from(self.mode()) & bindings::S_IFMT == bindings::S_IFREG
@@ -468,14 +459,11 @@ impl Inode {
 
     /// Keeps this unified inode unified, or becomes the one who may change that: who is `alone`
     /// waits for all others, and they for him; those who only copy it don't wait for each other.
-    /// On btrfs everybody is alone: what it logs of an inode whose names change meanwhile may not
-    /// be what they are.
     ///
     /// # Errors
     ///
     /// `ERESTARTSYS`: a fatal signal came first. `EPERM`: it can't be a unified one.
     pub fn begin_breaking(&self, alone: bool) -> Result<Breaking<'_>> {
-        let alone = alone || self.names_come_first();
         // SAFETY: By the type invariant.
         to_result(unsafe { bindings::vserver_breaking_begin(self.as_ptr(), alone) })?;
         // INVARIANT: Begun just now.

@@ -201,13 +201,7 @@ fn replace(old: &Path, dir: &Path, keep: i64, delegation: &mut Delegation) -> Re
     cred.run(|| {
         copy.copy_metadata(old, &write)?;
         copy.mark_copy_of(inode);
-        let new = take_name(old, dir, copy.path(), &write, delegation, || {
-            if copy.inode().names_come_first() {
-                // Not before it has a name: without one the file system logs nothing.
-                copy.path().sync(&cred)?;
-            }
-            Ok(())
-        })?;
+        let new = take_name(old, dir, copy.path(), &write, delegation)?;
         // A directory that hands down its project id takes no file of another one, but the
         // original may have come by it otherwise.
         if other_project {

@@ -47,17 +47,14 @@ pub(crate) fn patiently<T>(
 ///
 /// `new` is linked beside the name and renamed over it, under one lock of the directory. Whoever
 /// locks the directory too never sees the other name, and nobody can look for it; a crash between
-/// the two leaves it behind, to be swept away. On btrfs they wait for a flush of the disk.
-///
-/// `named` is called when `new` has got a temporary name, with the directory locked: if it fails,
-/// nothing happens.
+/// the two leaves it behind, to be swept away.
 ///
 /// # Errors
 ///
 /// Names and inodes are as before:
 /// - `ESTALE`: `old` has not this name any more, or is no unified file.
 /// - `EBUSY`: something is mounted on the name. `EPERM`: the directory can't be changed.
-/// - Those of `named`, `link(2)` and `rename(2)`.
+/// - Those of `link(2)` and `rename(2)`.
 ///
 /// If `delegation`, which must be none before, is then filled, another attempt may succeed after
 /// waiting for it, with nothing held. A file that was made without a name may have had one and lost
@@ -68,7 +65,6 @@ pub(crate) fn take_name(
     new: &Path,
     write: &WriteAccess,
     delegation: &mut Delegation,
-    named: impl FnOnce() -> Result,
 ) -> Result<Path> {
     let dir = LockedDir::lock(dir, write)?;
 
@@ -83,7 +79,7 @@ pub(crate) fn take_name(
     let _denied = dir.deny_mount(old)?;
     let temp = temp_name(&dir, new)?;
     dir.link(new, &temp, delegation)?;
-    if let Err(e) = named().and_then(|()| dir.rename_over(&temp, old, delegation)) {
+    if let Err(e) = dir.rename_over(&temp, old, delegation) {
         // If a lease is in the way of this too, the next attempt sweeps the name away. There is
         // one as soon as a lease has been waited for, and whichever comes first will do.
         let mut other = Delegation::new();

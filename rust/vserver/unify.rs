@@ -58,18 +58,10 @@ fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     }
     let cred = OwnerCred::new(old.inode())?;
     debris::sweep(&dir, old, &cred);
-    // The name may be on the disk with its content, and never comes back with less. Who has more
-    // than one name was made durable when he got the second, or the caller had to do so: btrfs may
-    // lose a name that others are given while it logs an inode of many.
-    cred.run(|| {
-        if new.inode().names_come_first() && new.inode().nlink() == 1 {
-            new.sync(&cred)
-        } else {
-            new.flush()
-        }
-    })?;
+    // The name may be on the disk with its content, and never comes back with less.
+    cred.run(|| new.flush())?;
 
     let write = old.want_write()?;
-    cred.run(|| take_name(old, &dir, new, &write, delegation, || Ok(())))?;
+    cred.run(|| take_name(old, &dir, new, &write, delegation))?;
     Ok(())
 }

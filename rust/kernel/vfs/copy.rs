@@ -347,17 +347,6 @@ impl Path {
             bindings::filemap_write_and_wait_range((*self.inode().as_ptr()).i_mapping, 0, i64::MAX)
         })
     }
-
-    /// Makes the file durable, with its content, under the names that it has.
-    ///
-    /// # Errors
-    ///
-    /// Those of `open(2)`, for the owner of `cred`, and `fsync(2)`.
-    pub fn sync(&self, cred: &OwnerCred) -> Result {
-        let file = OpenFile::read(self, cred)?;
-        // SAFETY: The file is open.
-        to_result(unsafe { bindings::vfs_fsync(file.as_ptr(), 0) })
-    }
 }
 
 impl Unnamed {
