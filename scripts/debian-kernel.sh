@@ -16,7 +16,7 @@ VARIANT=amd64
 
 key=$(source_key) || exit
 found=$(compgen -G "$CACHE/debian-kernel/$SERIES.*[0-9]" | sort -V | tail -n1 || true)
-if [ -n "$found" ] && [ "${UPDATE:-0}" != 1 ] && [ "$(cat "$found/wanted" 2>/dev/null)" = "${WANTED[*]}" ]; then
+if [ -n "$found" ] && [ "${UPDATE:-0}" != 1 ] && [ "$(cat "$found/wanted" 2>/dev/null)" = "$VARIANT ${WANTED[*]}" ]; then
 	echo "$found"
 	exit
 fi
@@ -62,7 +62,7 @@ add() {
 }
 for name in "${WANTED[@]}"; do add "$name"; done
 
-echo "${WANTED[*]}" >"$out.part/wanted"
+echo "$VARIANT ${WANTED[*]}" >"$out.part/wanted"
 
 rm -rf "$APT/deb" "$out"
 mv "$out.part" "$out"

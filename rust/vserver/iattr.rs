@@ -22,8 +22,8 @@ use kernel::{
 /// - `EPERM`: no `CAP_LINUX_IMMUTABLE`, the caller is inside a context, or the file is append-only.
 /// - `EOPNOTSUPP`: this file can have no attributes; `EINVAL`: not these.
 /// - `ETXTBSY`: it is to be made immutable, and somebody has it open for writing.
-/// - `EBUSY`: it is to be writable again, and the file system can't do that with this inode; a
-///   copy is writable ([`cmd::DEUNIFY`]).
+/// - `EBUSY`: a unified file is to be an ordinary one, and the file system can't do that with this
+///   inode, only with a copy ([`cmd::DEUNIFY`]).
 /// - Those of [`unify::unify`] and [`cow::break_link`].
 /// - `EROFS` and those of the file system.
 pub(crate) fn command(call: &Call<'_>) -> Result<u32> {

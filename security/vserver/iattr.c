@@ -46,8 +46,8 @@ EXPORT_SYMBOL_GPL(vserver_iattr_get);
  * Return: 0; -EPERM without CAP_LINUX_IMMUTABLE; -EOPNOTSUPP if the file system
  * or the kind of file can't have attributes, -EINVAL if it can't have these;
  * -ETXTBSY if the file is open for writing, mapped so, or pages of it are
- * pinned; -EBUSY if this inode can't be written to without the flag either, only
- * a copy can; -ERESTARTSYS if a fatal signal came while somebody broke a link to
+ * pinned; -EBUSY if it is a unified file whose inode can't be written to without
+ * the flag either, only a copy can; -ERESTARTSYS if a fatal signal came while somebody broke a link to
  * the file.
  */
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)

@@ -374,7 +374,9 @@ int vserver_inode_iattr_set(const struct path *path, u32 xid, u32 flags,
 	error = -EPERM;
 	if (new & IATTR_IUNLINK && (IS_APPEND(inode) || IS_NOQUOTA(inode)))
 		goto out_unlock;
-	if (old & ~new & IATTR_IMMUTABLE && vserver_stays_readonly(inode)) {
+	/* Other immutable files are what they are by chattr(1). */
+	if (vserver_makes_unified(inode, old) && !(new & IATTR_IMMUTABLE) &&
+	    vserver_stays_readonly(inode)) {
 		error = -EBUSY;
 		goto out_unlock;
 	}

@@ -9,6 +9,7 @@
 #include <linux/dax.h>
 #include <linux/folio_batch.h>
 #include <linux/fs.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/swap.h>
@@ -37,14 +38,23 @@ static bool vserver_any_folio(struct address_space *mapping,
 
 /*
  * Mapping a small folio often looks like pinning it, so that is subtracted; a
- * large one counts its pins.
+ * large one counts its pins. Those who map or unmap it meanwhile must not hide a
+ * pin: both are seen in the map count first.
  */
 static bool vserver_folio_is_pinned(struct folio *folio)
 {
-	return folio_maybe_dma_pinned(folio) &&
-	       (folio_has_pincount(folio) ||
-		folio_ref_count(folio) - folio_mapcount(folio) >=
-		GUP_PIN_COUNTING_BIAS);
+	int before, refs;
+
+	if (!folio_maybe_dma_pinned(folio))
+		return false;
+	if (folio_has_pincount(folio))
+		return true;
+	before = folio_mapcount(folio);
+	smp_rmb();	/* with the full barriers of changing either */
+	refs = folio_ref_count(folio);
+	smp_rmb();	/* as above */
+	return refs - min(before, folio_mapcount(folio)) >=
+	       GUP_PIN_COUNTING_BIAS;
 }
 
 /*

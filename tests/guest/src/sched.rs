@@ -292,14 +292,16 @@ fn realtime_is_held_too() -> Result<()> {
     Ok(())
 }
 
+/// The run time of a process, in milliseconds.
+fn cpu_time(pid: u32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+    let ns = text.split(' ').next().context("schedstat")?;
+    Ok(ns.parse::<u64>()? / 1_000_000)
+}
+
 /// What the context is billed is what its processes used, whichever way they went.
 fn use_is_billed() -> Result<()> {
     let child = spinners(1, 0, None)?.pop().context("no spinner")?;
-    let cpu_time = |pid: u32| -> Result<u64> {
-        let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
-        let ns = text.split(' ').next().context("schedstat")?;
-        Ok(ns.parse::<u64>()? / 1_000_000)
-    };
     std::thread::sleep(Duration::from_millis(500));
     // Stopped, so that both figures stand still.
     child.kill(Signal::STOP)?;

@@ -94,6 +94,12 @@ impl Pair {
         Self::with(name, |a| Ok(fs::write(a, CONTENT)?))
     }
 
+    /// With a file that the page cache holds in large folios where the file system has them.
+    pub fn large(name: &str) -> Result<Self> {
+        let content: Vec<u8> = (0..1 << 21).map(|i: u32| (i / 1000) as u8).collect();
+        Self::with(name, |a| Ok(fs::write(a, content)?))
+    }
+
     /// With a file that `make` makes.
     pub fn with(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let dir = root().join(name);

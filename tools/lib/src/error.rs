@@ -109,7 +109,7 @@ fn explain(errno: Errno) -> String {
         Errno::PERM => "not permitted: needs root in the host context",
         Errno::SRCH => "no such context",
         Errno::EXIST => "the context exists: choose another id, or use vserver enter",
-        Errno::BUSY => "the context is being set up or ended: try again",
+        Errno::BUSY => "in use: a context that is being set up or ended, a file with a mount on it",
         Errno::OPNOTSUPP => "the file system does not support it",
         Errno::TXTBSY => "the file is open for writing: close it there, or try later",
         _ => return io::Error::from(errno).to_string(),

@@ -68,7 +68,14 @@ pub(super) fn writers_are_busy() -> Result<()> {
 /// Somebody writes to pages of the file, which he has pinned, and neither the descriptor nor the
 /// mapping is there any more by which he got at them.
 pub(super) fn pinned_pages_are_busy() -> Result<()> {
-    let pair = Pair::new("pinned")?;
+    pinned(&Pair::new("pinned")?)
+}
+
+pub(super) fn pinned_parts_of_large_pages_are_busy() -> Result<()> {
+    pinned(&Pair::large("pinned_large")?)
+}
+
+fn pinned(pair: &Pair) -> Result<()> {
     set_flags(&pair.a, 0, UNIFIED)?;
     let (mut read, write) = pipe()?;
     let mapper = spawn(|| {
@@ -109,7 +116,7 @@ pub(super) fn pinned_pages_are_busy() -> Result<()> {
     let ended = writer.wait()?;
     ensure!(matches!(ended, Status::Killed(_)), "the writer: {ended:?}");
     set_flags(&pair.a, UNIFIED, UNIFIED)?;
-    ensure!(fs::read(&pair.b)? == CONTENT, "it was written");
+    ensure!(fs::read(&pair.b)? == pair.before.content, "it was written");
     Ok(())
 }
 

@@ -31,7 +31,7 @@ use vserver_abi as abi;
 
 pub const SUITE: Suite = Suite {
     name: "escape",
-    wants: "timeout=600",
+    wants: "timeout=600 append=numa=fake=2",
     tests: &TESTS,
 };
 

@@ -194,7 +194,6 @@ fn message_queues_by_path() -> Result<()> {
     })
 }
 
-/// A socket gives a pidfd of who is at its other end: outside that leads to nobody.
 /// A pidfd of whoever has sent the next message.
 fn sender(from: &OwnedFd) -> Result<OwnedFd> {
     const SCM_PIDFD: libc::c_int = 4;
@@ -216,10 +215,14 @@ fn sender(from: &OwnedFd) -> Result<OwnedFd> {
     let first = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() };
     let first = first.context("no control message")?;
     ensure!((first.cmsg_level, first.cmsg_type) == (libc::SOL_SOCKET, SCM_PIDFD));
-    // SAFETY: such a message is one descriptor, which is ours.
-    Ok(unsafe { OwnedFd::from_raw_fd(libc::CMSG_DATA(first).cast::<i32>().read_unaligned()) })
+    // SAFETY: such a message is a number.
+    let fd = unsafe { libc::CMSG_DATA(first).cast::<i32>().read_unaligned() };
+    ensure!(fd >= 0, "{}", Errno::from_raw_os_error(-fd));
+    // SAFETY: it is a descriptor, and ours.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A socket gives a pidfd of who is at its other end: outside that leads to nobody.
 fn pidfds_of_peers() -> Result<()> {
     const SO_PASSPIDFD: usize = 76;
     const SO_PEERPIDFD: usize = 77;

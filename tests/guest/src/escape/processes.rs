@@ -132,8 +132,7 @@ pub const ROWS: &[Test] = rows![ALL;
     };
     "move_pages", Err(Errno::SRCH), |v| Ok(done(libc::SYS_move_pages, &[v.pid(), 0, 0, 0, 0, 0]));
     "migrate_pages", Err(Errno::SRCH), |v| {
-        // From the first node to the first node.
-        let (mut from, mut to) = (1usize, 1usize);
+        let (mut from, mut to) = (1usize, 2usize);
         let nodes = [address(&mut from), address(&mut to)];
         Ok(done(libc::SYS_migrate_pages, &[v.pid(), 64, nodes[0], nodes[1]]))
     };

@@ -22,7 +22,7 @@ pub fn unified_with_what_is_new() -> Result<()> {
         let bytes = content(len);
         for path in [&old, &new] {
             if round > 0 {
-                set_flags(path, 0, UNIFIED)?;
+                abi::deunify(open(path, OFlags::RDONLY)?)?;
             }
             fs::write(path, &bytes)?;
             set_flags(path, UNIFIED, UNIFIED)?;

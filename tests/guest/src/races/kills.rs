@@ -64,7 +64,7 @@ pub fn kill() -> Result<()> {
             "nothing"
         } else if now == copied {
             "copied"
-        } else if how == How::Append && now == touched {
+        } else if how == How::Append && now == touched && now.mtime > shared.before.mtime {
             "touched"
         } else {
             let done = how.applied(&shared.before, &now);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What `set_sched` makes of settings that make no sense, or hardly any.
 
-use super::{XID, held, rate, spinners, state, used};
+use super::{XID, cpu_time, held, rate, spinners, state, used};
 use crate::process::{self, Status};
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
@@ -212,8 +212,15 @@ pub fn never_filled() -> Result<()> {
 
 /// A rate that nobody can use up is no limit.
 pub fn more_than_all_cpus() -> Result<()> {
-    let _guest = spinners(2, abi::VXF_SCHED_HARD, Some(rate(1_000_000, 100)))?;
+    let guest = spinners(2, abi::VXF_SCHED_HARD, Some(rate(1_000_000, 100)))?;
     process::eventually("filled", || abi::get_sched(XID).is_ok_and(|s| s.tokens > 0))?;
+    // The time that they were held until then counts when they run again.
+    for child in &guest {
+        let then = cpu_time(child.id())?;
+        process::eventually("it runs", || {
+            cpu_time(child.id()).is_ok_and(|now| now > then + 20)
+        })?;
+    }
     let before = used()?;
     process::eventually("a second of CPU time", || {
         used().is_ok_and(|now| now.0 > before.0 + 1000)
