@@ -31,7 +31,7 @@ fails() {
 	cat $W/failed
 	return 1
 }
-nothing_left() { [ -z "$(ls -A $V)" ] || { ls -lA $V; return 1; }; }
+nothing_left() { [ -z "$(find $V -mindepth 1 -maxdepth 1 ! -name .hash)" ] || { ls -lA $V; return 1; }; }
 
 cd $W/tree || exit
 mkdir -p bin etc usr/bin tmp var/empty root
@@ -69,6 +69,15 @@ check "the clone is equal" sh -c "cd $V && for f in bin/busybox etc/kept etc/pas
 	exit 1; done"
 check "its hard links are its own" sh -c "[ $V/two/etc/kept -ef $V/two/etc/second ] &&
 	! [ $V/two/etc/kept -ef $V/web/etc/kept ]"
+check "a hashified guest is cloned by links" sh -c "vserver hashify --unique $V/web &&
+	vserver build three --clone web &&
+	[ $V/three/bin/busybox -ef $V/web/bin/busybox ]"
+check "but for what is its own" sh -c "cmp $V/web/etc/passwd $V/three/etc/passwd &&
+	! [ $V/three/etc/passwd -ef $V/web/etc/passwd ]"
+check "the clone is known as hashified" sh -c "vserver hashify --status $V/web $V/three | grep three"
+check "one that is not is copied" sh -c "vserver build four --clone two &&
+	! [ $V/four/bin/busybox -ef $V/two/bin/busybox ]"
+vserver delete --yes three && vserver delete --yes four
 check "it starts beside the other" vserver start two
 check "with an id of its own" sh -c "vserver status two | grep 'context 1001'"
 check "both stop" vserver stop web two

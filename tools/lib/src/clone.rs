@@ -31,6 +31,7 @@ use crate::attr::Attributes;
 use crate::copy::{copy_metadata, copy_soon, open_quietly, times};
 use crate::error::{Error, Result};
 use crate::exclude::{Excludes, Verdict};
+use crate::hashify::Pool;
 use crate::hashify::state::State;
 use crate::hashify::trees::{self, Tree};
 use crate::temp;
@@ -77,14 +78,24 @@ pub fn clone(
     attributes: &dyn Attributes,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    let report = links(from, to, excludes, attributes, progress)?;
+    remember(from, to);
+    Ok(report)
+}
+
+/// The same, but nothing is remembered of the new tree: it may get another name.
+pub(crate) fn links(
+    from: &Path,
+    to: &Path,
+    excludes: &Excludes,
+    attributes: &dyn Attributes,
+    progress: &dyn Progress,
+) -> Result<Report> {
     let begin = Instant::now();
     crate::unify::raise_fd_limit();
     let tree = Tree::new(from)?;
     let place = Place::new(&tree, to)?;
-    let pool = trees::pool_for(&tree, None, false)
-        .ok()
-        .filter(|pool| !pool.missing);
-    let pooled = match &pool {
+    let pooled = match pool_of(&tree) {
         Some(pool) => pool.entries()?.into_iter().map(|(_, ino)| ino).collect(),
         None => HashSet::new(),
     };
@@ -103,13 +114,31 @@ pub fn clone(
     });
     let finished = finished.and_then(|report| place.finish().map(|()| report));
     let mut report = finished.inspect_err(|_| place.remove())?;
-    if let (Some(pool), Ok(path)) = (pool, fs::canonicalize(to)) {
-        // Only by it one can tell later what is not shared any more.
+    report.msec = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+/// The pool that a tree shares with, if there is one.
+fn pool_of(tree: &Tree) -> Option<Pool> {
+    let pool = trees::pool_for(tree, None, false).ok()?;
+    (!pool.missing).then_some(pool)
+}
+
+/// Whether a run of hashify has shared files of the tree.
+pub(crate) fn is_hashified(tree: &Path) -> bool {
+    Tree::new(tree).is_ok_and(|tree| {
+        pool_of(&tree).is_some_and(|pool| State::load(&pool, &tree.path).shares())
+    })
+}
+
+/// Remembers what the clone `to` shares as its original does: only by it one can tell later what is
+/// not shared any more. It is a hint, that may fail.
+pub(crate) fn remember(from: &Path, to: &Path) {
+    let Ok(tree) = Tree::new(from) else { return };
+    if let (Some(pool), Ok(path)) = (pool_of(&tree), fs::canonicalize(to)) {
         let state = State::load(&pool, &tree.path).of_clone();
         let _ = state.save(&pool, &path);
     }
-    report.msec = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(report)
 }
 
 /// Where the new tree comes to be.

@@ -9,6 +9,7 @@ mod bootstrap;
 mod clone;
 mod confined;
 mod image;
+mod links;
 mod remove;
 mod unpack;
 
@@ -18,9 +19,11 @@ use std::path::{Path, PathBuf};
 
 pub use remove::delete;
 
+use crate::attr::Kernel;
 use crate::config::{Build, Guest, Init, Store, Style};
 use crate::error::{Doing, Error, Result};
 use crate::guest::Lock;
+use crate::unify::Alone;
 
 /// Is told how far a build is.
 pub trait Progress {
@@ -61,10 +64,13 @@ pub fn build(
     remove::tree(&part)?;
     let parent = part.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).doing(|| format!("make {}", parent.display()))?;
-    let made = make(store, &part, &mut guest, progress).and_then(|left_out| {
+    let made = make(store, &part, &mut guest, progress).and_then(|made| {
         settle(name, &part, &mut guest)?;
         fs::rename(&part, &root).doing(|| format!("rename {}", part.display()))?;
-        Ok(left_out)
+        if let Some(original) = &made.linked {
+            crate::clone::remember(original, &root);
+        }
+        Ok(made.left_out)
     });
     let left_out = match made {
         Ok(left_out) => left_out,
@@ -116,12 +122,25 @@ fn beside(root: &Path, what: &str) -> Result<PathBuf> {
     }
 }
 
-/// Makes the tree; returns how many files could not be made.
-fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) -> Result<u64> {
+/// A tree that was made.
+#[derive(Default)]
+struct Made {
+    /// How many files could not be made.
+    left_out: u64,
+    /// The tree that it shares its files with.
+    linked: Option<PathBuf>,
+}
+
+/// Makes the tree.
+fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) -> Result<Made> {
     let build = guest.build.clone();
     if let Some(archive) = &build.tar {
         make_dir(part)?;
-        return archive::unpack(archive, part, progress);
+        let left_out = archive::unpack(archive, part, progress)?;
+        return Ok(Made {
+            left_out,
+            linked: None,
+        });
     }
     if let Some(image) = &build.oci {
         make_dir(part)?;
@@ -129,15 +148,26 @@ fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) 
         if guest.init == Init::default() {
             guest.init = start;
         }
-        return Ok(left_out);
+        return Ok(Made {
+            left_out,
+            linked: None,
+        });
     }
     if let Some(other) = &build.clone {
         let from = store.root(other, &store.load(other)?);
+        if links::possible(&from, part) {
+            let _alone = Alone::new()?;
+            links::tree(&from, part, &Kernel, progress)?;
+            return Ok(Made {
+                left_out: 0,
+                linked: Some(from),
+            });
+        }
         clone::tree(&from, part, progress)?;
-        return Ok(0);
+        return Ok(Made::default());
     }
     bootstrap::bootstrap(&build, part, progress)?;
-    Ok(0)
+    Ok(Made::default())
 }
 
 fn make_dir(path: &Path) -> Result<()> {

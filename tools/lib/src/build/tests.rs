@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use std::cell::Cell;
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::Mutex;
+
+use rustix::io::Errno;
 
 use super::*;
+use crate::attr::{Attributes, UNIFIED};
+use crate::exclude::Excludes;
+use crate::{abi, hashify};
 
 struct Quiet(Cell<u64>);
 
@@ -37,6 +45,70 @@ fn a_clone_is_the_tree() {
     let old = fs::symlink_metadata(from.join("usr")).unwrap();
     assert_eq!(meta("usr").mtime_nsec(), old.mtime_nsec());
     assert_eq!(quiet.0.get(), 5);
+}
+
+/// Files of a kernel with the module, by their inodes.
+#[derive(Default)]
+struct Flags(Mutex<HashMap<u64, u32>>);
+
+impl Attributes for Flags {
+    fn get(&self, file: BorrowedFd<'_>) -> std::result::Result<abi::CtxFiattr, Errno> {
+        let ino = rustix::fs::fstat(file)?.st_ino;
+        let flags = *self.0.lock().unwrap().get(&ino).unwrap_or(&0);
+        Ok(abi::CtxFiattr {
+            xid: 0,
+            flags,
+            mask: UNIFIED,
+        })
+    }
+
+    fn set(&self, file: BorrowedFd<'_>, flags: u32, mask: u32) -> std::result::Result<(), Errno> {
+        let ino = rustix::fs::fstat(file)?.st_ino;
+        let mut all = self.0.lock().unwrap();
+        let old = all.entry(ino).or_default();
+        *old = *old & !mask | flags & mask;
+        Ok(())
+    }
+
+    fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
+}
+
+#[test]
+fn a_hashified_tree_is_cloned_by_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::below(dir.path().to_owned());
+    let (from, to) = (store.guests_dir().join("web"), store.guests_dir().join("x"));
+    for name in ["usr/bin", "etc"] {
+        fs::create_dir_all(from.join(name)).unwrap();
+    }
+    fs::write(from.join("usr/bin/x"), "program").unwrap();
+    fs::write(from.join("etc/x"), "its own").unwrap();
+    let kernel = Flags::default();
+    assert!(!crate::clone::is_hashified(&from));
+    let mut excludes = Excludes::default();
+    excludes.add_defaults();
+    let options = hashify::Options {
+        trees: vec![from.clone()],
+        excludes,
+        unique: true,
+        ..hashify::Options::default()
+    };
+    hashify::hashify(&options, &kernel, &links::Names::default()).unwrap();
+    assert!(crate::clone::is_hashified(&from));
+
+    let quiet = Quiet(Cell::new(0));
+    links::tree(&from, &to, &kernel, &quiet).unwrap();
+    let ino = |tree: &Path, path: &str| fs::metadata(tree.join(path)).unwrap().ino();
+    assert_eq!(ino(&from, "usr/bin/x"), ino(&to, "usr/bin/x"));
+    assert_ne!(ino(&from, "etc/x"), ino(&to, "etc/x"));
+    assert_eq!(fs::read_to_string(to.join("etc/x")).unwrap(), "its own");
+    assert!(!crate::clone::is_hashified(&to), "it has not its name yet");
+    let named = store.guests_dir().join("y");
+    fs::rename(&to, &named).unwrap();
+    crate::clone::remember(&from, &named);
+    assert!(crate::clone::is_hashified(&named));
 }
 
 #[test]

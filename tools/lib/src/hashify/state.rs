@@ -61,6 +61,11 @@ impl State {
         }
     }
 
+    /// Whether anything of the tree was shared.
+    pub(crate) fn shares(&self) -> bool {
+        !self.shared.is_empty()
+    }
+
     /// Remembers it; until it is complete the old one stays.
     pub(crate) fn save(&self, pool: &Pool, tree: &Path) -> io::Result<()> {
         let dir: OwnedFd = pool.state(true)?;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The tree of a hashified guest made anew by links.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Progress;
+use crate::attr::{self, Attributes};
+use crate::clone;
+use crate::error::Result;
+use crate::exclude::Excludes;
+use crate::unify::{self, Reason};
+
+/// Whether the tree `from` can be made anew at `to` by links: its files are shared already, and
+/// the kernel lets us share more.
+pub(super) fn possible(from: &Path, to: &Path) -> bool {
+    let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
+    let above = to.parent().and_then(device);
+    let there = above.is_some() && above == device(from);
+    there && clone::is_hashified(from) && attr::check_usable().is_ok()
+}
+
+/// Does so; what `hashify` leaves alone is copied.
+pub(super) fn tree(
+    from: &Path,
+    to: &Path,
+    attributes: &dyn Attributes,
+    progress: &dyn Progress,
+) -> Result<()> {
+    progress.begin("linking", None);
+    let mut excludes = Excludes::default();
+    excludes.add_defaults();
+    let names = Names::default();
+    clone::links(from, to, &excludes, attributes, &names)?;
+    progress.advance(names.0.into_inner());
+    Ok(())
+}
+
+/// Counts the names that were made.
+#[derive(Default)]
+pub(super) struct Names(AtomicU64);
+
+impl unify::Progress for Names {
+    fn scanned(&self, names: u64) {
+        self.0.fetch_add(names, Ordering::Relaxed);
+    }
+    fn planned(&self, _: u64) {}
+    fn done(&self, _: u64) {}
+    fn skipped(&self, _: &Path, _: Reason) {}
+    fn failed(&self, _: &str) {}
+}
