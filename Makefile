@@ -23,6 +23,8 @@ tools:      ## build the user-space tools
 	@scripts/tools.sh
 install:    ## install the tools, manual pages, completions, systemd units (DESTDIR=, PREFIX=)
 	@scripts/install.sh
+deb:        ## packages for Debian: kernel, module, tools
+	@scripts/deb.sh
 paths:      ## where the built things lie, as KEY=VALUE
 	@scripts/paths.sh
 
@@ -54,4 +56,4 @@ help:       ## this list
 		'  WAIT=1            wait for another run in the same cache' \
 		'  VSERVER_CACHE=dir where everything fetched and built is kept'
 
-.PHONY: demo run deps kernel module tools install paths test bench check patch-stat clean distclean help
+.PHONY: demo run deps kernel module tools install deb paths test bench check patch-stat clean distclean help

@@ -6,7 +6,7 @@ set -euo pipefail
 [ -d "$CACHE" ] || exit 0
 lock
 
-doomed=("$CACHE"/{tree,build,module,tools,runs,log})
+doomed=("$CACHE"/{tree,build,module,tools,deb,runs,log})
 [ "${1:-}" != all ] || doomed+=("$CACHE"/{source,apt,debian-kernel,bindgen,guests,kvm-probe,lock})
 say "removing from $CACHE: $(du -shc "${doomed[@]}" 2>/dev/null | tail -n1 | cut -f1)"
 rm -rf "${doomed[@]}"

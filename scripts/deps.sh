@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Makes sure that the host has what the given groups need (build, guest, demo,
-# check; all without an argument). On Debian 12 and 13 it installs exactly the
+# deb, check; all without an argument). On Debian 12 and 13 it installs exactly the
 # missing packages; elsewhere it lists what is missing, in one message.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -9,7 +9,7 @@ set -euo pipefail
 lock
 
 groups=("$@")
-[ $# -gt 0 ] || groups=(build guest demo check)
+[ $# -gt 0 ] || groups=(build guest demo deb check)
 
 debian=0
 if [ -r /etc/os-release ]; then
@@ -76,6 +76,9 @@ want_demo() {
 	want has mmdebstrap -- mmdebstrap "mmdebstrap"
 	want test -e /usr/share/keyrings/debian-archive-keyring.gpg -- debian-archive-keyring \
 		"the keys of Debian's archive"
+}
+want_deb() {
+	want has dpkg-deb -- dpkg "dpkg-deb"
 }
 want_check() {
 	want has shellcheck -- shellcheck "shellcheck"

@@ -109,6 +109,7 @@ set_paths() {
 	[ "$FLAVOUR" != stock ] || TREE=$PRISTINE
 	BUILD=$CACHE/build/${KEY:-debian-$SERIES}-$FLAVOUR
 	MODULE_OUT=$CACHE/module/$FLAVOUR
+	DEBS=$CACHE/deb/$FLAVOUR
 	TOOLS_OUT=$CACHE/tools/x86_64-unknown-linux-gnu/release
 }
 

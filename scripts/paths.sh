@@ -20,6 +20,8 @@ VMLINUX_DEBUG=$debug/vmlinux
 MODULE=$CACHE/module/normal/vserver.ko
 MODULE_DEBUG=$CACHE/module/debug/vserver.ko
 TOOLS=$TOOLS_OUT
+DEBS=$CACHE/deb/normal
+DEBS_DEBUG=$CACHE/deb/debug
 GUEST_ROOT=$CACHE/guests
 RUNS=$CACHE/runs
 END

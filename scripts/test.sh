@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 lock
-"$REPO/scripts/deps.sh" build guest || exit
+"$REPO/scripts/deps.sh" build guest demo deb || exit
 "$REPO/scripts/module.sh" || exit
 "$REPO/scripts/tools.sh" || exit
 "$REPO/scripts/conformance.sh" || exit

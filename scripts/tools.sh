@@ -12,9 +12,17 @@ find_cargo
 
 export CARGO_TARGET_DIR=$CACHE/tools
 export CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
-export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
 PATH=$(dirname "$CARGO"):$PATH
 cd "$REPO/tools"
+
+# The names of sources in the programs are the same wherever they are built.
+"$CARGO" fetch --locked --quiet --target "$CARGO_BUILD_TARGET" || die "the libraries could not be fetched"
+flags=(-C target-feature=+crt-static)
+for sources in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+	flags+=("--remap-path-prefix=$sources=crates")
+done
+CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}")
+export CARGO_ENCODED_RUSTFLAGS
 
 if [ $# -gt 0 ]; then
 	exec "$CARGO" "$@"

@@ -19,6 +19,7 @@ from harness import matrix, suites, tap
 from harness.boot import Boot
 from harness.built import DEBUG, SCRIPTS, TESTS, Built
 from harness.crash import Cuts
+from harness.debian import Debian
 from harness.machine import accelerator
 
 KEEP_RUNS = 20
@@ -47,7 +48,14 @@ def test_tools():
 def all_suites(built):
     found = [*suites.from_scripts(os.path.join(TESTS, "guest.d")),
              *suites.from_program(os.path.join(built.tools, "guest-tests"))]
-    return [s for s in found if DEBUG or not s.debug]
+    return [s for s in found if s.debug in (None, DEBUG)]
+
+
+def kind(suite):
+    """How the machine of a suite is run."""
+    if suite.cuts:
+        return Cuts
+    return Debian if suite.debian else Boot
 
 
 def test_guests(chosen, built, directory):
@@ -55,8 +63,7 @@ def test_guests(chosen, built, directory):
     results, kunit = tap.Results(), None
     accel = accelerator(built.kernel, built.cache)
     groups = list(suites.grouped(chosen)) or [[suites.Suite("boot", "echo 1..0")]]
-    boots = [(Cuts if group[0].cuts else Boot)(group, os.path.join(directory, str(number)), built,
-                                               accel, PATIENCE)
+    boots = [kind(group[0])(group, os.path.join(directory, str(number)), built, accel, PATIENCE)
              for number, group in enumerate(groups, 1)]
 
     def run(numbered):

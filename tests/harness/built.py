@@ -4,6 +4,7 @@
 import glob
 import os
 import subprocess
+import threading
 from dataclasses import dataclass
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -33,17 +34,32 @@ class Built:
         self.cache, self.runs, self.tools = paths["CACHE"], paths["RUNS"], paths["TOOLS"]
         self.kernel = paths["KERNEL_IMAGE" + suffix]
         self.stock_kernel = paths["KERNEL_IMAGE_STOCK"]
-        self.module = paths["MODULE" + suffix]
+        self.module, self.debs = paths["MODULE" + suffix], paths["DEBS" + suffix]
+        self.one_at_a_time = threading.Lock()
+
+    def _made(self, what, *script):
+        """What a script says that makes something if it isn't there yet."""
+        with self.one_at_a_time:
+            done = subprocess.run([os.path.join(SCRIPTS, script[0]), *script[1:]], check=False,
+                                  text=True, stdout=subprocess.PIPE)
+        if done.returncode:
+            raise Missing(f"there is no {what}: see above")
+        return done.stdout.strip()
 
     def debian_kernel(self):
         """An unpatched kernel of Debian, fetched if it isn't there yet."""
-        done = subprocess.run([os.path.join(SCRIPTS, "debian-kernel.sh")], check=False, text=True,
-                              stdout=subprocess.PIPE)
-        if done.returncode:
-            raise Missing("there is no kernel of Debian to boot: see above")
-        directory = done.stdout.strip()
+        directory = self._made("kernel of Debian to boot", "debian-kernel.sh")
         return Kernel(os.path.join(directory, "vmlinuz"),
                       sorted(glob.glob(os.path.join(directory, "*.ko"))))
+
+    def debian_disk(self, suite):
+        """A disk with a Debian of this suite."""
+        return self._made(f"Debian {suite}", "debian-disk.sh", suite)
+
+    def packages(self):
+        """The directory of our packages, made if they are out of date."""
+        self._made("package of ours", "deb.sh")
+        return self.debs
 
     @classmethod
     def stock(cls):

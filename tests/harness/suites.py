@@ -13,12 +13,14 @@ line `NAME WORD...` of `guest-tests --list`. The words:
                                 1 to N; all but the last may end by a reset
     kernels=KIND,KIND,...       a boot with each, all on the same disks, with $BOOT as above
                                 and $KERNEL: "vserver", ours with the module; "bare", ours
-                                without; "debian", an unpatched one of Debian. None may reset
+                                without; "debian", an unpatched one of Debian; "installed",
+                                see debian=. None may reset
+    debian=SUITE                its first disk, ext4, holds a Debian of that suite (debian.py)
     cuts=N                      cut the power N times in the middle (see crash.py)
     module=no                   vserver.ko is not loaded
     fsck=yes                    check-FS IMAGE for each of its file systems FS: their own
                                 checkers, which change nothing and fail if there is a fault
-    debug=yes                   only with the debug kernel
+    debug=yes                   only with the debug kernel; debug=no: never with it
     alone=yes                   not in one boot with other suites
     append=WORD                 onto the kernel's command line
     env=NAME                    this variable is handed on, if it is set
@@ -33,7 +35,7 @@ from dataclasses import dataclass, field
 from . import disks
 
 MAX_DISKS = 12                  # in one machine, so that there are several of equal length
-KERNELS = ("vserver", "bare", "debian")
+KERNELS = ("vserver", "bare", "debian", "installed")
 
 
 @dataclass
@@ -49,7 +51,8 @@ class Suite:
     cuts: int = 0
     module: bool = True
     fsck: bool = False
-    debug: bool = False
+    debug: bool | None = None
+    debian: str = ""
     alone: bool = False
     append: list = field(default_factory=list)
     env: list = field(default_factory=list)
@@ -64,6 +67,9 @@ class Suite:
             setattr(self, key, int(value))
         elif key in ("module", "fsck", "debug", "alone") and value in ("yes", "no"):
             setattr(self, key, value == "yes")
+        elif key == "debian" and value:
+            self.debian = value
+            self.disks.insert(0, ("ext4", None))
         elif key == "kernels" and set(value.split(",")) <= set(KERNELS):
             self.kernels = value.split(",")
             self.boots = len(self.kernels)

@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# suite: debian=bookworm kernels=bare,installed timeout=300 debug=no
+# shellcheck disable=SC1091,SC2016,SC2154
+# Our packages on Debian: installed, used after a boot by the installed kernel, removed.
+. /tests/check
+
+# The tree is at $R.
+installs() {
+	for fs in proc sys dev; do mount --bind /$fs $R/$fs; done
+	mkdir -p $R/etc/kernel/postinst.d $R/vservers/web/bin $R/etc/vserver
+	cat >$R/etc/kernel/postinst.d/zz-test <<'END'
+#!/bin/sh
+echo "$*: $DEB_MAINT_PARAMS, initramfs: $INITRD" >>/tests/hook
+END
+	chmod 755 $R/etc/kernel/postinst.d/zz-test
+	packages=$(cd $R/packages && echo *.deb)
+	check "there are three packages: $packages" [ "$(echo "$packages" | wc -w)" = 3 ]
+	check "they can be installed" in_tree 'dpkg -i /packages/*.deb'
+	release=$(cd $R/usr/lib/modules && ls)
+	check "the hooks of kernels are called" grep -q \
+		"^$release /boot/vmlinuz-$release: configure , initramfs: Yes\$" $R/tests/hook
+	check "there is an initramfs" [ -s "$R/boot/initrd.img-$release" ]
+	check "depmod knows the module" \
+		grep -q '^updates/vserver\.ko:' "$R/lib/modules/$release/modules.dep"
+	check "there is the header" in_tree grep -q VCMD_get_version /usr/include/linux/vserver.h
+	check "the tools run" in_tree vserver --version
+	check "under their old names, too" in_tree vkill --help
+	check "they can be enabled" in_tree \
+		systemctl enable vserver.target vserver.service vserver-hashify.timer
+
+	# A guest of busybox, to be started at boot
+	cp /bin/busybox $R/vservers/web/bin/
+	for name in sh sleep hostname; do ln -s busybox $R/vservers/web/bin/$name; done
+	mkdir $R/vservers/web/etc $R/vservers/web/tmp
+	echo 'autostart = true' >$R/etc/vserver/web.toml
+	for fs in dev sys proc; do umount $R/$fs; done
+}
+# By the tree's own shell: busybox's would take its own programs before those of the tree.
+in_tree() { PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$R" /bin/sh -c "$*"; }
+
+# In the Debian itself
+uses() {
+	check "the installed kernel runs" [ -d "/lib/modules/$(uname -r)/updates" ]
+	check "the service is there" systemctl is-active vserver.service
+	check "it has started the guest" vserver status web
+	check "it has its name" sh -c '[ "$(vserver exec web -- /bin/hostname)" = web ]'
+	check "the module is signed" [ $(($(cat /proc/sys/kernel/tainted) & 0x2000)) = 0 ]
+	check "a command runs in a context" vserver run --root /vservers/web -- /bin/sh -c :
+	check "the service stops the guest" sh -c 'systemctl stop vserver.service && ! vserver status web'
+	check "the module can be unloaded" soon modprobe -r vserver
+	check "it is gone" [ ! -e /proc/virtual/info ]
+	check "and loaded by its name" modprobe vserver
+	check "the guest starts" vserver start web
+	ours="vserver-tools vserver-module-$(uname -r) linux-image-$(uname -r)"
+	check "dpkg knows their files" sh -c "dpkg --listfiles $ours >/tests/files"
+	check "a package that goes stops it" dpkg --remove vserver-tools
+	check "no context is left" soon sh -c '! ls -d /proc/virtual/[0-9]*'
+	check "its configuration stays" [ -f /etc/vserver/web.toml ]
+	check "the module can be unloaded then" soon modprobe -r vserver
+
+	rm -r /vservers/web /etc/vserver/web.toml
+	check "the packages can be purged" sh -c "dpkg --purge $ours"
+	check "nothing is left of their files" sh -c \
+		'! xargs -I % find % -maxdepth 0 ! -type d </tests/files | grep .'
+	check "nor of what they have made" sh -c \
+		'! find / -xdev \( -path "/tests" -o -path /packages \) -prune -o \
+			\( -name "*vserver*" -o -name "*$(uname -r)*" \) -print | grep .'
+}
+
+case $KERNEL in
+bare) R=/mnt/ext4 installs ;;
+installed) uses ;;
+esac
+echo "1..$count"
