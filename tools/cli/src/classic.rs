@@ -22,6 +22,23 @@ pub(crate) fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
     all
 }
 
+/// The names. A link of one of these to the command takes its options of old.
+pub(crate) const NAMES: [&str; 7] = [
+    "vhashify", "vunify", "vdu", "showattr", "setattr", "lsxid", "chxid",
+];
+
+/// The manual page of what such a name stands for.
+pub(crate) fn page(name: &str) -> &'static str {
+    match name {
+        "vhashify" => "vserver-hashify",
+        "vunify" => "vserver-unify",
+        "vdu" => "vserver-du",
+        "chxid" => "vserver-attr-tag",
+        "setattr" => "vserver-attr-set",
+        _ => "vserver-attr-show",
+    }
+}
+
 /// A name that the command has, too.
 #[derive(Clone, Copy)]
 enum Old {
@@ -30,6 +47,8 @@ enum Old {
     Du,
     ShowAttr,
     SetAttr,
+    LsXid,
+    ChXid,
 }
 
 impl Old {
@@ -40,6 +59,8 @@ impl Old {
             b"vdu" => Self::Du,
             b"showattr" => Self::ShowAttr,
             b"setattr" => Self::SetAttr,
+            b"lsxid" => Self::LsXid,
+            b"chxid" => Self::ChXid,
             _ => return None,
         })
     }
@@ -51,6 +72,8 @@ impl Old {
             Self::Du => words("du").chain(given).collect(),
             Self::ShowAttr => show(given),
             Self::SetAttr => set(given),
+            Self::LsXid => list_tags(given),
+            Self::ChXid => tag(given),
         }
     }
 }
@@ -162,6 +185,66 @@ fn set(given: Vec<OsString>) -> Vec<OsString> {
     all
 }
 
+/// `lsxid [-R] [-adx1] [FILE...]`
+fn list_tags(given: Vec<OsString>) -> Vec<OsString> {
+    let (mut recursive, mut rest) = (false, Vec::new());
+    let mut given = given.into_iter();
+    while let Some(word) = given.next() {
+        match word.as_bytes() {
+            b"--" => rest.extend(given.by_ref()),
+            // Directories are not entered unless -R says so; nothing is hidden.
+            [b'-', flags @ ..]
+                if !flags.is_empty() && flags.iter().all(|flag| b"Radx1".contains(flag)) =>
+            {
+                recursive |= flags.contains(&b'R');
+            }
+            [b'-', _, ..] => return words("attr show --tags").chain([word]).collect(),
+            _ => rest.push(word),
+        }
+    }
+    if rest.is_empty() {
+        rest.push(".".into());
+    }
+    let mut all: Vec<_> = words("attr show --tags").collect();
+    all.extend(recursive.then(|| "-R".into()));
+    all.push("--".into());
+    all.extend(rest);
+    all
+}
+
+/// `chxid [-R] [-dx] -c XID FILE...`
+fn tag(given: Vec<OsString>) -> Vec<OsString> {
+    let (mut recursive, mut xid, mut rest) = (false, None, Vec::new());
+    let mut given = given.into_iter();
+    while let Some(word) = given.next() {
+        match word.as_bytes() {
+            b"--" => rest.extend(given.by_ref()),
+            [b'-', flags @ ..] if !flags.is_empty() => {
+                let simple = flags.iter().take_while(|flag| b"Rdx".contains(flag));
+                let simple = &flags[..simple.count()];
+                recursive |= simple.contains(&b'R');
+                match flags.strip_prefix(simple) {
+                    Some([]) => {}
+                    Some([b'c']) => xid = given.next(),
+                    Some([b'c', xid_here @ ..]) => {
+                        xid = Some(OsString::from_vec(xid_here.to_vec()))
+                    }
+                    _ => return words("attr tag").chain([word]).collect(),
+                }
+            }
+            _ => rest.push(word),
+        }
+    }
+    let mut all: Vec<_> = words("attr tag").collect();
+    // Without an id that is all: it is what is missing.
+    if let Some(xid) = xid {
+        all.extend(recursive.then(|| "-R".into()));
+        all.extend(["--".into(), xid]);
+        all.extend(rest);
+    }
+    all
+}
+
 /// The attributes as `setattr` names them.
 const FLAGS: [&[u8]; 7] = [
     b"admin",
@@ -218,6 +301,12 @@ mod tests {
                 "setattr -R --iunlink --~immutable -- /x",
                 "attr change --on iunlink --off immutable -R -- /x",
             ),
+            ("lsxid", "attr show --tags -- ."),
+            ("lsxid -ad1 /x /y", "attr show --tags -- /x /y"),
+            ("lsxid -Rd -- -x", "attr show --tags -R -- -x"),
+            ("chxid -c 101 /x /y", "attr tag -- 101 /x /y"),
+            ("chxid -Rxc web -- -x", "attr tag -R -- web -x"),
+            ("chxid /x -R -c101", "attr tag -R -- 101 /x"),
         ] {
             let words = arguments_of(line);
             let words = if line == want {
@@ -235,6 +324,12 @@ mod tests {
             "vhashify -q web",
             "vunify --what web",
             "setattr --colour /x",
+            "lsxid -q /x",
+            "lsxid --all /x",
+            "chxid -q -c 1 /x",
+            "chxid -R /x",
+            "chxid -c 1",
+            "chxid -c",
         ] {
             let words = arguments(line.split(' ').map(OsString::from));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
+use clap::{Args, Command, CommandFactory, Parser};
 use rustix::thread::UnshareFlags;
 use vserver::abi;
 use vserver::context::{self, Target};
@@ -31,6 +31,21 @@ pub(crate) const NAMES: [&str; 9] = [
     "vuname",
     "vspace",
 ];
+
+/// The command lines, for their manual pages.
+pub(crate) fn commands() -> Vec<Command> {
+    vec![
+        Stat::command(),
+        Attribute::command(),
+        Sched::command(),
+        Limit::command(),
+        Ps::command(),
+        Kill::command(),
+        Wait::command(),
+        Uname::command(),
+        Space::command(),
+    ]
+}
 
 /// Does as the tool that the first word names; nothing if it names none.
 pub(crate) fn run(words: &[OsString]) -> Option<anyhow::Result<ExitCode>> {
@@ -559,23 +574,13 @@ fn space(args: Space) -> anyhow::Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_lines_are_consistent() {
-        for command in [
-            Stat::command(),
-            Attribute::command(),
-            Sched::command(),
-            Limit::command(),
-            Ps::command(),
-            Kill::command(),
-            Wait::command(),
-            Uname::command(),
-            Space::command(),
-        ] {
+        let commands = commands();
+        assert_eq!(commands.len(), NAMES.len());
+        for command in commands {
             assert!(NAMES.contains(&command.get_name()));
             command.debug_assert();
         }

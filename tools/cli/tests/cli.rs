@@ -357,3 +357,20 @@ fn classic_names_are_links_to_the_command() {
         Some(2)
     );
 }
+
+#[test]
+fn every_name_has_a_manual_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = vserver(&["generate", "--names", dir.path().to_str().unwrap()]);
+    let names = stdout(&names);
+    for name in names.lines() {
+        let page = fs::read_to_string(dir.path().join("man1").join(format!("{name}.1"))).unwrap();
+        let Some(other) = page.strip_prefix(".so ") else {
+            continue;
+        };
+        assert!(dir.path().join(other.trim()).exists(), "{name}: {page}");
+    }
+    for name in ["vhashify", "setattr", "lsxid", "chxid", "vps"] {
+        assert!(names.lines().any(|line| line == name), "{name}");
+    }
+}

@@ -53,6 +53,9 @@ pub(crate) struct AttrShow {
     /// on, - if the file can't have it
     #[arg(long, hide = true)]
     pub(crate) letters: bool,
+    /// Only the context that each belongs to
+    #[arg(long, hide = true)]
+    pub(crate) tags: bool,
     /// Directories with all that is in them
     #[arg(long, short = 'R')]
     pub(crate) recursive: bool,
@@ -90,8 +93,9 @@ pub(crate) struct AttrTag {
     /// Directories with all that is in them
     #[arg(long, short = 'R')]
     pub(crate) recursive: bool,
-    /// The context's id; 0 for files that everybody may use
-    pub(crate) xid: u32,
+    /// The context's id, or the name of one that runs; 0 for files that everybody may use
+    #[arg(value_name = "XID|NAME")]
+    pub(crate) xid: String,
     /// The files; symbolic links are not followed
     #[arg(required = true)]
     pub(crate) path: Vec<PathBuf>,

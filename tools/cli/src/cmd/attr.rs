@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use vserver::attr::{self, FileAttrs};
+use vserver::context;
 use vserver::deunify::{self, Done};
 use vserver::error::Error;
 use vserver::walk::{self, Entry, walk};
@@ -22,14 +23,20 @@ pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
             shown.push(attrs);
         } else if args.letters {
             output::line(format_args!("{} {}", letters(&attrs), attrs.path.display()))?;
+        } else if args.tags {
+            output::line(format_args!(
+                "{:<10} {}",
+                tag_of(&attrs),
+                attrs.path.display()
+            ))?;
         } else {
             let flags = match attrs.flags.is_empty() {
                 true => "-".to_owned(),
                 false => attrs.flags.join(","),
             };
-            let tag = attrs.xid.map_or("-".to_owned(), |xid| xid.to_string());
             output::line(format_args!(
-                "{flags:<20} {tag:>5} {}",
+                "{flags:<20} {:>5} {}",
+                tag_of(&attrs),
                 attrs.path.display()
             ))?;
         }
@@ -62,6 +69,11 @@ pub(crate) fn change_both(args: &AttrBoth) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// The context that a file belongs to.
+fn tag_of(attrs: &FileAttrs) -> String {
+    attrs.xid.map_or("-".to_owned(), |xid| xid.to_string())
+}
+
 /// The attributes as letters.
 fn letters(attrs: &FileAttrs) -> String {
     let letter = |(name, letter): &(&str, char)| {
@@ -88,8 +100,13 @@ const LETTERS: [(&str, char); 7] = [
 
 /// `vserver attr tag`
 pub(crate) fn tag(args: &AttrTag) -> anyhow::Result<ExitCode> {
+    // Of a context that does not run, too
+    let xid = match args.xid.parse() {
+        Ok(xid) => xid,
+        Err(_) => context::resolve(&args.xid)?,
+    };
     each(&args.path, args.recursive, |entry| {
-        Ok(attr::set_tag(entry, args.xid)?)
+        Ok(attr::set_tag(entry, xid)?)
     })
 }
 

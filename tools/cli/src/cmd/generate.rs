@@ -10,13 +10,14 @@ use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::args::{Cli, Generate};
-use crate::classic_guests;
 use crate::output::line;
+use crate::{classic, classic_guests};
 
 /// `vserver generate`
 pub(crate) fn generate(args: &Generate) -> anyhow::Result<ExitCode> {
     if args.names {
-        classic_guests::NAMES.iter().try_for_each(line)?;
+        let names = classic::NAMES.iter().chain(&classic_guests::NAMES);
+        names.copied().try_for_each(line)?;
     }
     if let Some(dir) = &args.dir {
         manual(&dir.join("man1"))?;
@@ -25,11 +26,19 @@ pub(crate) fn generate(args: &Generate) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A page for the command and each of its commands.
+/// A page for the command, for each of its commands, and for its other names.
 fn manual(dir: &Path) -> anyhow::Result<()> {
     make(dir)?;
+    let writing = || format!("write to {}", dir.display());
     let command = Cli::command().disable_help_subcommand(true);
-    clap_mangen::generate_to(command, dir).with_context(|| format!("write to {}", dir.display()))
+    for command in classic_guests::commands().into_iter().chain([command]) {
+        clap_mangen::generate_to(command, dir).with_context(writing)?;
+    }
+    for name in classic::NAMES {
+        let page = format!(".so man1/{}.1\n", classic::page(name));
+        fs::write(dir.join(format!("{name}.1")), page).with_context(writing)?;
+    }
+    Ok(())
 }
 
 fn completions(dir: &Path) -> anyhow::Result<()> {
