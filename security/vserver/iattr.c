@@ -47,8 +47,8 @@ EXPORT_SYMBOL_GPL(vserver_iattr_get);
  * or the kind of file can't have attributes, -EINVAL if it can't have these;
  * -ETXTBSY if the file is open for writing, mapped so, or pages of it are
  * pinned; -EBUSY if it is a unified file whose inode can't be written to without
- * the flag either, only a copy can; -ERESTARTSYS if a fatal signal came while somebody broke a link to
- * the file.
+ * the flag either, only a copy can; -ERESTARTSYS if a fatal signal came while
+ * somebody broke a link to the file.
  */
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask)
 {
