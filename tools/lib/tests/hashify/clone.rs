@@ -9,7 +9,7 @@ use vserver::attr::UNIFIED;
 use vserver::clone::{Report, clone};
 use vserver::error::{Error, Result};
 
-use crate::fake::Fake;
+use crate::common::Fake;
 use crate::{Quiet, Trees};
 
 fn cloned(trees: &Trees, fake: &Fake, to: &str) -> Result<Report> {

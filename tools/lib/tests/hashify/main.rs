@@ -17,44 +17,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test shall fail where it does")]
 
-#[path = "../unify/fake.rs"]
-mod fake;
-
 mod clone;
+#[path = "../common/mod.rs"]
+mod common;
 mod pool;
 mod races;
 mod runs;
 mod shared;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 
-use tempfile::TempDir;
 use vserver::exclude::Excludes;
 use vserver::hashify::{Options, Report, hashify};
-use vserver::unify::{Progress, Reason};
+use vserver::unify::Reason;
 
-use fake::Fake;
-
-/// Nobody watches.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn scanned(&self, _: u64) {}
-    fn planned(&self, _: u64) {}
-    fn done(&self, _: u64) {}
-    fn skipped(&self, _: &Path, _: Reason) {}
-    fn failed(&self, _: &str) {}
-}
+use common::{Fake, Quiet, Trees};
 
 const TREES: [&str; 3] = ["a", "b", "c"];
-
-/// Trees below one temporary directory.
-struct Trees {
-    dir: TempDir,
-    names: Vec<&'static str>,
-}
 
 impl Trees {
     /// The trees drawn above.
@@ -78,41 +59,9 @@ impl Trees {
         trees
     }
 
-    fn empty(names: &[&'static str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for name in names {
-            fs::create_dir(dir.path().join(name)).unwrap();
-        }
-        Self {
-            dir,
-            names: names.to_vec(),
-        }
-    }
-
-    fn path(&self, tree: &str, file: &str) -> PathBuf {
-        self.dir.path().join(tree).join(file)
-    }
-
-    fn write(&self, tree: &str, file: &str, content: &[u8]) {
-        let path = self.path(tree, file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn ino(&self, tree: &str, file: &str) -> u64 {
-        fs::symlink_metadata(self.path(tree, file)).unwrap().ino()
-    }
-
     /// Whether the file is the same one in both trees.
     fn same(&self, one: &str, other: &str, file: &str) -> bool {
         self.ino(one, file) == self.ino(other, file)
-    }
-
-    fn trees(&self) -> Vec<PathBuf> {
-        self.names
-            .iter()
-            .map(|name| self.dir.path().join(name))
-            .collect()
     }
 
     fn options(&self) -> Options {
@@ -132,10 +81,7 @@ impl Trees {
 
     fn hashify_with(&self, options: &Options, attributes: &Fake) -> Report {
         let report = hashify(options, attributes, &Quiet).unwrap();
-        for entry in walkdir::WalkDir::new(self.dir.path()) {
-            let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-            assert!(!name.starts_with(".vserver"), "{name} was left behind");
-        }
+        self.check_no_debris();
         report
     }
 
@@ -152,9 +98,5 @@ impl Trees {
 
 /// How many files were skipped for a reason.
 fn skipped(report: &Report, reason: Reason) -> u64 {
-    report
-        .files
-        .skipped
-        .get(&reason)
-        .map_or(0, |amount| amount.files)
+    common::skipped(&report.files, reason)
 }

@@ -9,7 +9,7 @@ use vserver::error::Error;
 use vserver::hashify::{self, Options, check, hashify, status};
 use vserver::unify::Reason;
 
-use crate::fake::Fake;
+use crate::common::Fake;
 use crate::{Quiet, TREES, Trees, skipped};
 
 #[test]

@@ -3,33 +3,17 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::Path;
 
 use rustix::io::Errno;
 use vserver::unify::Reason;
 
-use crate::fake::Fake;
-use crate::{Trees, skipped};
-
-fn two_equal_files() -> Trees {
-    let trees = Trees::empty(&["a", "b"]);
-    for tree in ["a", "b"] {
-        trees.write(tree, "f", b"content");
-    }
-    trees
-}
-
-fn in_tree_b(path: &Path) -> bool {
-    path.parent().is_some_and(|dir| dir.ends_with("b"))
-}
+use crate::common::{Fake, Trees, replaced_in_b, with_hook_in_b, written_in_b};
+use crate::skipped;
 
 #[test]
 fn a_file_open_for_writing_is_left() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| match in_tree_b(path) {
-        true => Err(Errno::TXTBSY),
-        false => Ok(()),
-    });
+    let trees = Trees::two_equal_files();
+    let fake = with_hook_in_b(|_| Err(Errno::TXTBSY));
     let report = trees.hashify(&fake);
     assert!(!trees.same("a", "b", "f"));
     assert_eq!(skipped(&report, Reason::Busy), 1);
@@ -55,13 +39,8 @@ fn a_leader_that_cannot_lead_is_replaced() {
 
 #[test]
 fn a_write_just_before_the_protection_is_seen() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::write(path, b"CONTENT").unwrap();
-        }
-        Ok(())
-    });
+    let trees = Trees::two_equal_files();
+    let fake = written_in_b(b"CONTENT");
     trees.hashify(&fake);
     assert_eq!(fs::read(trees.path("a", "f")).unwrap(), b"content");
     assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"CONTENT");
@@ -72,13 +51,8 @@ fn a_write_just_before_the_protection_is_seen() {
 
 #[test]
 fn a_change_of_size_is_seen() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::write(path, b"content and more").unwrap();
-        }
-        Ok(())
-    });
+    let trees = Trees::two_equal_files();
+    let fake = written_in_b(b"content and more");
     let report = trees.hashify(&fake);
     assert_eq!(skipped(&report, Reason::Changed), 1);
     assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"content and more");
@@ -86,14 +60,8 @@ fn a_change_of_size_is_seen() {
 
 #[test]
 fn a_file_put_in_its_place_is_kept() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::write(path.with_extension("new"), b"newer").unwrap();
-            fs::rename(path.with_extension("new"), path).unwrap();
-        }
-        Ok(())
-    });
+    let trees = Trees::two_equal_files();
+    let fake = replaced_in_b(b"newer");
     let report = trees.hashify(&fake);
     assert_eq!(report.files.shared.files, 0);
     assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"newer");
@@ -101,7 +69,7 @@ fn a_file_put_in_its_place_is_kept() {
 
 #[test]
 fn nothing_is_linked_before_both_stand_still() {
-    let trees = two_equal_files();
+    let trees = Trees::two_equal_files();
     let root = trees.path("", "");
     let fake = Fake::with_hook(move |_| {
         for tree in ["a", "b"] {
@@ -141,7 +109,7 @@ fn a_symlink_where_a_directory_was_leads_nowhere() {
 
 #[test]
 fn a_file_system_without_support_is_named_as_the_reason() {
-    let trees = two_equal_files();
+    let trees = Trees::two_equal_files();
     let report = trees.hashify(&Fake::without_support());
     assert_eq!(report.files.shared.files, 0);
     assert!(skipped(&report, Reason::Unsupported) > 0);
@@ -149,7 +117,7 @@ fn a_file_system_without_support_is_named_as_the_reason() {
 
 #[test]
 fn a_full_disk_is_said() {
-    let trees = two_equal_files();
+    let trees = Trees::two_equal_files();
     let report = trees.hashify(&Fake::with_hook(|_| Err(Errno::NOSPC)));
     assert!(report.no_space && report.files.failed());
     assert!(

@@ -8,7 +8,7 @@ use vserver::attr::UNIFIED;
 use vserver::hashify::{self, Options, Pool};
 use vserver::unify::Reason;
 
-use crate::fake::Fake;
+use crate::common::Fake;
 use crate::{TREES, Trees, skipped};
 
 #[test]

@@ -10,7 +10,7 @@ use vserver::attr::UNIFIED;
 use vserver::hashify::Options;
 use vserver::unify::Reason;
 
-use crate::fake::Fake;
+use crate::common::Fake;
 use crate::{TREES, Trees, skipped};
 
 #[test]

@@ -15,36 +15,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test shall fail where it does")]
 
-mod fake;
+#[path = "../common/mod.rs"]
+mod common;
 mod races;
 mod shared;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt, symlink};
 
-use tempfile::TempDir;
 use vserver::exclude::Excludes;
-use vserver::unify::{Options, Progress, Reason, Report, unify};
+use vserver::unify::{Options, Report, unify};
 
-use fake::Fake;
-
-/// Nobody watches.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn scanned(&self, _: u64) {}
-    fn planned(&self, _: u64) {}
-    fn done(&self, _: u64) {}
-    fn skipped(&self, _: &Path, _: Reason) {}
-    fn failed(&self, _: &str) {}
-}
-
-/// Trees below one temporary directory.
-struct Trees {
-    dir: TempDir,
-    names: Vec<&'static str>,
-}
+use common::{Fake, Quiet, Trees};
 
 impl Trees {
     /// The trees drawn above.
@@ -65,40 +47,11 @@ impl Trees {
         trees
     }
 
-    fn empty(names: &[&'static str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for name in names {
-            fs::create_dir(dir.path().join(name)).unwrap();
-        }
-        Self {
-            dir,
-            names: names.to_vec(),
-        }
-    }
-
-    fn path(&self, tree: &str, file: &str) -> PathBuf {
-        self.dir.path().join(tree).join(file)
-    }
-
-    fn write(&self, tree: &str, file: &str, content: &[u8]) {
-        let path = self.path(tree, file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn ino(&self, tree: &str, file: &str) -> u64 {
-        fs::symlink_metadata(self.path(tree, file)).unwrap().ino()
-    }
-
     fn options(&self) -> Options {
         let mut excludes = Excludes::default();
         excludes.add_defaults();
         Options {
-            trees: self
-                .names
-                .iter()
-                .map(|name| self.dir.path().join(name))
-                .collect(),
+            trees: self.trees(),
             excludes,
             ..Options::default()
         }
@@ -113,16 +66,4 @@ impl Trees {
         self.check_no_debris();
         report
     }
-
-    fn check_no_debris(&self) {
-        for entry in walkdir::WalkDir::new(self.dir.path()) {
-            let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-            assert!(!name.starts_with(".vserver"), "{name} was left behind");
-        }
-    }
-}
-
-/// How many files were skipped for a reason.
-fn skipped(report: &Report, reason: Reason) -> u64 {
-    report.skipped.get(&reason).map_or(0, |amount| amount.files)
 }

@@ -3,33 +3,16 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
 
 use rustix::io::Errno;
 use vserver::unify::Reason;
 
-use crate::fake::Fake;
-use crate::{Trees, skipped};
-
-fn two_equal_files() -> Trees {
-    let trees = Trees::empty(&["a", "b"]);
-    for tree in ["a", "b"] {
-        trees.write(tree, "f", b"content");
-    }
-    trees
-}
-
-fn in_tree_b(path: &Path) -> bool {
-    path.parent().is_some_and(|dir| dir.ends_with("b"))
-}
+use crate::common::{Fake, Trees, in_tree_b, replaced_in_b, skipped, with_hook_in_b, written_in_b};
 
 #[test]
 fn a_file_open_for_writing_is_left() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| match in_tree_b(path) {
-        true => Err(Errno::TXTBSY),
-        false => Ok(()),
-    });
+    let trees = Trees::two_equal_files();
+    let fake = with_hook_in_b(|_| Err(Errno::TXTBSY));
     let report = trees.unify(&fake);
     assert_eq!(skipped(&report, Reason::Busy), 2);
     assert_ne!(trees.ino("a", "f"), trees.ino("b", "f"));
@@ -38,13 +21,8 @@ fn a_file_open_for_writing_is_left() {
 
 #[test]
 fn a_write_just_before_the_protection_is_seen() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::write(path, b"CONTENT").unwrap();
-        }
-        Ok(())
-    });
+    let trees = Trees::two_equal_files();
+    let fake = written_in_b(b"CONTENT");
     let report = trees.unify(&fake);
     assert_eq!(skipped(&report, Reason::Content), 2);
     assert_eq!(fs::read(trees.path("a", "f")).unwrap(), b"content");
@@ -57,7 +35,7 @@ fn a_write_just_before_the_protection_is_seen() {
 /// The flags come first: what is compared later stands still. The link comes last.
 #[test]
 fn nothing_is_linked_before_both_stand_still() {
-    let trees = two_equal_files();
+    let trees = Trees::two_equal_files();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let fake = Fake::with_hook({
         let (seen, root) = (seen.clone(), trees.path("", ""));
@@ -80,11 +58,9 @@ fn nothing_is_linked_before_both_stand_still() {
 
 #[test]
 fn a_change_of_mode_is_seen() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-        }
+    let trees = Trees::two_equal_files();
+    let fake = with_hook_in_b(|path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
         Ok(())
     });
     let report = trees.unify(&fake);
@@ -94,13 +70,8 @@ fn a_change_of_mode_is_seen() {
 
 #[test]
 fn a_change_of_size_is_seen() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::write(path, b"content and more").unwrap();
-        }
-        Ok(())
-    });
+    let trees = Trees::two_equal_files();
+    let fake = written_in_b(b"content and more");
     let report = trees.unify(&fake);
     assert_eq!(skipped(&report, Reason::Changed), 2);
     assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"content and more");
@@ -108,14 +79,8 @@ fn a_change_of_size_is_seen() {
 
 #[test]
 fn a_file_put_in_its_place_is_kept() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::write(path.with_extension("new"), b"newer").unwrap();
-            fs::rename(path.with_extension("new"), path).unwrap();
-        }
-        Ok(())
-    });
+    let trees = Trees::two_equal_files();
+    let fake = replaced_in_b(b"newer");
     let report = trees.unify(&fake);
     assert_eq!(report.shared.files, 0);
     assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"newer");
@@ -123,11 +88,9 @@ fn a_file_put_in_its_place_is_kept() {
 
 #[test]
 fn a_file_that_is_removed_stays_so() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| {
-        if in_tree_b(path) {
-            fs::remove_file(path).unwrap();
-        }
+    let trees = Trees::two_equal_files();
+    let fake = with_hook_in_b(|path| {
+        fs::remove_file(path).unwrap();
         Ok(())
     });
     let report = trees.unify(&fake);
@@ -166,7 +129,7 @@ fn a_directory_turned_into_a_symlink_leads_nowhere() {
 
 #[test]
 fn a_file_system_without_support_is_named_as_the_reason() {
-    let trees = two_equal_files();
+    let trees = Trees::two_equal_files();
     let report = trees.unify(&Fake::without_support());
     assert_eq!(report.shared.files, 0);
     assert!(skipped(&report, Reason::Unsupported) > 0);
@@ -177,11 +140,8 @@ fn a_file_system_without_support_is_named_as_the_reason() {
 
 #[test]
 fn an_unexpected_error_is_reported_with_the_file() {
-    let trees = two_equal_files();
-    let fake = Fake::with_hook(|path| match in_tree_b(path) {
-        true => Err(Errno::IO),
-        false => Ok(()),
-    });
+    let trees = Trees::two_equal_files();
+    let fake = with_hook_in_b(|_| Err(Errno::IO));
     let report = trees.unify(&fake);
     assert_eq!(report.errors.len(), 1);
     assert!(report.errors[0].contains("/b/f: "), "{:?}", report.errors);

@@ -9,8 +9,7 @@ use rustix::fd::AsFd;
 use vserver::attr::{Attributes, UNIFIED};
 use vserver::unify::{Options, Reason, unify};
 
-use crate::fake::Fake;
-use crate::{Quiet, Trees, skipped};
+use crate::common::{Fake, Quiet, Trees, skipped};
 
 #[test]
 fn equal_files_become_one() {
