@@ -86,13 +86,9 @@ int vserver_is_unified(struct inode *inode)
 
 	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) || !vi)
 		return 0;
-	state = READ_ONCE(vi->state);
-	if (!(state & VSERVER_STATE_KNOWN)) {
-		error = vserver_learn(inode, false);
-		if (error)
-			return error;
-		state = READ_ONCE(vi->state);
-	}
+	error = vserver_known(inode, vi, false, &state);
+	if (error)
+		return error;
 	return !!(state & VSERVER_XATTR_IUNLINK);
 }
 
@@ -125,13 +121,9 @@ int vserver_is_barrier(struct inode *dir, bool nowait)
 
 	if (!vi)
 		return 0;
-	state = READ_ONCE(vi->state);
-	if (unlikely(!(state & VSERVER_STATE_KNOWN))) {
-		error = vserver_learn(dir, nowait);
-		if (error)
-			return error;
-		state = READ_ONCE(vi->state);
-	}
+	error = vserver_known(dir, vi, nowait, &state);
+	if (error)
+		return error;
 	return !!(state & VSERVER_XATTR_BARRIER);
 }
 

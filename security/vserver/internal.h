@@ -410,6 +410,24 @@ static inline u32 vserver_current_tag(void)
 				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED | \
 				 VSERVER_STATE_COPIES)
 
+/*
+ * What is known of an inode that has the blob @vi; the attribute is read if need
+ * be. Returns what vserver_learn() does.
+ */
+static __always_inline int vserver_known(struct inode *inode,
+					 const struct vserver_inode *vi,
+					 bool nowait, u64 *state)
+{
+	int error;
+
+	*state = READ_ONCE(vi->state);
+	if (likely(*state & VSERVER_STATE_KNOWN))
+		return 0;
+	error = vserver_learn(inode, nowait);
+	*state = READ_ONCE(vi->state);
+	return error;
+}
+
 /* The type of vserver_ops.charge(); there is no such function. */
 s64 vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
 

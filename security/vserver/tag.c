@@ -109,13 +109,9 @@ int vserver_inode_tag(struct inode *inode, bool nowait, u32 *tag)
 	*tag = 0;
 	if (!vi)
 		return 0;
-	state = READ_ONCE(vi->state);
-	if (unlikely(!(state & VSERVER_STATE_KNOWN))) {
-		error = vserver_learn(inode, nowait);
-		if (error)
-			return error;
-		state = READ_ONCE(vi->state);
-	}
+	error = vserver_known(inode, vi, nowait, &state);
+	if (error)
+		return error;
 	*tag = state >> VSERVER_STATE_TAG_SHIFT;
 	if (!*tag && !(state & VSERVER_XATTR_IUNLINK && IS_IMMUTABLE(inode)))
 		*tag = vserver_sb(inode->i_sb)->tag & ~VSERVER_TAGGED;
