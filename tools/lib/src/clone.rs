@@ -20,15 +20,15 @@ use std::time::Instant;
 
 use rayon::Scope;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, RawDir, RenameFlags};
-use rustix::fs::{ResolveFlags, Stat, Uid};
-use rustix::fs::{chmodat, chownat, flock, fstat, linkat, mkdirat, mknodat, openat, openat2};
-use rustix::fs::{readlinkat, renameat_with, statat, symlinkat, syncfs, unlinkat, utimensat};
+use rustix::fs::ResolveFlags;
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, RawDir, RenameFlags};
+use rustix::fs::{flock, fstat, linkat, mkdirat, mknodat, openat, openat2};
+use rustix::fs::{readlinkat, renameat_with, statat, symlinkat, syncfs, unlinkat};
 use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::attr::Attributes;
-use crate::copy::{copy_metadata, copy_soon, open_quietly, times};
+use crate::copy::{copy_attributes, copy_metadata, copy_soon, open_quietly};
 use crate::error::{Error, Result};
 use crate::exclude::{Excludes, Verdict};
 use crate::hashify::Pool;
@@ -38,11 +38,7 @@ use crate::temp;
 use crate::unify::compare::Key;
 use crate::unify::share::Member;
 use crate::unify::{Amount, Engine, Progress, disk_bytes};
-
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+use crate::walk::DIRECTORY;
 
 /// What was made.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -407,7 +403,7 @@ impl One<'_> {
             Err(Errno::XDEV) => {
                 self.report.directories += 1;
                 let stat = statat(&below.from, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                return owned(&below.to, name, &stat);
+                return copy_attributes(&below.to, name, &stat);
             }
             from => from?,
         };
@@ -515,29 +511,8 @@ impl One<'_> {
             _ => return Err(Errno::NOENT),
         }
         self.report.others += 1;
-        owned(&below.to, name, &stat)
+        copy_attributes(&below.to, name, &stat)
     }
-}
-
-/// Gives what was just made owner, mode and times.
-fn owned(dir: &OwnedFd, name: &OsStr, stat: &Stat) -> Result<(), Errno> {
-    let (user, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    chownat(
-        dir,
-        name,
-        Some(user),
-        Some(group),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-        chmodat(
-            dir,
-            name,
-            Mode::from_raw_mode(stat.st_mode),
-            AtFlags::empty(),
-        )?;
-    }
-    utimensat(dir, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)
 }
 
 fn file(fd: &OwnedFd) -> Result<File, Errno> {

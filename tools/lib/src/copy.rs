@@ -4,14 +4,15 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
-    Gid, IFlags, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown,
-    fremovexattr, fsetxattr, fstat, fsync, futimens, ioctl_ficlone, ioctl_getflags, ioctl_setflags,
-    openat, seek,
+    AtFlags, FileType, Gid, IFlags, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags,
+    chmodat, chownat, fchmod, fchown, fremovexattr, fsetxattr, fstat, fsync, futimens,
+    ioctl_ficlone, ioctl_getflags, ioctl_setflags, openat, seek, utimensat,
 };
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::xattr::xattrs;
 
@@ -123,8 +124,24 @@ pub(crate) fn copy_metadata(from: &File, to: &File, stat: &Stat) -> io::Result<(
     Ok(futimens(to, &times(stat))?)
 }
 
+/// Gives what was just made, if need be by its name alone, owner, mode and times.
+pub(crate) fn copy_attributes(
+    dir: &OwnedFd,
+    name: impl Arg + Copy,
+    stat: &Stat,
+) -> Result<(), Errno> {
+    let nofollow = AtFlags::SYMLINK_NOFOLLOW;
+    let (user, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    chownat(dir, name, Some(user), Some(group), nofollow)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        chmodat(dir, name, mode, AtFlags::empty())?;
+    }
+    utimensat(dir, name, &times(stat), nofollow)
+}
+
 /// The times of a file of which `stat` tells.
-pub(crate) fn times(stat: &Stat) -> Timestamps {
+fn times(stat: &Stat) -> Timestamps {
     let time = |sec, nsec: u64| Timespec {
         tv_sec: sec,
         tv_nsec: i64::try_from(nsec).unwrap_or(0),

@@ -19,7 +19,8 @@ use rustix::io::Errno;
 use crate::copy::open_quietly;
 use crate::error::{Error, Result};
 
-const DIRECTORY: OFlags = OFlags::RDONLY
+/// To open a directory for looking into it, and nothing that a symlink leads to.
+pub(crate) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);

@@ -12,19 +12,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, chmodat,
-    chownat, linkat, mkdirat, mknodat, open, openat, readlinkat, statat, symlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, linkat, mkdirat, mknodat, open, openat,
+    readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 
 use super::Progress;
-use crate::copy::{copy_content, copy_metadata, open_quietly};
+use crate::copy::{copy_attributes, copy_content, copy_metadata, open_quietly};
 use crate::error::{Doing, Error, Result};
-
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+use crate::walk::DIRECTORY;
 
 /// Copies the tree `from` to `to`, which is not there yet.
 pub(super) fn tree(from: &Path, to: &Path, progress: &dyn Progress) -> Result<()> {
@@ -110,12 +106,12 @@ impl Copying<'_> {
             FileType::Symlink => {
                 let target = readlinkat(from, name, Vec::new())?;
                 symlinkat(&target, to, name)?;
-                Ok(attributes(to, name, &stat)?)
+                Ok(copy_attributes(to, name, &stat)?)
             }
             kind => {
                 let mode = Mode::from_raw_mode(stat.st_mode);
                 mknodat(to, name, kind, mode, stat.st_rdev)?;
-                Ok(attributes(to, name, &stat)?)
+                Ok(copy_attributes(to, name, &stat)?)
             }
         }
     }
@@ -158,28 +154,4 @@ impl From<std::io::Error> for Failed {
     fn from(e: std::io::Error) -> Self {
         Self::Here(e)
     }
-}
-
-/// Owner, mode and time of what is no file and no directory.
-fn attributes(dir: &OwnedFd, name: &CStr, stat: &Stat) -> Result<(), Errno> {
-    let nofollow = AtFlags::SYMLINK_NOFOLLOW;
-    let (user, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    chownat(dir, name, Some(user), Some(group), nofollow)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-        chmodat(
-            dir,
-            name,
-            Mode::from_raw_mode(stat.st_mode),
-            AtFlags::empty(),
-        )?;
-    }
-    let time = |sec, nsec: u64| Timespec {
-        tv_sec: sec,
-        tv_nsec: i64::try_from(nsec).unwrap_or(0),
-    };
-    let times = Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    };
-    utimensat(dir, name, &times, nofollow)
 }

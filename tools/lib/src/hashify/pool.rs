@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, Mode, Stat};
 use rustix::fs::{fstat, mkdirat, open, openat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -21,14 +21,10 @@ use crate::error::{Error, Result};
 use crate::protect::{self, Exposed};
 use crate::replace::Inode;
 use crate::temp;
+use crate::walk::DIRECTORY;
 
 /// What a pool is called, beside the trees.
 pub const NAME: &str = ".hash";
-
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 /// An open pool.
 #[derive(Debug)]
