@@ -14,12 +14,14 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/compiler_types.h>
+#include <linux/list.h>
 #include <linux/path.h>
 #include <linux/reboot.h>
 #include <linux/refcount.h>
 #include <linux/resource.h>
 #include <linux/sched.h>
 #include <linux/sched/loadavg.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 #include <uapi/linux/utsname.h>
@@ -30,6 +32,7 @@ struct module;
 struct seq_file;
 struct vserver_ctx;
 struct vserver_space;
+struct vserver_wait;
 
 /**
  * struct vserver_ops - what the module does for the built-in part
@@ -45,8 +48,9 @@ struct vserver_space;
  *		interrupts are off. Returns a negative number if the task has to be
  *		held before it returns to user mode; else how many nanoseconds a
  *		CPU may collect before it says so.
- * @hold:	wait until @ctx has tokens, or @events, unless NULL, points to
- *		anything but 0. Without locks. Returns whether there are tokens.
+ * @hold:	wait until @ctx has tokens, or vserver_wait_ended(@wait) says so
+ *		when somebody wakes the caller. Without locks. Returns whether
+ *		there are tokens.
  * @reboot:	a task of @ctx that may do so called reboot(2) for it, with
  *		LINUX_REBOOT_CMD_*. May sleep.
  * @task_exit:	a task of @ctx exits, @last if it was the only one counted; may
@@ -66,7 +70,7 @@ struct vserver_ops {
 	int (*break_link)(const struct vserver_ops *ops, struct path *path,
 			  loff_t keep);
 	s64 (*charge)(struct vserver_ctx *ctx, u64 ns);
-	bool (*hold)(struct vserver_ctx *ctx, const unsigned long *events);
+	bool (*hold)(struct vserver_ctx *ctx, const struct vserver_wait *wait);
 	int (*reboot)(struct vserver_ctx *ctx, u32 cmd);
 	void (*task_exit)(struct vserver_ctx *ctx, pid_t tgid, bool group_dead,
 			  int code, bool last);
@@ -171,6 +175,7 @@ struct vserver_traffic {
  *		less than
  * @slice_ns:	what charge() allowed. Written under the run queue's lock.
  * @hold_ns:	time its tasks waited for tokens, by the CPU where it ended
+ * @idle_ns:	what of @run_ns was idle time. Written as that is.
  * @traffic:	what its sockets sent and received here
  */
 struct vserver_cpu {
@@ -180,6 +185,7 @@ struct vserver_cpu {
 	atomic64_t owed_ns;
 	s64 slice_ns;
 	u64 hold_ns;
+	u64 idle_ns;
 	struct vserver_traffic traffic[VSERVER_FAMILIES];
 };
 
@@ -198,6 +204,26 @@ struct vserver_load {
 	u32 active;
 	u32 updates;
 };
+
+/**
+ * struct vserver_idle - a context's claim to idle time, see idle.c
+ * @price:	what a nanosecond adds to @had, with VSERVER_IDLE_PRICE_SHIFT bits of
+ *		fraction: the greater its rate the less. 0 is no claim. Written by
+ *		the module.
+ * @had:	what it had, by its price. Who had less than others goes first.
+ * @line:	in the line of contexts with a claim where somebody waits
+ * @lock:	for the list
+ * @waits:	who waits for tokens, first come first
+ */
+struct vserver_idle {
+	u32 price;
+	atomic64_t had;
+	struct list_head line;
+	raw_spinlock_t lock;
+	struct list_head waits;
+};
+
+#define VSERVER_IDLE_PRICE_SHIFT	16
 
 /**
  * struct vserver_ctx - the part of a context that built-in code knows
@@ -227,6 +253,7 @@ struct vserver_load {
  *		enters counts under the lock of the module's table.
  * @forks:	tasks that were born in it
  * @load:	its load, under a lock of load.c
+ * @idle:	its claim to idle time
  * @limits:	what it has, and may have; changed without a lock
  * @end_work:	runs @ops->ctx_end()
  * @free_work:	runs @ops->ctx_free() after a grace period, because a charge
@@ -254,6 +281,7 @@ struct vserver_ctx {
 	atomic_t tasks;
 	atomic_t forks;
 	struct vserver_load load;
+	struct vserver_idle idle;
 	struct vserver_limit limits[VSERVER_LIMITS];
 	struct work_struct end_work;
 	struct rcu_work free_work;
@@ -296,6 +324,10 @@ u32 vserver_current_xid(void);
 void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 		     struct vserver_cpu *use);
 u64 vserver_ctx_owed(struct vserver_ctx *ctx);
+bool vserver_wait_ended(const struct vserver_wait *wait);
+void vserver_idle_set(struct vserver_ctx *ctx, u32 price);
+void vserver_idle_get(void);
+void vserver_idle_put(void);
 void vserver_ctx_traffic(const struct vserver_ctx *ctx, unsigned int family,
 			 struct vserver_traffic *sum);
 int vserver_task_xid(pid_t pid, u32 *xid, u32 *tag);

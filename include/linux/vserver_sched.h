@@ -3,14 +3,38 @@
 #ifndef _LINUX_VSERVER_SCHED_H
 #define _LINUX_VSERVER_SCHED_H
 
+#include <linux/compiler.h>
 #include <linux/jump_label.h>
+#include <linux/percpu-defs.h>
 #include <linux/types.h>
 
 struct task_struct;
 
+/**
+ * enum vserver_release - what ends a wait for tokens
+ * @VSERVER_RELEASE_SIGNAL:	a signal, or what a worker waits for: no tokens
+ * @VSERVER_RELEASE_TOKENS:	there are tokens
+ * @VSERVER_RELEASE_IDLE:	a CPU has nothing else to run
+ */
+enum vserver_release {
+	VSERVER_RELEASE_SIGNAL,
+	VSERVER_RELEASE_TOKENS,
+	VSERVER_RELEASE_IDLE,
+};
+
 #ifdef CONFIG_SECURITY_VSERVER
 
 DECLARE_STATIC_KEY_FALSE(vserver_key);
+
+/* On while a context may have a claim to idle time. */
+DECLARE_STATIC_KEY_FALSE(vserver_idle_key);
+
+/*
+ * How many nanoseconds of idle time the task that a CPU runs has left; with one
+ * it is over but for the bill.
+ */
+DECLARE_PER_CPU(u32, vserver_idle_left);
+#define VSERVER_IDLE_OVER	1
 
 void __vserver_charge(struct task_struct *p, u64 ns);
 void __vserver_hold(void);
@@ -18,6 +42,7 @@ bool __vserver_must_hold(void);
 void __vserver_hold_worker(const unsigned long *events);
 int __vserver_prio(const struct task_struct *p, int prio);
 void vserver_reweigh(void);
+void __vserver_arrive(struct task_struct *curr);
 void __vserver_exit(struct task_struct *p, bool group_dead, long code);
 
 /**
@@ -78,6 +103,28 @@ static __always_inline int vserver_prio(const struct task_struct *p, int prio)
 }
 
 /**
+ * vserver_arrive - somebody else is on a run queue now
+ * @curr:	who runs there. If it is on idle time, that is over.
+ *
+ * The run queue's lock is held.
+ */
+static __always_inline void vserver_arrive(struct task_struct *curr)
+{
+	if (static_branch_unlikely(&vserver_idle_key))
+		__vserver_arrive(curr);
+}
+
+/**
+ * vserver_on_idle_time - whether a CPU runs what goes as soon as anybody comes
+ * @cpu:	the CPU; may be another one's
+ */
+static __always_inline bool vserver_on_idle_time(int cpu)
+{
+	return static_branch_unlikely(&vserver_idle_key) &&
+	       READ_ONCE(per_cpu(vserver_idle_left, cpu)) > VSERVER_IDLE_OVER;
+}
+
+/**
  * vserver_exit - the current task leaves its context for good
  * @p:		current
  * @group_dead:	it is the last thread of its process
@@ -101,6 +148,8 @@ static inline int vserver_prio(const struct task_struct *p, int prio)
 	return prio;
 }
 
+static inline void vserver_arrive(struct task_struct *curr) {}
+static inline bool vserver_on_idle_time(int cpu) { return false; }
 static inline void vserver_exit(struct task_struct *p, bool group_dead,
 				long code) {}
 

@@ -11,7 +11,7 @@
 use crate::{
     bindings, container_of,
     error::{from_result, to_result, Result},
-    ffi::{c_char, c_int, c_long, c_ulong, c_void},
+    ffi::{c_char, c_int, c_long, c_void},
     prelude::*,
     seq_file::SeqFile,
     sync::{
@@ -28,6 +28,7 @@ use core::{ops::Deref, ptr::NonNull};
 
 pub mod abi;
 mod caller;
+pub mod idle;
 mod life;
 pub mod limit;
 pub mod load;
@@ -67,6 +68,8 @@ pub struct CpuUse {
     pub sys: u64,
     /// Time that its tasks waited for tokens; counted once a wait ends.
     pub hold: u64,
+    /// What of the run time was idle time.
+    pub idle: u64,
 }
 
 /// `n * part / whole`, for a `part` of the `whole`: more counts as all of it, and 0 of nothing is 0.
@@ -311,6 +314,7 @@ impl<T: Operations> Context<T> {
             user,
             sys: raw.run_ns.saturating_sub(user),
             hold: raw.hold_ns,
+            idle: raw.idle_ns,
         }
     }
 
@@ -529,11 +533,14 @@ impl<T: Operations> Registration<T> {
         slice.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))
     }
 
-    unsafe extern "C" fn hold(ctx: *mut bindings::vserver_ctx, events: *const c_ulong) -> bool {
+    unsafe extern "C" fn hold(
+        ctx: *mut bindings::vserver_ctx,
+        wait: *const bindings::vserver_wait,
+    ) -> bool {
         // SAFETY: The caller's reference keeps the context.
         T::hold(unsafe { Self::context(ctx) }, || {
-            // SAFETY: Unless null it is valid for the call, and others change it atomically.
-            !events.is_null() && unsafe { Atomic::from_ptr(events.cast_mut()) }.load(Relaxed) != 0
+            // SAFETY: `wait` is valid for the call.
+            unsafe { bindings::vserver_wait_ended(wait) }
         })
     }
 

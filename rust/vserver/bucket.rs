@@ -187,6 +187,11 @@ impl Bucket {
         self.paused.load(Relaxed) || (self.hard.load(Relaxed) && self.held.load(Relaxed))
     }
 
+    /// Whether it is the want of tokens that holds tasks, so that idle time can help.
+    pub(crate) fn holds_for_tokens(&self) -> bool {
+        self.hard.load(Relaxed) && !self.paused.load(Relaxed)
+    }
+
     /// The settings. Those of a concurrent [`Bucket::configure`] may be mixed in.
     pub(crate) fn settings(&self) -> Settings {
         Settings {

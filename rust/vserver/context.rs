@@ -5,6 +5,7 @@
 use crate::{
     bucket::{Bucket, Settings},
     cow_stats::Counters,
+    idle::IdleRate,
     names::Names,
     proc::ContextFiles,
     space::Spaces,
@@ -16,13 +17,18 @@ use kernel::{
         atomic::{Acquire, Atomic, Relaxed, Release},
         Mutex,
     },
-    vserver::wait::{self, new_hold_queue, new_wait_queue, HoldQueue, WaitQueue},
+    vserver::{
+        idle::Hooks,
+        wait::{self, new_hold_queue, new_wait_queue, HoldQueue, WaitQueue},
+    },
 };
 
 /// What only the scheduler's commands need, and one at a time.
 pub(crate) struct Sched {
-    /// The rate for idle time: fill and interval, nanoseconds.
-    pub(crate) idle: (i64, i64),
+    /// The rate for idle time,
+    pub(crate) idle: IdleRate,
+    /// and what keeps it going while there is one.
+    pub(crate) idle_hooks: Option<Hooks>,
 }
 
 /// The module's part of a context.
@@ -75,7 +81,8 @@ impl Context {
             prio_bias: Atomic::new(0),
             breaks: Counters::new(),
             sched <- new_mutex!(Sched {
-                idle: (0, Settings::DEFAULT.interval),
+                idle: IdleRate::DEFAULT,
+                idle_hooks: None,
             }),
             names <- new_mutex!(None),
             spaces <- new_mutex!([None, None]),

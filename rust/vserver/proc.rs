@@ -9,6 +9,7 @@ use crate::{
     bucket::Settings,
     cow_stats::Counters,
     cvirt,
+    idle::IdleRate,
     limit::{LimitFile, TrafficFile},
     sched::{self, to_ticks, use_ticks},
     space::{self, Totals},
@@ -254,7 +255,7 @@ impl Show for NsProxy {
 /// What `sched` says of the context, in nanoseconds; prints its head.
 struct SchedView {
     settings: Settings,
-    idle: (i64, i64),
+    idle: IdleRate,
     prio_bias: i32,
     vavavoom: i32,
     tokens: i64,
@@ -269,13 +270,13 @@ impl fmt::Display for SchedView {
             f,
             "FillRate:\t{:8},{}",
             to_ticks(s.fill),
-            to_ticks(self.idle.0)
+            to_ticks(self.idle.fill)
         )?;
         writeln!(
             f,
             "Interval:\t{:8},{}",
             to_ticks(s.interval),
-            to_ticks(self.idle.1)
+            to_ticks(self.idle.interval)
         )?;
         writeln!(f, "TokensMin:\t{:8}", to_ticks(s.min))?;
         writeln!(f, "TokensMax:\t{:8}", to_ticks(s.max))?;
@@ -291,6 +292,7 @@ impl fmt::Display for CpuLine<'_> {
         let CpuLine(cpu, used, v) = self;
         let s = &v.settings;
         let state = if v.held { 'H' } else { 'R' };
+        let idle = if v.idle.is_claim() { 'I' } else { '-' };
         write!(
             f,
             "cpu {cpu}: {} {} ",
@@ -299,9 +301,10 @@ impl fmt::Display for CpuLine<'_> {
         )?;
         write!(
             f,
-            "{} {} 0 {state}- ",
+            "{} {} {} {state}{idle} ",
             use_ticks(used.hold),
-            to_ticks(v.filled)
+            to_ticks(v.filled),
+            use_ticks(used.idle)
         )?;
         write!(
             f,
@@ -311,7 +314,12 @@ impl fmt::Display for CpuLine<'_> {
             to_ticks(s.max)
         )?;
         write!(f, "{}/{} ", to_ticks(s.fill), to_ticks(s.interval))?;
-        write!(f, "{}/{} ", to_ticks(v.idle.0), to_ticks(v.idle.1))?;
+        write!(
+            f,
+            "{}/{} ",
+            to_ticks(v.idle.fill),
+            to_ticks(v.idle.interval)
+        )?;
         writeln!(f, "{} {}", v.prio_bias, v.vavavoom)
     }
 }
@@ -328,7 +336,7 @@ mod tests {
                 min: 12 * TICK_NS,
                 max: 125 * TICK_NS,
             },
-            idle: (0, 4 * TICK_NS),
+            idle: IdleRate::DEFAULT,
             prio_bias: -2,
             vavavoom: 3,
             tokens: -3 * TICK_NS - 1,
@@ -358,10 +366,20 @@ mod tests {
             user: 7 * TICK_NS as u64,
             sys: 2 * TICK_NS as u64 - 1,
             hold: 9 * TICK_NS as u64,
+            idle: 5 * TICK_NS as u64,
         };
         assert!(is(
             CpuLine(1, used, &view),
-            b"cpu 1: 7 1 9 700 0 H- -3 12 125 25/100 0/4 -2 3\n"
+            b"cpu 1: 7 1 9 700 5 H- -3 12 125 25/100 0/4 -2 3\n"
+        )?);
+        let idle = IdleRate {
+            fill: 2 * TICK_NS,
+            acts: true,
+            ..view.idle
+        };
+        assert!(is(
+            CpuLine(1, used, &SchedView { idle, ..view }),
+            b"cpu 1: 7 1 9 700 5 HI -3 12 125 25/100 2/4 -2 3\n"
         )?);
         Ok(())
     }

@@ -7,6 +7,8 @@
 
 use crate::{
     bucket::{Mode, Settings, LEVEL_MAX},
+    context::Sched,
+    idle::IdleRate,
     syscall::Call,
     Ctx,
 };
@@ -16,6 +18,7 @@ use kernel::{
     vserver::{
         self,
         abi::{self, cmd},
+        idle::Hooks,
         wait::now_ns,
         TICK_NS,
     },
@@ -78,7 +81,17 @@ pub(crate) fn set_mode(ctx: &Ctx, mode: Mode) {
     settle(ctx);
     ctx.bucket().set_mode(now_ns(), mode);
     weigh(ctx);
+    claim(ctx, &ctx.sched.lock());
     ctx.hold.release();
+}
+
+/// Lets those on hold have the idle time that is theirs.
+fn claim(ctx: &Ctx, sched: &Sched) {
+    ctx.set_idle_price(if ctx.bucket().holds_for_tokens() {
+        sched.idle.price()
+    } else {
+        0
+    });
 }
 
 /// Lets those inside be weighed by how full the bucket is: a full one gains as many nice levels as
@@ -110,7 +123,7 @@ pub(crate) fn use_ticks(ns: u64) -> u64 {
 /// What version 4 of `set_sched` asks for, which knows one rate.
 fn from_v4(arg: abi::vcmd_sched_v4) -> abi::vcmd_sched_v5 {
     abi::vcmd_sched_v5 {
-        mask: arg.mask & !(abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2),
+        mask: arg.mask & !(abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2 | abi::VXSM_IDLE_TIME),
         cpu_id: arg.cpu_id,
         bucket_id: arg.bucket_id,
         fill_rate: [arg.fill_rate, 0],
@@ -173,6 +186,29 @@ fn changed(old: Settings, arg: &abi::vcmd_sched_v5) -> Result<Settings> {
     Ok(new)
 }
 
+/// The rate for idle time `old`, changed as `arg` asks: it acts if idle_time came with it.
+///
+/// # Errors
+///
+/// `EINVAL`: what comes out makes no sense.
+fn changed_idle(old: IdleRate, arg: &abi::vcmd_sched_v5) -> Result<IdleRate> {
+    let given = |bits: u32| arg.mask & bits != 0;
+    let [_, fill] = arg.fill_rate;
+    let [_, interval] = arg.interval;
+    let mut new = old;
+    if given(abi::VXSM_FILL_RATE2) {
+        new.fill = from_ticks(fill);
+    }
+    if given(abi::VXSM_INTERVAL2) {
+        new.interval = interval_ns(interval, given(abi::VXSM_MSEC));
+    }
+    if given(abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2 | abi::VXSM_IDLE_TIME) {
+        new.acts = given(abi::VXSM_IDLE_TIME);
+    }
+    new.check()?;
+    Ok(new)
+}
+
 fn interval_ns(interval: i32, msec: bool) -> i64 {
     if msec {
         i64::from(interval).saturating_mul(NS_PER_MS)
@@ -205,22 +241,10 @@ fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<u32> {
         given(abi::VXSM_CPU_ID).then_some(arg.cpu_id),
         given(abi::VXSM_BUCKET_ID).then_some(arg.bucket_id),
     )?;
-    let [_, idle_fill] = arg.fill_rate;
-    let [_, idle_interval] = arg.interval;
 
     let mut sched = ctx.sched.lock();
     let settings = changed(ctx.bucket().settings(), arg)?;
-    let mut idle = sched.idle;
-    if given(abi::VXSM_FILL_RATE2) {
-        idle.0 = from_ticks(idle_fill);
-    }
-    if given(abi::VXSM_INTERVAL2) {
-        idle.1 = interval_ns(idle_interval, given(abi::VXSM_MSEC));
-    }
-    if idle.0 < 0 || idle.1 < 1 {
-        return Err(EINVAL);
-    }
-    sched.idle = idle;
+    sched.idle = changed_idle(sched.idle, arg)?;
     if given(abi::VXSM_PRIO_BIAS) {
         let bias = arg.prio_bias.clamp(-PRIO_BIAS_MAX, PRIO_BIAS_MAX);
         ctx.prio_bias.store(bias, Relaxed);
@@ -229,6 +253,13 @@ fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<u32> {
     settle(ctx);
     ctx.bucket().configure(now_ns(), settings, tokens);
     weigh(ctx);
+    if sched.idle.is_claim() && sched.idle_hooks.is_none() {
+        sched.idle_hooks = Some(Hooks::new());
+    }
+    claim(ctx, &sched);
+    if !sched.idle.is_claim() {
+        sched.idle_hooks = None;
+    }
     drop(sched);
     ctx.hold.release();
     Ok(0)
@@ -258,8 +289,8 @@ fn get(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<abi::vcmd_sched_v5> {
         }
     };
     Ok(abi::vcmd_sched_v5 {
-        fill_rate: [to_ticks(settings.fill), to_ticks(sched.idle.0)],
-        interval: [interval(settings.interval), interval(sched.idle.1)],
+        fill_rate: [to_ticks(settings.fill), to_ticks(sched.idle.fill)],
+        interval: [interval(settings.interval), interval(sched.idle.interval)],
         tokens: to_ticks(ctx.bucket().tokens(now_ns())),
         tokens_min: to_ticks(settings.min),
         tokens_max: to_ticks(settings.max),
@@ -342,6 +373,19 @@ mod tests {
     }
 
     #[test]
+    fn idle_time_acts_when_it_is_asked_for() -> Result {
+        let rates = abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2;
+        let kept = changed_idle(IdleRate::DEFAULT, &arg(rates))?;
+        assert_eq!((kept.fill, kept.interval), (9 * TICK_NS, 9 * TICK_NS));
+        assert!(!kept.acts);
+        let acts = changed_idle(kept, &arg(abi::VXSM_IDLE_TIME))?;
+        assert!(acts.acts && acts.fill == kept.fill);
+        assert!(changed_idle(acts, &arg(abi::VXSM_TOKENS_MAX))?.acts);
+        assert!(!changed_idle(acts, &arg(abi::VXSM_FILL_RATE2))?.acts);
+        Ok(())
+    }
+
+    #[test]
     fn older_versions() {
         let mut old = abi::vcmd_sched_v3 {
             mask: !0,
@@ -357,8 +401,11 @@ mod tests {
         assert_eq!(new.interval, [2, 0]);
         assert_eq!([new.tokens, new.tokens_min, new.tokens_max], [3, 4, 5]);
         assert_eq!(new.prio_bias, 6);
-        let unknown =
-            abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2 | abi::VXSM_CPU_ID | abi::VXSM_BUCKET_ID;
+        let unknown = abi::VXSM_FILL_RATE2
+            | abi::VXSM_INTERVAL2
+            | abi::VXSM_IDLE_TIME
+            | abi::VXSM_CPU_ID
+            | abi::VXSM_BUCKET_ID;
         assert_eq!(new.mask, !unknown);
         old.mask = 0;
         assert_eq!(from_v3(old).mask, 0);

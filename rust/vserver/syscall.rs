@@ -32,6 +32,7 @@ fn features() -> u32 {
     };
     abi::VCI_PROC_SECURE
         | abi::VCI_HARDCPU
+        | abi::VCI_IDLETIME
         | abi::VCI_COWBL
         | abi::VCI_SPACES
         | abi::VCI_TAG_INTERNAL

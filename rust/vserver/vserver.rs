@@ -8,7 +8,8 @@
 //!
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
 //! ids are valid and free, `caps` what those inside can do. `bucket` is the token bucket's
-//! arithmetic, which `bucket_test` tests, `sched` the scheduler's commands. `cow` breaks the link
+//! arithmetic, which `bucket_test` tests, `idle` the rate for idle time, `sched` the scheduler's
+//! commands. `cow` breaks the link
 //! of a unified file, `cow_stats` counts and traces that, `unify` makes a link, `take_name` is what
 //! both end with; `iattr` is about inode attributes. `space` pins namespaces, `names` and `cvirt`
 //! are about what a context looks like from inside, `limit` about what it may have and what it
@@ -26,6 +27,7 @@ mod cow_stats;
 mod cvirt;
 mod debris;
 mod iattr;
+mod idle;
 mod limit;
 mod names;
 mod proc;

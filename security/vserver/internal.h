@@ -13,6 +13,7 @@
 #include <linux/sched.h>
 #include <linux/xattr.h>
 #include <linux/vserver.h>
+#include <linux/vserver_sched.h>
 #include <net/sock.h>
 #include <uapi/linux/vserver.h>
 
@@ -434,7 +435,16 @@ s64 vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
 /* sched.c */
 void vserver_charge_start(const struct vserver_ops *ops);
 void vserver_charge_stop(void);
+void vserver_mark(struct task_struct *p);
 u64 vserver_task_hold_ns(const struct task_struct *p);
+
+/* idle.c */
+void vserver_idle_init(struct vserver_ctx *ctx);
+void vserver_idle_switch(const struct task_struct *p);
+bool vserver_idle_bill(struct task_struct *p, struct vserver_ctx *ctx, u64 ns);
+bool vserver_idle_take(struct vserver_ctx *ctx);
+enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx,
+				       const unsigned long *events);
 
 /* ops.c: the registered operations, pinned for one call, or NULL */
 const struct vserver_ops *vserver_ops_get(void);

@@ -45,11 +45,21 @@ static u64 vserver_due(struct vserver_cpu *use, u64 ns)
 	return atomic64_xchg(&use->owed_ns, 0);
 }
 
+/* It is held on its way to user mode. The run queue's lock is held. */
+void vserver_mark(struct task_struct *p)
+{
+	struct vserver_task *vt = vserver_task(p);
+
+	if (READ_ONCE(vt->hold) || (p->flags & (PF_EXITING | PF_KTHREAD)))
+		return;
+	WRITE_ONCE(vt->hold, true);
+	set_notify_resume(p);
+}
+
 /* Apart from the hook, so that a task on the host saves no registers for it. */
 static noinline void vserver_charge_ctx(struct task_struct *p,
 					struct vserver_ctx *ctx, u64 ns)
 {
-	struct vserver_task *vt = vserver_task(p);
 	struct vserver_cpu *use = NULL;
 	struct pt_regs *regs;
 	s64 slice;
@@ -63,23 +73,25 @@ static noinline void vserver_charge_ctx(struct task_struct *p,
 			WRITE_ONCE(use->user_ticks, use->user_ticks + 1);
 		else if (regs)
 			WRITE_ONCE(use->sys_ticks, use->sys_ticks + 1);
+		if (static_branch_unlikely(&vserver_idle_key) &&
+		    vserver_idle_bill(p, ctx, ns))
+			return;
 		ns = vserver_due(use, ns);
 	}
 	slice = static_call(vserver_charge_call)(ctx, ns);
 	if (ns)
 		use->slice_ns = slice;
-	if (slice >= 0 && likely(vt->prio_bias == READ_ONCE(ctx->prio_bias)))
-		return;
-	if (READ_ONCE(vt->hold) || (p->flags & (PF_EXITING | PF_KTHREAD)))
-		return;
-	WRITE_ONCE(vt->hold, true);
-	set_notify_resume(p);
+	if (slice < 0 ||
+	    unlikely(vserver_task(p)->prio_bias != READ_ONCE(ctx->prio_bias)))
+		vserver_mark(p);
 }
 
 void __vserver_charge(struct task_struct *p, u64 ns)
 {
 	struct vserver_ctx *ctx = READ_ONCE(vserver_task(p)->ctx);
 
+	if (static_branch_unlikely(&vserver_idle_key) && !ns)
+		vserver_idle_switch(p);
 	if (ctx)
 		vserver_charge_ctx(p, ctx, ns);
 }
@@ -101,25 +113,25 @@ static void vserver_update_weight(struct vserver_task *vt)
 	vserver_reweigh();
 }
 
-/* Returns whether there are tokens. */
+/* Returns whether the caller may go on: there are tokens, or idle time. */
 static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 {
 	struct vserver_ctx *ctx = vt->ctx;
+	enum vserver_release why;
 	u64 start, ns;
-	bool tokens;
 
-	if (ctx->ops->charge(ctx, 0) >= 0)
+	if (ctx->ops->charge(ctx, 0) >= 0 || vserver_idle_take(ctx))
 		return true;
 	trace_vserver_hold(ctx->xid);
 	start = ktime_get_ns();
 	WRITE_ONCE(vt->hold_start, start);
-	tokens = ctx->ops->hold(ctx, events);
+	why = vserver_idle_wait(ctx, events);
 	ns = ktime_get_ns() - start;
 	WRITE_ONCE(vt->hold_start, 0);
 	WRITE_ONCE(vt->hold_ns, vt->hold_ns + ns);
 	this_cpu_add(ctx->cpu->hold_ns, ns);
-	trace_vserver_release(ctx->xid, ns, tokens);
-	return tokens;
+	trace_vserver_release(ctx->xid, ns, why);
+	return why != VSERVER_RELEASE_SIGNAL;
 }
 
 /*
@@ -182,6 +194,7 @@ void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 	use->user_ticks = READ_ONCE(p->user_ticks);
 	use->sys_ticks = READ_ONCE(p->sys_ticks);
 	use->hold_ns = READ_ONCE(p->hold_ns);
+	use->idle_ns = READ_ONCE(p->idle_ns);
 }
 EXPORT_SYMBOL_GPL(vserver_ctx_cpu);
 

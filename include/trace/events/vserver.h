@@ -9,6 +9,7 @@
 #include <linux/kdev_t.h>
 #include <linux/tracepoint.h>
 #include <linux/vserver_cow.h>
+#include <linux/vserver_sched.h>
 
 /*
  * A link of a unified file was broken, or could not be.
@@ -66,22 +67,26 @@ TRACE_EVENT(vserver_hold,
 );
 
 /*
- * It goes on, @ns nanoseconds later: with tokens, or because a signal came. It
- * then waits again when that has been handled, unless it dies of it.
+ * It goes on, @ns nanoseconds later: with tokens, on idle time, or because a
+ * signal came. It then waits again when that has been handled, unless it dies
+ * of it.
  */
 TRACE_EVENT(vserver_release,
-	    TP_PROTO(u32 xid, u64 ns, bool tokens),
-	    TP_ARGS(xid, ns, tokens),
+	    TP_PROTO(u32 xid, u64 ns, enum vserver_release why),
+	    TP_ARGS(xid, ns, why),
 	    TP_STRUCT__entry(__field(u64, ns)
 			     __field(u32, xid)
-			     __field(bool, tokens)
+			     __field(u8, why)
 	    ),
 	    TP_fast_assign(__entry->ns = ns;
 			   __entry->xid = xid;
-			   __entry->tokens = tokens;
+			   __entry->why = why;
 	    ),
 	    TP_printk("xid=%u ns=%llu for=%s", __entry->xid, __entry->ns,
-		      __entry->tokens ? "tokens" : "signal")
+		      __print_symbolic(__entry->why,
+				       { VSERVER_RELEASE_SIGNAL, "signal" },
+				       { VSERVER_RELEASE_TOKENS, "tokens" },
+				       { VSERVER_RELEASE_IDLE, "idle" }))
 );
 
 #endif /* _TRACE_VSERVER_H */

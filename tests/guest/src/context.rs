@@ -126,6 +126,7 @@ fn version() -> Result<()> {
     let features = abi::get_vci()?;
     let wanted = abi::VCI_PROC_SECURE
         | abi::VCI_HARDCPU
+        | abi::VCI_IDLETIME
         | abi::VCI_COWBL
         | abi::VCI_SPACES
         | abi::VCI_TAG_INTERNAL

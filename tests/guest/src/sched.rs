@@ -3,6 +3,7 @@
 //! bounds here are so wide that only a limit that does not work leaves them.
 
 mod dodge;
+mod idle;
 mod input;
 mod locks;
 mod watch;
@@ -14,6 +15,7 @@ use crate::process::{self, Child, Gate, spawn};
 use crate::tests;
 use anyhow::{Context as _, Result, bail, ensure};
 use dodge::*;
+use idle::*;
 use input::*;
 use locks::*;
 use rustix::io::Errno;
@@ -58,6 +60,14 @@ pub const SUITE: Suite = Suite {
         quota_of_a_cgroup_too,
         weight_follows_the_tokens,
         bias_is_part_of_it,
+        idle_time_for_one,
+        tokens_come_as_ever,
+        idle_time_is_shared_by_the_rates,
+        nobody_waits_for_idle_time,
+        idle_time_leaves_cpus_to_others,
+        idle_time_comes_and_goes,
+        realtime_has_no_idle_time,
+        idle_time_meets_freezer_and_hotplug,
         submission_thread_is_held,
         submission_thread_stops,
     ],

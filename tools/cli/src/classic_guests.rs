@@ -216,7 +216,7 @@ struct Sched {
     /// The interval, in ticks
     #[arg(long)]
     interval: Option<i32>,
-    /// Tokens added in an idle interval
+    /// Share of the time in which CPUs would idle: so much in each idle interval
     #[arg(long)]
     fill_rate2: Option<i32>,
     /// The idle interval, in ticks

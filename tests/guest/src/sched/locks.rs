@@ -63,10 +63,10 @@ pub fn kernel_locks_are_free() -> Result<()> {
 }
 
 /// A cgroup, removed when dropped.
-struct Cgroup(PathBuf);
+pub(super) struct Cgroup(PathBuf);
 
 impl Cgroup {
-    fn new(name: &str) -> Result<Self> {
+    pub(super) fn new(name: &str) -> Result<Self> {
         let _ = fs::create_dir_all(CGROUPS);
         if !PathBuf::from(CGROUPS).join("cgroup.procs").exists() {
             rustix::mount::mount(
@@ -82,11 +82,11 @@ impl Cgroup {
         Ok(Self(dir))
     }
 
-    fn write(&self, file: &str, text: &str) -> Result<()> {
+    pub(super) fn write(&self, file: &str, text: &str) -> Result<()> {
         fs::write(self.0.join(file), text).with_context(|| format!("{file}: {text}"))
     }
 
-    fn add(&self, child: &Child) -> Result<()> {
+    pub(super) fn add(&self, child: &Child) -> Result<()> {
         self.write("cgroup.procs", &child.id().to_string())
     }
 }

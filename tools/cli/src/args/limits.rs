@@ -19,7 +19,8 @@ pub(crate) struct Limits {
     /// The interval
     #[arg(long, value_name = "TICKS")]
     interval: Option<i32>,
-    /// Tokens added in an idle interval: time in which a CPU would idle
+    /// Share, among those on hold, of the time in which CPUs would idle: so much in each idle
+    /// interval; 0 is none
     #[arg(long, value_name = "TICKS")]
     idle_fill_rate: Option<i32>,
     /// The idle interval
