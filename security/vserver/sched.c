@@ -14,6 +14,7 @@
 #include <linux/resume_user_mode.h>
 #include <linux/sched/signal.h>
 #include <linux/static_call.h>
+#include <linux/tick.h>
 #include <linux/vserver_sched.h>
 #include <trace/events/vserver.h>
 
@@ -56,6 +57,19 @@ void vserver_mark(struct task_struct *p)
 	set_notify_resume(p);
 }
 
+/*
+ * On a CPU that does without the tick, nobody would look before a second is
+ * over. The run queue's lock is held.
+ */
+static void vserver_keep_tick(struct task_struct *p,
+			      const struct vserver_ctx *ctx)
+{
+	if (READ_ONCE(ctx->flags) & VXF_SCHED_HARD)
+		tick_dep_set_task(p, TICK_DEP_BIT_SCHED);
+	else
+		tick_dep_clear_task(p, TICK_DEP_BIT_SCHED);
+}
+
 /* Apart from the hook, so that a task on the host saves no registers for it. */
 static noinline void vserver_charge_ctx(struct task_struct *p,
 					struct vserver_ctx *ctx, u64 ns)
@@ -64,6 +78,7 @@ static noinline void vserver_charge_ctx(struct task_struct *p,
 	struct pt_regs *regs;
 	s64 slice;
 
+	vserver_keep_tick(p, ctx);
 	if (ns) {
 		/* The lock of this CPU's run queue makes us the only writer. */
 		use = per_cpu_ptr(ctx->cpu, task_cpu(p));

@@ -95,6 +95,7 @@ const SUITES: &[Suite] = &[
     races::TMPFS,
     races::MODULE,
     sched::SUITE,
+    sched::nohz::SUITE,
     secure::EXT4,
     secure::XFS,
     secure::BTRFS,

@@ -6,6 +6,7 @@ mod dodge;
 mod idle;
 mod input;
 mod locks;
+pub mod nohz;
 mod watch;
 mod weight;
 mod workers;
@@ -46,6 +47,7 @@ pub const SUITE: Suite = Suite {
         pause,
         held_task_can_be_stopped_and_traced,
         realtime_is_held_too,
+        deadlines_are_held_too,
         use_is_billed,
         hold_is_traced,
         hold_time_of_a_task,
@@ -300,6 +302,45 @@ fn realtime_is_held_too() -> Result<()> {
     std::thread::sleep(Duration::from_secs(1));
     ensure!(used()?.0 - before < 500, "a FIFO task ran through");
     Ok(())
+}
+
+/// `struct sched_attr`, as of its first version
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// Nor does a deadline give anybody more: it is a promise of the machine's, not of the bucket's.
+fn deadlines_are_held_too() -> Result<()> {
+    const MS: u64 = 1_000_000;
+    let child = held(abi::VXF_SCHED_HARD)?;
+    let attr = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        policy: libc::SCHED_DEADLINE as u32,
+        flags: 0,
+        nice: 0,
+        priority: 0,
+        runtime: 80 * MS,
+        deadline: 100 * MS,
+        period: 100 * MS,
+    };
+    let pid = child.pid().as_raw_nonzero().get();
+    // SAFETY: `attr` is valid for the call.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attr, 0) };
+    ensure!(result == 0, "{}", std::io::Error::last_os_error());
+    abi::set_sched(XID, rate(1, 1000))?;
+    let before = used()?.0;
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(used()?.0 - before < 400, "a deadline task ran through");
+    abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
+    process::eventually("it runs", || used().is_ok_and(|used| used.0 > before + 500))
 }
 
 /// The run time of a process, in milliseconds.
