@@ -186,6 +186,7 @@ impl Show for Sched {
             tokens: bucket.tokens(now_ns()),
             filled: bucket.filled(),
             held: bucket.is_closed(),
+            claims: bucket.holds_for_tokens() && idle.is_claim(),
         };
         seq_print!(m, "{view}");
         for cpu in 0..vserver::nr_cpus() {
@@ -261,6 +262,7 @@ struct SchedView {
     tokens: i64,
     filled: i64,
     held: bool,
+    claims: bool,
 }
 
 impl fmt::Display for SchedView {
@@ -292,7 +294,7 @@ impl fmt::Display for CpuLine<'_> {
         let CpuLine(cpu, used, v) = self;
         let s = &v.settings;
         let state = if v.held { 'H' } else { 'R' };
-        let idle = if v.idle.is_claim() { 'I' } else { '-' };
+        let idle = if v.claims { 'I' } else { '-' };
         write!(
             f,
             "cpu {cpu}: {} {} ",
@@ -342,6 +344,7 @@ mod tests {
             tokens: -3 * TICK_NS - 1,
             filled: 700 * TICK_NS,
             held: true,
+            claims: false,
         }
     }
 
@@ -378,7 +381,15 @@ mod tests {
             ..view.idle
         };
         assert!(is(
-            CpuLine(1, used, &SchedView { idle, ..view }),
+            CpuLine(
+                1,
+                used,
+                &SchedView {
+                    idle,
+                    claims: true,
+                    ..view
+                }
+            ),
             b"cpu 1: 7 1 9 700 5 HI -3 12 125 25/100 2/4 -2 3\n"
         )?);
         Ok(())

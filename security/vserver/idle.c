@@ -27,13 +27,16 @@
 
 #include <linux/cleanup.h>
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/export.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
+#include <linux/sched/ext.h>
 #include <linux/sched/rt.h>
 #include <linux/sched/stat.h>
 #include <linux/spinlock.h>
@@ -63,15 +66,19 @@ struct vserver_wait {
 /* How long somebody may run before others are considered. */
 #define IDLE_GRANT_NS	TICK_NSEC
 
-/* How much of another's idle time one may get that wanted less before. */
+/* What one had less, or more, than others counts for so much of its own time. */
 #define IDLE_CATCH_UP_NS	NSEC_PER_SEC
+
+/* How many of a context one looks at, and how many CPUs a poll wakes. */
+#define IDLE_LOOKS		16
+#define IDLE_POLL_CPUS		4
 
 DEFINE_STATIC_KEY_FALSE(vserver_idle_key);
 DEFINE_PER_CPU(u32, vserver_idle_left);
 
 static DEFINE_RAW_SPINLOCK(line_lock);	/* for these two */
 static LIST_HEAD(line);		/* of contexts with a rate where somebody waits */
-static u64 line_floor;		/* who comes to the line had no less */
+static u64 line_floor;		/* the most that one had whose turn it was */
 
 static void vserver_idle_poll(struct timer_list *unused);
 static DEFINE_TIMER(idle_timer, vserver_idle_poll);
@@ -96,37 +103,66 @@ static u64 vserver_had(const struct vserver_idle *idle)
 	return atomic64_read(&idle->had);
 }
 
-/* Who wanted none for long does not get all now. Under line_lock. */
-static void vserver_line_lift(struct vserver_idle *idle)
+/*
+ * Who wanted none for long does not get all now, and who got much while nobody
+ * else wanted any is not made to wait for as long. Under line_lock.
+ */
+static void vserver_line_join(struct vserver_idle *idle)
 {
+	s64 most = vserver_idle_cost(idle->price, IDLE_CATCH_UP_NS);
 	u64 had = vserver_had(idle);
+	s64 ahead = had - line_floor;
 
 	/* If that fails it has just been billed. */
-	if (vserver_had_less(had, line_floor))
-		atomic64_cmpxchg(&idle->had, had, line_floor);
+	if (ahead < -most || ahead > most)
+		atomic64_cmpxchg(&idle->had, had,
+				 line_floor + clamp(ahead, -most, most));
 }
 
 /* It is the turn of this one. Under line_lock. */
 static void vserver_line_serve(const struct vserver_idle *idle)
 {
-	u64 floor = vserver_had(idle) -
-		    vserver_idle_cost(idle->price, IDLE_CATCH_UP_NS);
-
-	if (vserver_had_less(line_floor, floor))
-		line_floor = floor;
+	if (vserver_had_less(line_floor, vserver_had(idle)))
+		line_floor = vserver_had(idle);
 }
 
-/* Who of a context could run on @cpu: asleep, and not frozen. Under its lock. */
-static struct vserver_wait *vserver_idle_waiter(const struct vserver_idle *idle,
+/*
+ * Those of the other classes get none. Others don't get by a real-time task,
+ * and a sched_ext scheduler has tasks that wait where no CPU sees them.
+ */
+static bool vserver_may_idle(struct task_struct *p)
+{
+#ifdef CONFIG_SCHED_CLASS_EXT
+	if ((READ_ONCE(p->scx.flags) & SCX_TASK_STATE_MASK) == SCX_TASK_ENABLED)
+		return false;
+#endif
+	return !rt_or_dl_task_policy(p);
+}
+
+/* Asleep where @cpu can wake it, and not frozen. */
+static bool vserver_could_run(struct task_struct *p, int cpu)
+{
+	return (READ_ONCE(p->__state) & TASK_INTERRUPTIBLE) &&
+	       !READ_ONCE(p->on_rq) && !READ_ONCE(p->on_cpu) &&
+	       cpumask_test_cpu(cpu, READ_ONCE(p->cpus_ptr)) &&
+	       vserver_may_idle(p);
+}
+
+/*
+ * Who of a context could run on @cpu. There may be any number of them: it looks
+ * at some, and at others the next time. Under the context's lock.
+ */
+static struct vserver_wait *vserver_idle_waiter(struct vserver_idle *idle,
 						int cpu)
 {
 	struct vserver_wait *wait;
 
-	list_for_each_entry(wait, &idle->waits, node)
-		if ((READ_ONCE(wait->task->__state) & TASK_INTERRUPTIBLE) &&
-		    cpumask_test_cpu(cpu, READ_ONCE(wait->task->cpus_ptr)) &&
-		    !rt_or_dl_task_policy(wait->task))
+	for (int n = 0; n < IDLE_LOOKS && !list_empty(&idle->waits); n++) {
+		wait = list_first_entry(&idle->waits, struct vserver_wait, node);
+		if (vserver_could_run(wait->task, cpu))
 			return wait;
+		list_rotate_left(&idle->waits);
+	}
 	return NULL;
 }
 
@@ -146,6 +182,19 @@ static struct vserver_idle *vserver_line_first(int cpu)
 	return first;
 }
 
+/* Is there anybody for @cpu? Under line_lock. */
+static bool vserver_line_any(int cpu)
+{
+	struct vserver_idle *idle;
+
+	list_for_each_entry(idle, &line, line) {
+		guard(raw_spinlock)(&idle->lock);
+		if (vserver_idle_waiter(idle, cpu))
+			return true;
+	}
+	return false;
+}
+
 /* In an interrupt of a CPU that was idle a moment ago. */
 static void vserver_idle_work(struct irq_work *work)
 {
@@ -155,7 +204,8 @@ static void vserver_idle_work(struct irq_work *work)
 
 	guard(raw_spinlock_irqsave)(&line_lock);
 	cpu = smp_processor_id();
-	if (!idle_cpu(cpu))
+	/* Nobody can be woken on a CPU that is going offline. */
+	if (!idle_cpu(cpu) || !cpu_active(cpu))
 		return;
 	idle = vserver_line_first(cpu);
 	if (!idle)
@@ -171,15 +221,20 @@ static void vserver_idle_work(struct irq_work *work)
 
 static void vserver_idle_poll(struct timer_list *unused)
 {
-	int cpu;
+	static int last;	/* the CPU that was woken last */
+	int cpu, left = IDLE_POLL_CPUS;
 
 	scoped_guard(raw_spinlock_irqsave, &line_lock) {
 		if (list_empty(&line))
 			return;
-		for_each_online_cpu(cpu)
-			if (idle_cpu(cpu) && vserver_line_first(cpu))
-				irq_work_queue_on(per_cpu_ptr(&idle_work, cpu),
-						  cpu);
+		for_each_cpu_wrap(cpu, cpu_active_mask, last + 1) {
+			if (!idle_cpu(cpu) || !vserver_line_any(cpu))
+				continue;
+			irq_work_queue_on(per_cpu_ptr(&idle_work, cpu), cpu);
+			last = cpu;
+			if (--left == 0)
+				break;
+		}
 	}
 	mod_timer(&idle_timer, jiffies + 1);
 }
@@ -199,7 +254,7 @@ static void vserver_line_update(struct vserver_idle *idle)
 			list_del_init(&idle->line);
 			return;
 		}
-		vserver_line_lift(idle);
+		vserver_line_join(idle);
 		list_add_tail(&idle->line, &line);
 	}
 	if (!timer_pending(&idle_timer))
@@ -230,7 +285,8 @@ static bool vserver_idle_begin(void)
 	guard(preempt)();
 	/* The mark is from before: from the switch to the caller, for one. */
 	WRITE_ONCE(vserver_task(current)->hold, false);
-	this_cpu_write(vserver_idle_left, IDLE_GRANT_NS);
+	/* Pairs with __vserver_arrive(), which would make a new mark. */
+	smp_store_release(this_cpu_ptr(&vserver_idle_left), IDLE_GRANT_NS);
 	smp_mb();	/* Pairs with __vserver_arrive(): one sees the other. */
 	if (single_task_running())
 		return true;
@@ -247,11 +303,11 @@ bool vserver_idle_take(struct vserver_ctx *ctx)
 	struct vserver_idle *idle = &ctx->idle;
 	const struct vserver_idle *first;
 
-	if (!READ_ONCE(idle->price) || rt_or_dl_task_policy(current) ||
+	if (!READ_ONCE(idle->price) || !vserver_may_idle(current) ||
 	    !single_task_running())
 		return false;
 	scoped_guard(raw_spinlock_irqsave, &line_lock) {
-		vserver_line_lift(idle);
+		vserver_line_join(idle);
 		first = vserver_line_first(smp_processor_id());
 		if (first && !vserver_had_less(vserver_had(idle),
 					       vserver_had(first)))
@@ -306,7 +362,9 @@ EXPORT_SYMBOL_GPL(vserver_wait_ended);
 void vserver_idle_switch(const struct task_struct *p)
 {
 	__this_cpu_write(vserver_idle_left, 0);
-	if (is_idle_task(p) && !list_empty(&line))
+	/* A CPU that is going offline would never come to do it. */
+	if (is_idle_task(p) && !list_empty(&line) &&
+	    cpu_active(smp_processor_id()))
 		irq_work_queue(this_cpu_ptr(&idle_work));
 }
 
@@ -337,8 +395,9 @@ void __vserver_arrive(struct task_struct *curr)
 {
 	u32 *left = per_cpu_ptr(&vserver_idle_left, task_cpu(curr));
 
-	smp_mb();	/* Pairs with vserver_idle_begin(). */
-	if (READ_ONCE(*left) <= VSERVER_IDLE_OVER)
+	smp_mb();	/* Pairs with vserver_idle_begin(), */
+	/* and so does this. */
+	if (smp_load_acquire(left) <= VSERVER_IDLE_OVER)
 		return;
 	/* What it ran until now is still to be billed. */
 	WRITE_ONCE(*left, VSERVER_IDLE_OVER);
@@ -373,6 +432,12 @@ EXPORT_SYMBOL_GPL(vserver_idle_set);
  */
 void vserver_idle_get(void)
 {
+	int cpu;
+
+	/* While they were off nobody noticed the end of the last grants. */
+	if (!static_key_enabled(&vserver_idle_key))
+		for_each_possible_cpu(cpu)
+			WRITE_ONCE(per_cpu(vserver_idle_left, cpu), 0);
 	static_branch_inc(&vserver_idle_key);
 }
 EXPORT_SYMBOL_GPL(vserver_idle_get);

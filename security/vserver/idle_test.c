@@ -36,34 +36,37 @@ static void shares_follow_the_prices(struct kunit *test)
 	}
 }
 
-static void absence_saves_up_a_second_at_most(struct kunit *test)
+static void others_count_for_a_second_at_most(struct kunit *test)
 {
 	struct vserver_idle busy = { .price = PRICE_ONE / 2 };
 	struct vserver_idle absent = { .price = PRICE_ONE };
+	struct vserver_idle alone = { .price = PRICE_ONE / 4 };
 	u64 had = 3600 * NSEC_PER_SEC;
-	u64 least = had - NSEC_PER_SEC / 2;
 	u64 floor, saved;
 
 	atomic64_set(&busy.had, had);
+	atomic64_set(&alone.had, 2 * had);
 	scoped_guard(raw_spinlock_irqsave, &line_lock) {
 		saved = line_floor;
 		line_floor = 0;
 		vserver_line_serve(&busy);
-		vserver_line_lift(&absent);
-		/* Who is not behind stays where it is, and so does the floor. */
-		vserver_line_lift(&busy);
+		vserver_line_join(&absent);
+		vserver_line_join(&alone);
+		/* Who is where the others are stays there, and so does the floor. */
+		vserver_line_join(&busy);
 		vserver_line_serve(&absent);
 		floor = line_floor;
 		line_floor = saved;
 	}
-	KUNIT_EXPECT_EQ(test, vserver_had(&absent), least);
+	KUNIT_EXPECT_EQ(test, vserver_had(&absent), had - NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, vserver_had(&alone), had + NSEC_PER_SEC / 4);
 	KUNIT_EXPECT_EQ(test, vserver_had(&busy), had);
-	KUNIT_EXPECT_EQ(test, floor, least);
+	KUNIT_EXPECT_EQ(test, floor, had);
 }
 
 static struct kunit_case vserver_idle_cases[] = {
 	KUNIT_CASE(shares_follow_the_prices),
-	KUNIT_CASE(absence_saves_up_a_second_at_most),
+	KUNIT_CASE(others_count_for_a_second_at_most),
 	{}
 };
 

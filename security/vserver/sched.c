@@ -46,12 +46,16 @@ static u64 vserver_due(struct vserver_cpu *use, u64 ns)
 	return atomic64_xchg(&use->owed_ns, 0);
 }
 
-/* It is held on its way to user mode. The run queue's lock is held. */
+/*
+ * It is held on its way to user mode, unless it is in no context. The run
+ * queue's lock is held.
+ */
 void vserver_mark(struct task_struct *p)
 {
 	struct vserver_task *vt = vserver_task(p);
 
-	if (READ_ONCE(vt->hold) || (p->flags & (PF_EXITING | PF_KTHREAD)))
+	if (READ_ONCE(vt->hold) || !READ_ONCE(vt->ctx) ||
+	    (p->flags & (PF_EXITING | PF_KTHREAD)))
 		return;
 	WRITE_ONCE(vt->hold, true);
 	set_notify_resume(p);

@@ -68,6 +68,7 @@ pub const SUITE: Suite = Suite {
         nobody_waits_for_idle_time,
         idle_time_leaves_cpus_to_others,
         idle_time_comes_and_goes,
+        idle_time_of_old_is_nobodys,
         realtime_has_no_idle_time,
         idle_time_meets_freezer_and_hotplug,
         submission_thread_is_held,
