@@ -22,7 +22,8 @@ use vserver_abi as abi;
 
 pub const SUITE: Suite = Suite {
     name: "fuzz",
-    wants: "cpus=4 timeout=1700 alone=yes env=FUZZ env=FUZZ_SEED",
+    // The module's own tests would run each time that it comes.
+    wants: "cpus=4 timeout=1700 alone=yes append=kunit.enable=0 env=FUZZ env=FUZZ_SEED",
     tests: tests![calls, module_comes_and_goes],
 };
 
