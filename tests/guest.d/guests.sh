@@ -1,63 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # suite: ext4 timeout=240
+# shellcheck disable=SC1091,SC2154
 # Configured guests from start to stop: trees of busybox, real processes.
-export VSERVER_PREFIX=/mnt/ext4
+. /tests/check
+. /tests/trees
+VSERVER_PREFIX=/mnt/ext4
 W=/tmp/guests
-mkdir -p $W $VSERVER_PREFIX/etc/vserver $VSERVER_PREFIX/vservers
+mkdir -p $W
 
-count=0
-# check WHAT COMMAND...: the command has to succeed
-check() {
-	what=$1
-	shift
-	count=$((count + 1))
-	if "$@" >$W/said 2>&1; then
-		echo "ok $count - $what"
-	else
-		echo "not ok $count - $what"
-		sed 's/^/# /' $W/said
-	fi
-}
-# fails STATUS WORDS COMMAND...: the command has to end so, and say that
-fails() {
-	wanted=$1 words=$2
-	shift 2
-	"$@" >$W/failed 2>&1
-	status=$?
-	[ $status = "$wanted" ] && grep -q -- "$words" $W/failed && return
-	echo "status $status, not $wanted; or not said: $words"
-	cat $W/failed
-	return 1
-}
-# tree NAME: a guest's tree
-tree() {
-	root=$VSERVER_PREFIX/vservers/$1
-	mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/data"
-	cp /bin/busybox "$root/bin/"
-	for name in sh sleep cat echo mount hostname ps kill touch id grep wc ls chroot mkdir uname \
-		readlink; do
-		ln -sf busybox "$root/bin/$name"
-	done
-	echo root:x:0:0:root:/root:/bin/sh >"$root/etc/passwd"
-}
-# guest NAME: its file is on standard input
-guest() { tree "$1"; cat >"$VSERVER_PREFIX/etc/vserver/$1.toml"; }
-inside() { name=$1; shift; vserver exec "$name" -- /bin/sh -c "$*"; }
-is() { [ "$("$@" 2>&1)" = "$want" ] || { echo "wanted: $want"; "$@"; return 1; }; }
-says() { want=$1; shift; is "$@"; }
-running() { vserver status "$1" >/dev/null; }
-stopped() { fails 3 stopped vserver status "$1"; }
-no_context() {
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		ls -d /proc/virtual/[0-9]* >/dev/null 2>&1 || return 0
-		sleep 0.2
-	done
-	ls -d /proc/virtual/[0-9]*
-	return 1
-}
 mounts() { cat /proc/mounts; }
-soon() { for _ in 1 2 3 4 5 6 7 8 9 10; do "$@" && return; sleep 0.3; done; "$@"; }
 
 mounts >$W/mounts.before
 

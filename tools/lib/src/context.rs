@@ -7,6 +7,7 @@ use serde::Serialize;
 use vserver_abi as abi;
 
 use crate::breaks::Breaks;
+use crate::cgroup::{self, Memory};
 use crate::cpu::{Rate, SchedChange};
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::limits::{self, Limit};
@@ -34,6 +35,8 @@ pub struct Summary {
     pub cpu_msec: u64,
     /// Time its tasks were held because the bucket was empty, milliseconds.
     pub hold_msec: u64,
+    /// Its memory, if it has a cgroup that counts it.
+    pub memory: Option<Memory>,
 }
 
 /// Everything about a context.
@@ -190,6 +193,7 @@ fn summary(xid: u32) -> Result<Option<Summary>> {
         },
         cpu_msec: cpus.iter().map(|c| c.user_msec + c.sys_msec).sum(),
         hold_msec: cpus.iter().map(|c| c.hold_msec).sum(),
+        memory: cgroup::memory(xid),
     }))
 }
 

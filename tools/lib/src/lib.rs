@@ -13,6 +13,7 @@
 pub mod attr;
 pub mod breaks;
 pub mod build;
+pub mod cgroup;
 pub mod cleanup;
 pub mod clone;
 pub mod config;

@@ -8,6 +8,7 @@ use rustix::param::{clock_ticks_per_second, page_size};
 use serde::Serialize;
 use vserver_abi as abi;
 
+use crate::cgroup::Memory;
 use crate::context;
 use crate::error::{Doing, Error, Result, Vserver};
 
@@ -51,6 +52,8 @@ pub struct Usage {
     pub virtual_bytes: u64,
     /// What of them is in memory, bytes. What they share counts for each.
     pub resident_bytes: u64,
+    /// What the context has of memory, if it has a cgroup that counts it.
+    pub memory: Option<Memory>,
     /// The context's CPU time, milliseconds, of processes that have ended, too;
     pub cpu_msec: u64,
     /// that in user mode,
@@ -146,6 +149,7 @@ pub fn usage(processes: &[Process]) -> Result<Vec<Usage>> {
             processes: own.clone().count() as u64,
             virtual_bytes: own.clone().map(|p| p.virtual_bytes).sum(),
             resident_bytes: own.map(|p| p.resident_bytes).sum(),
+            memory: c.memory,
             cpu_msec: c.cpu_msec,
             user_msec: cpus.iter().map(|c| c.user_msec).sum(),
             sys_msec: cpus.iter().map(|c| c.sys_msec).sum(),
@@ -173,6 +177,7 @@ fn host(processes: &[Process]) -> Usage {
         processes: own.clone().count() as u64,
         virtual_bytes: own.clone().map(|p| p.virtual_bytes).sum(),
         resident_bytes: own.map(|p| p.resident_bytes).sum(),
+        memory: None,
         cpu_msec: user + sys,
         user_msec: user,
         sys_msec: sys,

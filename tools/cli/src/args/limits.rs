@@ -2,6 +2,7 @@
 //! Limits and flags, as `run` and `set` take them.
 
 use clap::Args;
+use vserver::cgroup::{self, Bytes};
 use vserver::cpu::{CpuLimit, SchedChange};
 use vserver::limits::{self, Changes, Most};
 use vserver::names::FlagChange;
@@ -38,6 +39,12 @@ pub(crate) struct Limits {
     /// Bias of the priority
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     prio_bias: Option<i32>,
+    /// Memory: 512M, 2G, or unlimited; so with swap
+    #[arg(long, value_name = "AMOUNT")]
+    memory: Option<Bytes>,
+    /// Swap, beside that
+    #[arg(long, value_name = "AMOUNT")]
+    swap: Option<Bytes>,
     /// Processes and threads: a number, or unlimited; so with the following
     #[arg(long, value_name = "N")]
     processes: Option<Most>,
@@ -98,6 +105,14 @@ impl Limits {
         .into_iter()
         .filter_map(|(thing, most)| Some((thing, most?)))
         .collect()
+    }
+
+    /// The limits of memory that were given.
+    pub(crate) fn memory(&self) -> cgroup::Limits {
+        cgroup::Limits {
+            memory: self.memory,
+            swap: self.swap,
+        }
     }
 
     /// The flags that were given.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 use vserver::abi::WaitExit;
+use vserver::cgroup;
 use vserver::context::{self, Target};
 use vserver::limits;
 use vserver::signal::exit_status;
@@ -22,12 +23,13 @@ const TIMED_OUT: u8 = 124;
 /// `vserver set`
 pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
     let (sched, flags) = (args.limits.sched(), args.limits.flags());
-    let things = args.limits.things();
+    let (things, memory) = (args.limits.things(), args.limits.memory());
     if args.name.is_none()
         && sched.to_abi(false).is_none()
         && sched.cpu.is_none()
         && flags.mask() == 0
         && things.is_empty()
+        && memory.is_empty()
     {
         bail!(
             "nothing to set: give --cpu, --flag, --name or another limit, see vserver set --help"
@@ -39,6 +41,7 @@ pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
         context::set_name(xid, name)?;
     }
     limits::change(xid, &things)?;
+    cgroup::change(xid, &memory)?;
     context::change(xid, &sched, flags, false)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use vserver::config::Store;
 use vserver::error::{Error, Result};
 use vserver::guest::{self, Started, Status, Stopped};
 
-use super::state::{limit, or_dash};
+use super::state::{limit, memory, or_dash};
 use crate::args::{Guests, SomeGuests, Start, Stop};
 use crate::exit;
 use crate::output::{self, line, time};
@@ -129,7 +129,7 @@ pub(crate) fn status(args: Guests, json: bool) -> anyhow::Result<ExitCode> {
 fn print_status(s: &Status) -> anyhow::Result<()> {
     match (&s.context, s.xid) {
         (Some(c), Some(xid)) => line(format_args!(
-            "{}: {} as context {}{}, {} tasks, init {}, CPU {}",
+            "{}: {} as context {}{}, {} tasks, init {}, CPU {}{}",
             s.name,
             s.state,
             xid,
@@ -138,6 +138,10 @@ fn print_status(s: &Status) -> anyhow::Result<()> {
             c.tasks,
             c.init,
             time(c.cpu_msec),
+            c.memory.map_or_else(String::new, |m| format!(
+                ", memory {}",
+                memory(m.used, m.limit)
+            )),
         ))?,
         _ => line(format_args!("{}: stopped", s.name))?,
     }
@@ -165,6 +169,7 @@ pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
             column(c.map(|c| limit(c.cpu_limit))),
             column(c.map(|c| time(c.cpu_msec))),
             column(c.map(|c| time(c.hold_msec))),
+            column(c.and_then(|c| Some(memory(c.memory?.used, c.memory?.limit)))),
         ]
     });
     output::table(
@@ -176,6 +181,7 @@ pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
             ">CPU LIMIT",
             ">CPU USED",
             ">HELD",
+            ">MEMORY",
         ],
         rows.collect(),
     )?;

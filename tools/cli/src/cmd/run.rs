@@ -42,6 +42,7 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
         hostname: args.hostname,
         sched: args.limits.sched(),
         limits: args.limits.things(),
+        memory: args.limits.memory(),
         flags: persistent.and(args.limits.flags()),
         caps: args.caps.unwrap_or_else(|| Caps::usual(guest)),
         root: args.root,

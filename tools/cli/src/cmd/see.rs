@@ -8,7 +8,7 @@ use vserver::abi;
 use vserver::context;
 use vserver::usage::{self, Process};
 
-use super::state::or_dash;
+use super::state::{memory, or_dash};
 use crate::args::Ps;
 use crate::output::{self, bytes, time};
 
@@ -66,6 +66,8 @@ pub(crate) fn stat(json: bool) -> anyhow::Result<ExitCode> {
             u.processes.to_string(),
             bytes(u.virtual_bytes),
             bytes(u.resident_bytes),
+            u.memory
+                .map_or_else(|| "-".into(), |m| memory(m.used, m.limit)),
             time(u.user_msec),
             time(u.sys_msec),
             time(u.hold_msec),
@@ -75,7 +77,7 @@ pub(crate) fn stat(json: bool) -> anyhow::Result<ExitCode> {
     });
     output::table(
         [
-            ">XID", ">PROC", ">VSZ", ">RSS", ">USER", ">SYS", ">HELD", ">UPTIME", "NAME",
+            ">XID", ">PROC", ">VSZ", ">RSS", ">MEMORY", ">USER", ">SYS", ">HELD", ">UPTIME", "NAME",
         ],
         rows.collect(),
     )?;

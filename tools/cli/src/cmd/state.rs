@@ -33,6 +33,14 @@ fn print_details(d: &Details) -> anyhow::Result<()> {
     line(format_args!("CPU limit:  {}", limit(s.cpu_limit)))?;
     line(format_args!("CPU used:   {}", output::time(s.cpu_msec)))?;
     line(format_args!("held:       {}", output::time(s.hold_msec)))?;
+    if let Some(m) = s.memory {
+        line(format_args!("memory:     {}", memory(m.used, m.limit)))?;
+        line(format_args!(
+            "  swap:     {}",
+            memory(m.swap_used, m.swap_limit)
+        ))?;
+        line(format_args!("  killed:   {} for want of it", m.oom_kills))?;
+    }
     if let Some(b) = &d.sched {
         let Rate {
             fill_rate,
@@ -141,6 +149,14 @@ fn has(l: &Limit) -> String {
         hits => format!(", {hits} times refused"),
     };
     format!("{}{limit} (at most {}){hits}", l.current, l.max)
+}
+
+/// How much of what there may be.
+pub(super) fn memory(used: u64, limit: Option<u64>) -> String {
+    let used = output::bytes(used);
+    limit.map_or(used.clone(), |limit| {
+        format!("{used} of {}", output::bytes(limit))
+    })
 }
 
 fn count(n: Option<i64>) -> String {

@@ -228,9 +228,10 @@ impl View {
         let areas = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]);
         let [body, foot] = areas.areas(frame.area());
         let heads = [
-            "XID", "NAME", "STATE", "CPU%", "LIMIT%", "TOKENS", "HELD%", "RSS", "PROC", "CPU TIME",
+            "XID", "NAME", "STATE", "CPU%", "LIMIT%", "TOKENS", "HELD%", "RSS", "MEMORY", "LIMIT",
+            "PROC", "CPU TIME",
         ];
-        let widths = [5, 20, 8, 6, 7, 7, 6, 10, 5, 10].map(Constraint::Length);
+        let widths = [5, 20, 8, 6, 7, 7, 6, 10, 10, 10, 5, 10].map(Constraint::Length);
         let rows = self.lines.iter().map(row);
         let table = Table::new(rows, widths)
             .header(Row::new(heads.map(Cell::from)).style(Modifier::BOLD))
@@ -246,7 +247,7 @@ fn compare(column: Column, a: &Line, b: &Line) -> Ordering {
     let (x, y) = (&a.usage, &b.usage);
     let first = match column {
         Column::Cpu => b.cpu.total_cmp(&a.cpu),
-        Column::Memory => y.resident_bytes.cmp(&x.resident_bytes),
+        Column::Memory => in_memory(y).cmp(&in_memory(x)),
         Column::Processes => y.processes.cmp(&x.processes),
         Column::Hold => b.held.total_cmp(&a.held),
         Column::Tokens => y.tokens.cmp(&x.tokens),
@@ -254,6 +255,11 @@ fn compare(column: Column, a: &Line, b: &Line) -> Ordering {
         Column::Xid => Ordering::Equal,
     };
     first.then(x.xid.cmp(&y.xid))
+}
+
+/// What it has of memory, or what its processes have, if that is all that is known.
+fn in_memory(usage: &Usage) -> u64 {
+    usage.memory.map_or(usage.resident_bytes, |m| m.used)
 }
 
 fn row(line: &Line) -> Row<'_> {
@@ -268,6 +274,8 @@ fn row(line: &Line) -> Row<'_> {
         or_dash(u.tokens.map(|t| t.to_string())),
         format!("{:.1}", line.held),
         bytes(u.resident_bytes),
+        or_dash(u.memory.map(|m| bytes(m.used))),
+        or_dash(u.memory.and_then(|m| m.limit).map(bytes)),
         u.processes.to_string(),
         time(u.cpu_msec),
     ])
@@ -277,6 +285,7 @@ fn row(line: &Line) -> Row<'_> {
 mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
+    use vserver::cgroup::Memory;
 
     use super::*;
 
@@ -293,6 +302,13 @@ mod tests {
                 processes: 1,
                 virtual_bytes: 0,
                 resident_bytes: memory << 20,
+                memory: (xid == 7).then_some(Memory {
+                    used: 30 << 20,
+                    limit: Some(64 << 20),
+                    swap_used: 0,
+                    swap_limit: None,
+                    oom_kills: 0,
+                }),
                 cpu_msec: 1000,
                 user_msec: 500,
                 sys_msec: 500,
@@ -347,11 +363,13 @@ mod tests {
     #[test]
     fn figures_are_drawn() {
         let mut view = view();
-        let mut terminal = Terminal::new(TestBackend::new(100, 6)).unwrap();
+        let mut terminal = Terminal::new(TestBackend::new(120, 6)).unwrap();
         terminal.draw(|frame| view.draw(frame)).unwrap();
         let cells = terminal.backend().buffer().content();
         let text: String = cells.iter().map(|c| c.symbol()).collect();
-        for word in ["TOKENS", "web", "20.0", "25.0", "42", "10.0 MiB", "q quit"] {
+        for word in [
+            "TOKENS", "web", "20.0", "25.0", "42", "10.0 MiB", "30.0 MiB", "64.0 MiB", "q quit",
+        ] {
             assert!(text.contains(word), "{word}: {text}");
         }
     }

@@ -24,6 +24,7 @@ pub use order::{Order, order};
 pub use store::Store;
 pub use text::{Badness, Ccap, Kind, Namespace, Signal, Text, Time, UtsName, Xid};
 
+use crate::cgroup::{self, Bytes};
 use crate::cpu::{CpuLimit, SchedChange};
 use crate::error::{Error, Result};
 use crate::guest::{Caps, default_namespaces};
@@ -245,6 +246,12 @@ pub struct Limits {
     /// Semaphores in all arrays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub semaphores: Option<Text<Most>>,
+    /// Memory: `512M`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Text<Bytes>>,
+    /// Swap, beside that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swap: Option<Text<Bytes>>,
     /// What is added to the `oom_score_adj` of its processes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_bias: Option<Text<Badness>>,
@@ -336,11 +343,14 @@ impl Guest {
             .fold(0, |all, cap| all | cap.0)
     }
 
-    /// Its flags. What is an init wants to be process 1.
+    /// Its flags. What is an init wants to be process 1, and a limit of memory is seen inside.
     pub fn flags(&self) -> FlagChange {
-        let init = self.init.style != Style::Command;
+        let init = match self.init.style {
+            Style::Command => 0,
+            _ => abi::VXF_INFO_INIT,
+        };
         let first = FlagChange {
-            set: if init { abi::VXF_INFO_INIT } else { 0 },
+            set: init | abi::VXF_VIRT_MEM,
             clear: 0,
         };
         self.flags.iter().fold(first, |all, flag| all.and(**flag))
@@ -362,6 +372,14 @@ impl Guest {
         .into_iter()
         .filter_map(|(thing, most)| Some((thing, **most.as_ref()?)))
         .collect()
+    }
+
+    /// Its limits of memory.
+    pub fn memory(&self) -> cgroup::Limits {
+        cgroup::Limits {
+            memory: self.limits.memory.as_deref().copied(),
+            swap: self.limits.swap.as_deref().copied(),
+        }
     }
 
     /// Its CPU time.

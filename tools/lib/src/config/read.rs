@@ -189,6 +189,8 @@ context = ["secure_mount"]
 [limits]
 processes = 200
 files = "unlimited"
+memory = "512M"
+swap = 0
 oom_bias = -100
 
 [scheduler]
@@ -234,6 +236,11 @@ options = ["ro"]
             said("[limits]\nprocesses = \"many\"\n"),
             "/etc/vserver/web.toml:2:13: limits.processes: many: not a limit; say a number or \
              unlimited"
+        );
+        assert_eq!(
+            said("[limits]\nfiles = 9\nmemory = \"512MB\"\n"),
+            "/etc/vserver/web.toml:3:10: limits.memory: 512MB: not an amount of memory; say 512M, \
+             2G or unlimited"
         );
         assert_eq!(
             said("[[mount]]\nsource = \"a\"\ntarget = \"/b\"\n[[mount]]\nsource=1\ntarget=\"/c\""),

@@ -13,6 +13,7 @@ use vserver_abi::process::{Fork, fork};
 
 use super::run::{Failed, set_up_and_run};
 use super::{NewContext, Program, stop};
+use crate::cgroup;
 use crate::error::{Doing, Error, Result};
 
 /// Why a context was not started in the background.
@@ -102,6 +103,7 @@ fn clean_up(pid: Pid, xid: Option<u32>) {
     let _ = waitpid(Some(pid), WaitOptions::empty());
     if let Some(xid) = xid {
         let _ = stop::end(xid);
+        cgroup::remove(xid);
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use vserver_abi as abi;
 
 use super::{Caps, Program};
+use crate::cgroup;
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::proc;
 
@@ -53,6 +54,9 @@ fn migrate(what: &Enter) -> Result<bool> {
         true => None,
         false => find_member(xid)?,
     };
+    if !watch {
+        cgroup::enter(xid)?;
+    }
     let held = !watch && holds_spaces(xid)?;
     if member.is_none() && what.root.is_none() && !watch && !held {
         return Err(Error::Invalid(format!(

@@ -14,7 +14,7 @@ use crate::config::Mount;
 use crate::cpu::SchedChange;
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::names::FlagChange;
-use crate::{context, limits};
+use crate::{cgroup, context, limits};
 
 /// What a new context shall be like.
 #[derive(Clone, Debug)]
@@ -39,6 +39,10 @@ pub struct NewContext {
     pub sched: SchedChange,
     /// Its other limits.
     pub limits: limits::Changes,
+    /// Its limits of memory.
+    pub memory: cgroup::Limits,
+    /// It gets a cgroup, if there can be one, though nothing asks for that.
+    pub cgroup: bool,
     /// What is added to the `oom_score_adj` of its processes.
     pub oom_bias: Option<i64>,
     /// Its flags.
@@ -65,6 +69,8 @@ impl Default for NewContext {
             names: Vec::new(),
             sched: SchedChange::default(),
             limits: limits::Changes::new(),
+            memory: cgroup::Limits::default(),
+            cgroup: false,
             oom_bias: None,
             flags: FlagChange::default(),
             caps: Caps::all(),
@@ -133,13 +139,22 @@ pub(super) fn set_up_and_run(
 fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(), Failed> {
     new.check().at("configuration")?;
     let own_mounts = new.namespaces.contains(UnshareFlags::NEWNS);
-    if !new.namespaces.is_empty() {
-        super::unshare(new.namespaces).at("namespaces")?;
+    let own_groups = new.namespaces & UnshareFlags::NEWCGROUP;
+    let others = new.namespaces - own_groups;
+    if !others.is_empty() {
+        super::unshare(others).at("namespaces")?;
     }
     let extra = new.mounts.iter().map(extra::prepare);
     let extra: Vec<_> = extra.collect::<Result<_>>().at("mounts")?;
     let xid = create(new).at("context")?;
     created(xid).at("context")?;
+    if new.cgroup || !new.memory.is_empty() || !own_groups.is_empty() {
+        cgroup::create(xid, &new.memory).at("limits")?;
+    }
+    // Its root is the group in which it is made.
+    if !own_groups.is_empty() {
+        super::unshare(own_groups).at("namespaces")?;
+    }
     // Nobody inside gets more, whatever he does: a setuid program, a user namespace.
     Vserver(abi::set_bcaps(xid, new.caps.bits(), u64::MAX))
         .doing(|| format!("bound the capabilities of context {xid}"))

@@ -66,6 +66,8 @@ fn plan(store: &Store, name: &str, guest: &Guest, xid: u32) -> NewContext {
         names: guest.uts_names(),
         sched: guest.sched(),
         limits: guest.things(),
+        memory: guest.memory(),
+        cgroup: true,
         oom_bias: guest.limits.oom_bias.as_ref().map(|b| b.0),
         flags: guest.flags(),
         caps: guest.caps(),
@@ -108,16 +110,17 @@ mod tests {
         assert_eq!(new.root.as_deref(), Some(Path::new("/x/vservers/web")));
         assert_eq!(new.namespaces, super::super::default_namespaces(true));
         assert!(new.small_init && program.argv.is_empty());
-        assert_eq!(new.flags.set, abi::VXF_INFO_INIT);
+        assert_eq!(new.flags.set, abi::VXF_INFO_INIT | abi::VXF_VIRT_MEM);
+        assert!(new.cgroup && new.memory.is_empty());
         assert_eq!(new.caps, super::super::Caps::guest());
     }
 
     #[test]
     fn what_is_configured_is_planned() {
         let (new, program) = planned(
-            "flags = ['-info_init']\n[init]\nstyle = 'systemd'\n[spaces]\nown = ['uts']\n\
+            "flags = ['-info_init', '-virt_mem']\n[init]\nstyle = 'systemd'\n[spaces]\nown = ['uts']\n\
              may_make = ['user']\n[names]\nhostname = 'h'\nrelease = '9'\n[capabilities]\n\
-             context = ['secure_mount']\n",
+             context = ['secure_mount']\n[limits]\nmemory = '1M'\n",
         );
         assert_eq!(program.argv, ["/sbin/init"]);
         assert!(!new.small_init);
@@ -127,5 +130,6 @@ mod tests {
         assert_eq!(new.hostname.as_deref(), Some("h"));
         assert_eq!(new.names, [(abi::VHIN_RELEASE, "9".to_owned())]);
         assert_eq!(new.ccaps, abi::VXC_SECURE_MOUNT);
+        assert_eq!(new.memory.memory, "1024k".parse().ok());
     }
 }

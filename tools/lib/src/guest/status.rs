@@ -5,6 +5,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use vserver_abi as abi;
 
+use crate::cgroup::Memory;
 use crate::config::{Guest, Store};
 use crate::context::{self, Summary};
 use crate::cpu::Rate;
@@ -49,6 +50,8 @@ pub struct Running {
     pub cpu_msec: u64,
     /// Time its tasks were held because the bucket was empty, milliseconds.
     pub hold_msec: u64,
+    /// Its memory, if it has a cgroup that counts it.
+    pub memory: Option<Memory>,
 }
 
 impl Status {
@@ -74,6 +77,7 @@ impl Status {
                 cpu_limit: context.cpu_limit,
                 cpu_msec: context.cpu_msec,
                 hold_msec: context.hold_msec,
+                memory: context.memory,
             }),
         }
     }

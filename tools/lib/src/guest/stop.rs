@@ -14,6 +14,7 @@ use vserver_abi as abi;
 use vserver_abi::process::{Fork, fork};
 
 use super::{Enter, Lock, Program, enter, status};
+use crate::cgroup;
 use crate::config::{Guest, Store, Style};
 use crate::context::{self, Target};
 use crate::error::{Doing, Error, Result, Vserver};
@@ -62,9 +63,14 @@ pub fn stop(store: &Store, name: &str) -> Result<Stopped> {
             None => Err(Error::NoGuest(name.to_owned())),
         };
     };
-    let guest = guest.unwrap_or_default();
+    let how = stop_context(store, name, xid, &guest.unwrap_or_default())?;
+    cgroup::remove(xid);
+    Ok(how)
+}
+
+fn stop_context(store: &Store, name: &str, xid: u32, guest: &Guest) -> Result<Stopped> {
     release(xid)?;
-    tell(store, name, xid, &guest)?;
+    tell(store, name, xid, guest)?;
     if gone_within(xid, guest.stop_timeout())? {
         return Ok(Stopped::ByInit);
     }
