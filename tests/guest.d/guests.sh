@@ -208,16 +208,18 @@ guest slow <<END
 style = "command"
 command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"]
 [stop]
-timeout = 3
-kill_after = 0
+timeout = 600
 END
 vserver start slow >$W/slow
 vserver stop slow >$W/slow &
-sleep 1
-check "another command at work is named" fails 5 "another vserver command works on it" \
+stop=$!
+soon grep -qx $stop $VSERVER_PREFIX/run/vserver/slow.lock
+check "another command at work is named" fails 5 "another vserver command works on it (process $stop)" \
 	vserver start slow
+check "the guest runs until it ends" running slow
+vserver kill slow --signal KILL
 wait
-check "and is not disturbed" stopped slow
+check "and the other is not disturbed" stopped slow
 check "no context is left at the end" no_context
 mounts >$W/mounts.now
 check "and no mount" cmp $W/mounts.before $W/mounts.now
