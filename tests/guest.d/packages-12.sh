@@ -31,7 +31,7 @@ END
 
 	# A guest of busybox, to be started at boot
 	cp /bin/busybox $R/vservers/web/bin/
-	for name in sh sleep hostname; do ln -s busybox $R/vservers/web/bin/$name; done
+	for name in sh sleep hostname reboot poweroff; do ln -s busybox $R/vservers/web/bin/$name; done
 	mkdir $R/vservers/web/etc $R/vservers/web/tmp
 	echo 'autostart = true' >$R/etc/vserver/web.toml
 	for fs in dev sys proc; do umount $R/$fs; done
@@ -51,6 +51,15 @@ uses() {
 	check "the module can be unloaded" soon modprobe -r vserver
 	check "it is gone" [ ! -e /proc/virtual/info ]
 	check "and loaded by its name" modprobe vserver
+	check "a guest is a service" systemctl start vserver@web
+	check "which is up when it runs" vserver status web
+	check "it reboots" sh -c 'vserver exec web -- /bin/reboot -f; [ $? = 137 ]'
+	check "and comes back" soon vserver exec web -- /bin/sh -c :
+	check "the service is still up" systemctl is-active vserver@web
+	check "it is stopped as one" sh -c 'systemctl stop vserver@web && ! vserver status web'
+	check "it starts again" systemctl start vserver@web
+	check "and powers off" sh -c 'vserver exec web -- /bin/poweroff -f; [ $? = 137 ]'
+	check "then the service is down" soon sh -c '[ "$(systemctl is-active vserver@web)" = inactive ]'
 	check "the guest starts" vserver start web
 	ours="vserver-tools vserver-module-$(uname -r) linux-image-$(uname -r)"
 	check "dpkg knows their files" sh -c "dpkg --listfiles $ours >/tests/files"

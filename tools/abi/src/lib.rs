@@ -41,4 +41,4 @@ pub use structs::{
     CtxFiattr, CtxStat, Rlimit, RlimitMask, RlimitStat, Sched, SchedInfo, SockStat, VirtStat,
     VxInfo, WaitExit, Xattr,
 };
-pub use syscall::{Errno, Result};
+pub use syscall::{Errno, NR_VSERVER, Result};

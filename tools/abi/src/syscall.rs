@@ -11,9 +11,10 @@ pub type Result<T> = std::result::Result<T, Errno>;
 
 /// The number of `vserver(2)`.
 #[cfg(target_arch = "x86_64")]
-const NR_VSERVER: libc::c_long = 236;
+pub const NR_VSERVER: libc::c_long = 236;
+/// The number of `vserver(2)`.
 #[cfg(target_arch = "x86")]
-const NR_VSERVER: libc::c_long = 273;
+pub const NR_VSERVER: libc::c_long = 273;
 
 /// A structure of the ABI that the kernel may read and write as a whole.
 ///

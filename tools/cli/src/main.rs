@@ -8,6 +8,7 @@ mod classic;
 mod classic_guests;
 mod cmd;
 mod exit;
+mod notify;
 mod output;
 mod progress;
 
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
     if let Some((name, words)) = words.split_first() {
         if name == guest::REAPER {
             return init(words.iter().cloned());
+        }
+        if name == guest::WATCHER {
+            return end(watch(words.iter().cloned()));
         }
     }
     if let Some(result) = classic_guests::run(&words) {
@@ -91,6 +95,12 @@ fn init(words: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(exit::FAILED)
         }
     }
+}
+
+/// Watches a guest.
+fn watch(words: impl Iterator<Item = OsString>) -> anyhow::Result<ExitCode> {
+    guest::watcher(words)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

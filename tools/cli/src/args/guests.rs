@@ -8,12 +8,18 @@ use clap::Args;
 #[command(after_help = "\
 Examples:
   vserver start web
-  vserver start --all")]
+  vserver start --all
+
+A process stays behind that watches the guest: it starts it again if it calls reboot(2) for that,
+as reboot does inside. One that halts or is stopped stays down.")]
 pub(crate) struct Start {
     /// All guests that are to be started at boot (autostart)
     #[arg(long)]
     pub(crate) all: bool,
-    /// The guests' names
+    /// Stay and watch the guest, for a supervisor such as systemd; end when it is down
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) foreground: bool,
+    /// The guests' names; one with --foreground
     #[arg(
         value_name = "NAME",
         required_unless_present = "all",

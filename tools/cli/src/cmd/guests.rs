@@ -11,21 +11,49 @@ use vserver::guest::{self, Started, Status, Stopped};
 use super::state::{limit, memory, or_dash};
 use crate::args::{Guests, SomeGuests, Start, Stop};
 use crate::exit;
+use crate::notify;
 use crate::output::{self, line, time};
 
 /// `vserver start`
 pub(crate) fn start(args: Start, json: bool) -> anyhow::Result<ExitCode> {
     guest::seal()?;
     let store = Store::system();
+    if args.foreground {
+        return start_and_watch(&store, &args.guest, json);
+    }
     let names = match args.all {
         true => guest::to_start(&store)?,
         false => args.guest,
     };
-    start_these(&store, &names, json)
+    start_these(&store, &names, |name| guest::start(&store, name), json)
 }
 
-fn start_these(store: &Store, names: &[String], json: bool) -> anyhow::Result<ExitCode> {
-    let results = guest::start_all(store, names, |name, started| match started {
+/// Starts a guest, tells systemd if that waits for it, and stays until the guest is down.
+fn start_and_watch(store: &Store, names: &[String], json: bool) -> anyhow::Result<ExitCode> {
+    if names.len() > 1 {
+        return Err(Error::Invalid("--foreground is for one guest".into()).into());
+    }
+    let mut watched = None;
+    let here = |name: &str| {
+        let watch = guest::start_here(store, name)?;
+        Ok(watched.insert(watch).xid())
+    };
+    let code = start_these(store, names, here, json)?;
+    let Some(watch) = watched else {
+        return Ok(code);
+    };
+    notify::ready()?;
+    watch.until_down(store)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_these(
+    store: &Store,
+    names: &[String],
+    how: impl FnMut(&str) -> Result<u32>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let results = guest::start_all(store, names, how, |name, started| match started {
         Started::Failed(e) => eprintln!("vserver: {e}"),
         Started::Now(xid) if !json => {
             // Who does not read it, has not asked for it.
@@ -98,7 +126,7 @@ pub(crate) fn restart(args: SomeGuests, json: bool) -> anyhow::Result<ExitCode> 
         // It is said already.
         return Ok(ExitCode::from(exit::of(&e)));
     }
-    start_these(&store, &args.guest, json)
+    start_these(&store, &args.guest, |name| guest::start(&store, name), json)
 }
 
 /// `vserver status`

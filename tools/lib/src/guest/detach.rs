@@ -34,26 +34,22 @@ impl From<Error> for NotStarted {
 /// Does what [`super::run`] does in a new process in the background, with its output going to `log`,
 /// or nowhere. Returns the context's id as soon as the program runs.
 pub fn detach(new: &NewContext, program: &Program, log: Option<&Path>) -> Result<u32> {
-    start_behind(new, program, log).map_err(|e| match e {
-        NotStarted::Before(e) => e,
-        NotStarted::At(_, message) => Error::Invalid(message),
-    })
+    match start_behind(new, program, log) {
+        Ok((xid, _)) => Ok(xid),
+        Err(NotStarted::Before(e)) => Err(e),
+        Err(NotStarted::At(_, message)) => Err(Error::Invalid(message)),
+    }
 }
 
-/// The same, and says at which step it failed.
+/// The same; returns the new process, too, and says at which step it failed.
 pub(super) fn start_behind(
     new: &NewContext,
     program: &Program,
     log: Option<&Path>,
-) -> Result<u32, NotStarted> {
+) -> Result<(u32, Pid), NotStarted> {
     let null = Path::new("/dev/null");
     let input = File::open(null).map_err(|e| Error::file("open", null, e))?;
-    let path = log.unwrap_or(null);
-    let output = OpenOptions::new()
-        .append(true)
-        .create(log.is_some())
-        .open(path)
-        .map_err(|e| Error::file("open", path, e))?;
+    let output = open_log(log.unwrap_or(null))?;
     let doing = || "start a process in the background".to_owned();
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing(doing)?;
     match fork().doing(doing)? {
@@ -67,8 +63,24 @@ pub(super) fn start_behind(
         }
         Fork::Parent(pid) => {
             drop(writer);
-            outcome(&mut File::from(reader), |xid| clean_up(pid, xid))
+            let started = outcome(&mut File::from(reader), |xid| clean_up(pid, xid));
+            started.map(|xid| (xid, pid))
         }
+    }
+}
+
+/// A log, open to be continued.
+pub(super) fn open_log(path: &Path) -> Result<File> {
+    let log = OpenOptions::new().append(true).create(true).open(path);
+    log.map_err(|e| Error::file("open", path, e))
+}
+
+/// What came of a start, for [`outcome`] to read.
+pub(super) fn report(started: Result<u32, &NotStarted>) -> Vec<u8> {
+    match started {
+        Ok(xid) => xid.to_le_bytes().into(),
+        Err(NotStarted::Before(e)) => format!("process\0{e}").into(),
+        Err(NotStarted::At(step, cause)) => format!("{step}\0{cause}").into(),
     }
 }
 
@@ -109,7 +121,10 @@ fn clean_up(pid: Pid, xid: Option<u32>) {
 
 /// Reads what the new process reports: the id, then the step and the error if there is one. The
 /// pipe is closed by the program's start.
-fn outcome(report: &mut impl Read, clean_up: impl FnOnce(Option<u32>)) -> Result<u32, NotStarted> {
+pub(super) fn outcome(
+    report: &mut impl Read,
+    clean_up: impl FnOnce(Option<u32>),
+) -> Result<u32, NotStarted> {
     let mut bytes = Vec::new();
     report
         .read_to_end(&mut bytes)
@@ -159,5 +174,8 @@ mod tests {
             Err(("context".into(), "create a context: no".into(), None))
         );
         assert!(made_of(b"").is_err());
+        let said = report(Err(&NotStarted::At("root".into(), "no".into())));
+        assert_eq!(made_of(&said), Err(("root".into(), "no".into(), None)));
+        assert_eq!(made_of(&report(Ok(7))), Ok(7));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Stopped, start, status, stop};
+use super::{Stopped, status, stop};
 use crate::config::{Guest, Order, Store, order};
 use crate::error::{Error, Result};
 
@@ -20,10 +20,11 @@ pub enum Started {
 
 /// Starts guests and what they require, in order, and says of each what became of it. One that
 /// requires a guest that could not be started is not started. Only of those in `names` it is an
-/// error that they run already.
+/// error that they run already; these are started by `start`.
 pub fn start_all(
     store: &Store,
     names: &[String],
+    mut start: impl FnMut(&str) -> Result<u32>,
     mut said: impl FnMut(&str, &Started),
 ) -> Result<Vec<(String, Started)>> {
     let all = configured(store)?;
@@ -36,7 +37,10 @@ pub fn start_all(
                 step: "requirements".into(),
                 cause: format!("{missing}, which it requires, was not started"),
             }),
-            None => one(store, &name, names.contains(&name)),
+            None if names.contains(&name) => {
+                start(&name).map_or_else(Started::Failed, Started::Now)
+            }
+            None => required(store, &name),
         };
         said(&name, &outcome);
         results.push((name, outcome));
@@ -44,14 +48,10 @@ pub fn start_all(
     Ok(results)
 }
 
-fn one(store: &Store, name: &str, named: bool) -> Started {
-    let running = match named {
-        true => Ok(None),
-        false => status::context_of(name),
-    };
-    match running {
+fn required(store: &Store, name: &str) -> Started {
+    match status::context_of(name) {
         Ok(Some(xid)) => Started::Before(xid),
-        Ok(None) => start(store, name).map_or_else(Started::Failed, Started::Now),
+        Ok(None) => super::start(store, name).map_or_else(Started::Failed, Started::Now),
         Err(e) => Started::Failed(e),
     }
 }

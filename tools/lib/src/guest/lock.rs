@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -20,36 +21,56 @@ pub struct Lock {
 impl Lock {
     /// Takes a guest's lock, or says who has it.
     pub fn take(store: &Store, name: &str) -> Result<Self> {
-        check_name(name)?;
-        let path = store.run_dir().join(format!("{name}.lock"));
-        let doing = || format!("lock {}", path.display());
-        fs::create_dir_all(store.run_dir()).doing(doing)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .doing(doing)?;
+        let (mut file, path) = open(store, name)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => {
                 let mut owner = String::new();
                 // It may not have said yet who it is.
                 let _ = file.read_to_string(&mut owner);
-                return Err(Error::Busy(format!(
+                Err(Error::Busy(format!(
                     "{name}: another vserver command works on it (process {}): wait for it",
                     owner.trim()
-                )));
+                )))
             }
-            locked => locked.doing(doing)?,
+            locked => {
+                locked.doing(|| format!("lock {}", path.display()))?;
+                Self::own(file, &path)
+            }
         }
+    }
+
+    /// Takes a guest's lock as soon as it can be had.
+    pub(super) fn wait(store: &Store, name: &str) -> Result<Self> {
+        let (file, path) = open(store, name)?;
+        let locked = flock(&file, FlockOperation::LockExclusive);
+        locked.doing(|| format!("lock {}", path.display()))?;
+        Self::own(file, &path)
+    }
+
+    /// Says whose it is.
+    fn own(mut file: File, path: &Path) -> Result<Self> {
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
-        written.doing(doing)?;
+        written.doing(|| format!("write {}", path.display()))?;
         Ok(Self { _file: file })
     }
+}
+
+fn open(store: &Store, name: &str) -> Result<(File, PathBuf)> {
+    check_name(name)?;
+    let dir = store.run_dir();
+    fs::create_dir_all(&dir).doing(|| format!("make {}", dir.display()))?;
+    let path = dir.join(format!("{name}.lock"));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .doing(|| format!("open {}", path.display()))?;
+    Ok((file, path))
 }
 
 #[cfg(test)]

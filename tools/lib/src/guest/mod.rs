@@ -17,6 +17,7 @@ mod sealed;
 mod start;
 mod status;
 mod stop;
+mod watch;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -35,9 +36,9 @@ pub use lock::Lock;
 pub use reaper::{NAME as REAPER, reaper};
 pub use run::{NewContext, run};
 pub use sealed::seal;
-pub use start::start;
 pub use status::{Status, runs, status};
 pub use stop::{Stopped, stop};
+pub use watch::{WATCHER, Watch, start, start_here, watcher};
 
 use crate::error::{Doing, Error};
 

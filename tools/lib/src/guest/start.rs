@@ -1,39 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Starting configured guests.
+//! What is started of configured guests.
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vserver_abi as abi;
 
-use super::detach::{NotStarted, start_behind};
-use super::{Lock, NewContext, Program, status};
+use super::{NewContext, Program, status, watch};
 use crate::config::{Guest, Store, Style};
 use crate::error::{Doing, Error, Result};
 
-/// Starts a guest, which must not run, and returns its context's id. If that fails nothing of it
-/// is left: neither mounts, which are in a namespace of its own, nor a context. The process must
-/// be sealed (see [`super::seal`]) and have one thread.
-pub fn start(store: &Store, name: &str) -> Result<u32> {
-    let _lock = Lock::take(store, name)?;
-    let guest = store.load(name)?;
-    let xid = store.xid(name, &guest)?;
-    refuse_running(name, xid)?;
-    let log = store.log(name, &guest);
-    if let Some(dir) = log.parent() {
-        fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
+/// All that is needed to start a guest.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) new: NewContext,
+    pub(super) program: Program,
+    pub(super) log: PathBuf,
+}
+
+impl Plan {
+    /// What a guest, which must not run, is to be like. Its lock is held.
+    pub(super) fn of(store: &Store, name: &str) -> Result<Self> {
+        let guest = store.load(name)?;
+        let xid = store.xid(name, &guest)?;
+        refuse_running(name, xid)?;
+        let log = store.log(name, &guest);
+        if let Some(dir) = log.parent() {
+            fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
+        }
+        watch::let_up(store, name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            new: plan(store, name, &guest, xid),
+            program: program(&guest),
+            log,
+        })
     }
-    let new = plan(store, name, &guest, xid);
-    let program = program(&guest);
-    start_behind(&new, &program, Some(&log)).map_err(|e| match e {
-        NotStarted::Before(e) => e,
-        NotStarted::At(step, cause) => Error::Start {
-            guest: name.to_owned(),
-            step,
-            cause,
-        },
-    })
 }
 
 /// Fails if the guest runs, or another context has its id.

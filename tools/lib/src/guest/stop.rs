@@ -13,7 +13,7 @@ use serde::Serialize;
 use vserver_abi as abi;
 use vserver_abi::process::{Fork, fork};
 
-use super::{Enter, Lock, Program, enter, status};
+use super::{Enter, Lock, Program, enter, status, watch};
 use crate::cgroup;
 use crate::config::{Guest, Store, Style};
 use crate::context::{self, Target};
@@ -57,6 +57,9 @@ pub fn stop(store: &Store, name: &str) -> Result<Stopped> {
         Err(Error::NoGuest(_)) => None,
         guest => Some(guest?),
     };
+    if guest.is_some() {
+        watch::keep_down(store, name)?;
+    }
     let Some(xid) = status::context_of(name)? else {
         return match guest {
             Some(_) => Ok(Stopped::NotRunning),

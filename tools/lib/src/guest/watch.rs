@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who watches a guest: the process that started it, or one that stays behind.
+//!
+//! A guest that ends by itself leaves nothing, and one that calls reboot(2) to be restarted is
+//! started again. A guest that was stopped, or that halted, stays down.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, WaitOptions, setsid, waitpid};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::thread::gettid;
+use vserver_abi as abi;
+use vserver_abi::process::{Fork, close_others_on_exec, fork};
+
+use super::detach::{NotStarted, open_log, outcome, report, start_behind};
+use super::start::Plan;
+use super::{Lock, status};
+use crate::config::Store;
+use crate::error::{Doing, Error, Result};
+use crate::{cgroup, context};
+
+/// The name under which the command watches a guest.
+pub const WATCHER: &str = "vserver-watch";
+
+/// This command's own file.
+const OWN: &str = "/proc/self/exe";
+/// How long a guest that restarts is down: one that does nothing else costs the host little.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether a thread waits.
+const LOOK: Duration = Duration::from_millis(1);
+/// The commands of reboot(2) after which a guest is started again: RESTART, RESTART2.
+const RESTARTS: [u32; 2] = [0x0123_4567, 0xa1b2_c3d4];
+
+/// A guest that this process has started and watches.
+#[derive(Debug)]
+pub struct Watch {
+    name: String,
+    xid: u32,
+    /// Its init, a child of this process.
+    init: Pid,
+}
+
+/// Starts a guest, which must not run, and returns its context's id; a process stays behind and
+/// watches it. If that fails nothing of it is left: neither mounts, which are in a namespace of its
+/// own, nor a context. The process must be sealed (see [`super::seal`]) and have one thread.
+pub fn start(store: &Store, name: &str) -> Result<u32> {
+    let lock = Lock::take(store, name)?;
+    let plan = Plan::of(store, name)?;
+    let doing = || "start a process in the background".to_owned();
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing(doing)?;
+    match fork().doing(doing)? {
+        Fork::Parent(pid) => {
+            drop(writer);
+            outcome(&mut File::from(reader), |_| {
+                // What it was is said already.
+                let _ = waitpid(Some(pid), WaitOptions::empty());
+            })
+            .map_err(|e| failed(name, e))
+        }
+        Fork::Child => {
+            drop((reader, lock));
+            stay_behind(&plan, File::from(writer))
+        }
+    }
+}
+
+/// The same, but this process is the one that watches it.
+pub fn start_here(store: &Store, name: &str) -> Result<Watch> {
+    let _lock = Lock::take(store, name)?;
+    let plan = Plan::of(store, name)?;
+    begin(&plan).map_err(|e| failed(name, e))
+}
+
+fn begin(plan: &Plan) -> Result<Watch, NotStarted> {
+    let (xid, init) = start_behind(&plan.new, &plan.program, Some(&plan.log))?;
+    Ok(Watch {
+        name: plan.name.clone(),
+        xid,
+        init,
+    })
+}
+
+fn failed(name: &str, error: NotStarted) -> Error {
+    match error {
+        NotStarted::Before(e) => e,
+        NotStarted::At(step, cause) => Error::Start {
+            guest: name.to_owned(),
+            step,
+            cause,
+        },
+    }
+}
+
+/// The process that stays behind: starts the guest, reports what came of it, and watches it as a
+/// program that has nothing of whoever started it.
+fn stay_behind(plan: &Plan, mut to: File) -> ! {
+    let begun = leave(&plan.log).map_err(NotStarted::from);
+    let begun = begun.and_then(|()| begin(plan));
+    // Nobody may be left to be told.
+    let _ = to.write_all(&report(begun.as_ref().map(|watch| watch.xid)));
+    drop(to);
+    if let Ok(watch) = begun {
+        let numbers = [
+            watch.xid.to_string(),
+            watch.init.as_raw_nonzero().to_string(),
+        ];
+        eprintln!("{WATCHER}: {}", become_watcher(&watch.name, &numbers));
+    }
+    exit(1)
+}
+
+/// Leaves terminal, input and output of whoever started it; what there is to say goes to the log.
+fn leave(log: &Path) -> Result<()> {
+    let null = Path::new("/dev/null");
+    let input = File::options().read(true).write(true).open(null);
+    let input = input.map_err(|e| Error::file("open", null, e))?;
+    let log = open_log(log)?;
+    setsid()
+        .and_then(|_| dup2_stdin(&input))
+        .and_then(|()| dup2_stdout(&input))
+        .and_then(|()| dup2_stderr(&log))
+        .doing(|| "leave the terminal".into())
+}
+
+/// Runs this command as the watcher in place of this process; returns only if that fails.
+fn become_watcher(name: &str, numbers: &[String]) -> Error {
+    if let Err(e) = close_others_on_exec().doing(|| "close descriptors".into()) {
+        return e;
+    }
+    let mut command = Command::new(OWN);
+    let error = command.arg0(WATCHER).arg(name).args(numbers).exec();
+    Error::file("run", Path::new(OWN), error)
+}
+
+/// The watcher, with the name of a guest and, if it runs already, the context's id and its init's
+/// process, which is a child of this one. Without, it is started.
+pub fn watcher(words: impl Iterator<Item = OsString>) -> Result<()> {
+    let words: Vec<String> = words.filter_map(|w| w.into_string().ok()).collect();
+    // It has the name of a link otherwise.
+    rustix::thread::set_name(c"vserver-watch").doing(|| "set a name".into())?;
+    let store = Store::system();
+    let number = |n: usize| words.get(n)?.parse::<i32>().ok();
+    let name = words.first().cloned().unwrap_or_default();
+    let watch = match number(1).zip(number(2).and_then(Pid::from_raw)) {
+        Some((xid, init)) => Watch {
+            name,
+            xid: xid.unsigned_abs(),
+            init,
+        },
+        None => match again(&store, &name)? {
+            Some(watch) => watch,
+            None => return Ok(()),
+        },
+    };
+    watch.until_down(&store)
+}
+
+/// Starts a guest that has asked for it, unless somebody has started or stopped it meanwhile.
+fn again(store: &Store, name: &str) -> Result<Option<Watch>> {
+    thread::sleep(PAUSE);
+    let _lock = Lock::wait(store, name)?;
+    if is_down(store, name) || status::context_of(name)?.is_some() {
+        return Ok(None);
+    }
+    let plan = Plan::of(store, name)?;
+    begin(&plan).map(Some).map_err(|e| failed(name, e))
+}
+
+impl Watch {
+    /// Its context's id.
+    pub fn xid(&self) -> u32 {
+        self.xid
+    }
+
+    /// Waits until it is down and stays so.
+    pub fn until_down(self, store: &Store) -> Result<()> {
+        let command = self.wait()?;
+        cgroup::remove(self.xid);
+        match RESTARTS.contains(&command) && !is_down(store, &self.name) {
+            // A process with one thread again.
+            true => Err(become_watcher(&self.name, &[])),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits for its end; returns what it asked of reboot(2), 0 if nothing.
+    fn wait(&self) -> Result<u32> {
+        let (sender, receiver) = channel();
+        let xid = self.xid;
+        let waiter = thread::spawn(move || {
+            // The other end is there.
+            let _ = sender.send(gettid());
+            context::wait(xid)
+        });
+        // The context is there until its init is waited for.
+        if let Ok(thread) = receiver.recv() {
+            while !is_in_call(thread) && !waiter.is_finished() {
+                thread::sleep(LOOK);
+            }
+        }
+        while let Err(Errno::INTR) = waitpid(Some(self.init), WaitOptions::empty()) {}
+        match waiter.join() {
+            Ok(Ok(ended)) => Ok(u32::from_ne_bytes(ended.reboot_cmd.to_ne_bytes())),
+            Ok(Err(e)) if e.errno() == Some(Errno::SRCH) => Ok(0),
+            Ok(Err(e)) => Err(e),
+            Err(_) => Err(Error::Invalid("the wait broke off".into())),
+        }
+    }
+}
+
+/// Whether a thread of this process waits in a system call of ours.
+fn is_in_call(thread: Pid) -> bool {
+    let path = format!("/proc/self/task/{}/syscall", thread.as_raw_nonzero());
+    let call = fs::read_to_string(path).unwrap_or_default();
+    call.split(' ').next() == Some(&abi::NR_VSERVER.to_string())
+}
+
+/// The mark of a guest that is to stay down.
+fn mark(store: &Store, name: &str) -> PathBuf {
+    store.run_dir().join(format!("{name}.down"))
+}
+
+/// Marks a guest whose lock is held: whatever it asks for, it stays down.
+pub(super) fn keep_down(store: &Store, name: &str) -> Result<()> {
+    let path = mark(store, name);
+    fs::write(&path, "").map_err(|e| Error::file("write", &path, e))
+}
+
+/// Takes the mark away from a guest whose lock is held.
+pub(super) fn let_up(store: &Store, name: &str) -> Result<()> {
+    let path = mark(store, name);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|e| Error::file("remove", &path, e)),
+    }
+}
+
+fn is_down(store: &Store, name: &str) -> bool {
+    mark(store, name).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_is_marked() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::below(dir.path().to_owned());
+        let _lock = Lock::take(&store, "web").unwrap();
+        assert!(!is_down(&store, "web"));
+        keep_down(&store, "web").unwrap();
+        assert!(is_down(&store, "web") && !is_down(&store, "db"));
+        let_up(&store, "web").unwrap();
+        let_up(&store, "web").unwrap();
+        assert!(!is_down(&store, "web"));
+    }
+
+    #[test]
+    fn a_thread_that_waits_elsewhere_is_in_no_call_of_ours() {
+        let (sender, receiver) = channel();
+        let (end, until) = channel::<()>();
+        let waiting = thread::spawn(move || {
+            sender.send(gettid()).unwrap();
+            let _ = until.recv();
+        });
+        assert!(!is_in_call(receiver.recv().unwrap()));
+        drop(end);
+        waiting.join().unwrap();
+    }
+}
