@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Suites with the word debian=SUITE: their first disk holds a Debian of that suite.
 
-Our packages lie in its /packages, the scripts of tests/guest.d in its /tests. A
-boot with the kernel "installed" is one of this Debian itself: by the kernel that a package has put
-into its /boot, with the initramfs that its own tools have made.
+A boot with the kernel "installed" is one of this Debian itself: by the kernel that a package has put
+into its /boot, with the initramfs that its own tools have made. For that our packages lie in its
+/packages, the scripts of tests/guest.d in its /tests.
 """
 
 import glob
@@ -23,8 +23,11 @@ class Debian(Boot):
     def _make_disks(self):
         super()._make_disks()
         _, self.root = self.disks[self.shape.name][0]
-        image, packages = self.built.debian_disk(self.shape.debian), self.built.packages()
+        image = self.built.debian_disk(self.shape.debian)
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, self.root], check=True)
+        if "installed" not in self.shape.kernels:
+            return
+        packages = self.built.packages()
         scripts = os.path.join(TESTS, "guest.d")
         self._put("/tests", [os.path.join(TESTS, "debian-init"),
                              *(os.path.join(scripts, name) for name in os.listdir(scripts))])

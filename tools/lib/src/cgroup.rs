@@ -129,12 +129,13 @@ fn group(xid: u32) -> Option<PathBuf> {
     Some(hierarchy()?.join(ALL).join(xid.to_string()))
 }
 
-/// Gives context `xid`, which is there, a group with these limits and moves this process in. It is
-/// an error that there can't be one if there are limits.
-pub(crate) fn create(xid: u32, limits: &Limits) -> Result<()> {
+/// Gives context `xid`, which is there, a group with these limits and moves this process in. That
+/// there can't be one is an error if it is needed, as it is for limits.
+pub(crate) fn create(xid: u32, limits: &Limits, needed: bool) -> Result<()> {
     let made = make_and_join(xid, limits);
     match limits.bound() {
         true => made.map_err(|e| Error::Invalid(format!("memory can't be limited: {e}"))),
+        false if needed => made.map_err(|e| Error::Invalid(format!("a cgroup of its own: {e}"))),
         false => Ok(()),
     }
 }

@@ -198,7 +198,8 @@ pub struct Names {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spaces {
-    /// Those of its own: mnt, uts, ipc if there is no list; mnt is always one.
+    /// Those of its own: mnt, uts, ipc, for systemd also cgroup, if there is no list; mnt is always
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own: Option<Vec<Text<Namespace>>>,
     /// Those that may be made inside.
@@ -315,10 +316,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Guest {
-    /// The namespaces that it gets.
+    /// The namespaces that it gets. systemd wants cgroups of its own.
     pub fn namespaces(&self) -> UnshareFlags {
+        let usual = match self.init.style {
+            Style::Systemd => default_namespaces(true) | UnshareFlags::NEWCGROUP,
+            _ => default_namespaces(true),
+        };
         let own = self.spaces.own.as_ref();
-        own.map_or(default_namespaces(true), |list| {
+        own.map_or(usual, |list| {
             list.iter().fold(UnshareFlags::NEWNS, |all, n| all | n.0)
         })
     }

@@ -61,6 +61,14 @@ const MOUNTS: [Mount; 5] = [
     },
 ];
 
+/// What a guest gets that has a cgroup namespace of its own: its groups.
+const GROUPS: Mount = Mount {
+    kind: "cgroup2",
+    target: "/sys/fs/cgroup",
+    flags: NOSUID.union(NODEV).union(NOEXEC),
+    data: c"",
+};
+
 /// Files of `/proc` through which a guest could change the host: only to be read.
 const READ_ONLY: [&str; 2] = ["/proc/sys", "/proc/sysrq-trigger"];
 
@@ -89,8 +97,9 @@ pub(super) fn make_private() -> Result<()> {
 }
 
 /// Makes `dir` the root of this mount namespace and mounts there what a guest needs. From
-/// the first step on names are looked up inside the guest: no symlink leads out of it.
-pub(super) fn enter_root(dir: &Path) -> Result<()> {
+/// the first step on names are looked up inside the guest: no symlink leads out of it. With `groups`
+/// this process is in a cgroup namespace of the guest's.
+pub(super) fn enter_root(dir: &Path, groups: bool) -> Result<()> {
     let doing = || format!("make {} the root", dir.display());
     mount_bind_recursive(dir, dir).doing(doing)?;
     chdir(dir).doing(doing)?;
@@ -105,6 +114,9 @@ pub(super) fn enter_root(dir: &Path) -> Result<()> {
     }
     chdir("/").doing(doing)?;
     MOUNTS.iter().try_for_each(mount_one)?;
+    if groups {
+        mount_one(&GROUPS)?;
+    }
     READ_ONLY.into_iter().try_for_each(protect)?;
     fill_dev()
 }

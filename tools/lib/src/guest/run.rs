@@ -149,9 +149,9 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
     let xid = create(new).at("context")?;
     created(xid).at("context")?;
     if new.cgroup || !new.memory.is_empty() || !own_groups.is_empty() {
-        cgroup::create(xid, &new.memory).at("limits")?;
+        cgroup::create(xid, &new.memory, !own_groups.is_empty()).at("limits")?;
     }
-    // Its root is the group in which it is made.
+    // Its root is the group in which it is made, and that is the guest's to change.
     if !own_groups.is_empty() {
         super::unshare(own_groups).at("namespaces")?;
     }
@@ -161,7 +161,7 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
         .at("capabilities")?;
     if let Some(root) = new.root.as_deref().filter(|r| *r != Path::new("/")) {
         match own_mounts {
-            true => mounts::enter_root(root).at("root")?,
+            true => mounts::enter_root(root, !own_groups.is_empty()).at("root")?,
             false => change_root(root).at("root")?,
         }
     }

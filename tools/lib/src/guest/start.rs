@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use vserver_abi as abi;
 
 use super::{NewContext, Program, status, watch};
-use crate::config::{Guest, Store, Style};
+use crate::config::{Guest, Mount, Store, Style};
 use crate::error::{Doing, Error, Result};
 
 /// All that is needed to start a guest.
@@ -64,7 +64,7 @@ fn plan(store: &Store, name: &str, guest: &Guest, xid: u32) -> NewContext {
         xid: Some(xid),
         name: Some(name.to_owned()),
         root: Some(store.root(name, guest)),
-        mounts: guest.mounts.clone(),
+        mounts: mounts(guest),
         namespaces: guest.namespaces(),
         may_make: guest.may_make(),
         hostname: hostname.map(|h| h.0.clone()),
@@ -79,6 +79,21 @@ fn plan(store: &Store, name: &str, guest: &Guest, xid: u32) -> NewContext {
         ccaps: guest.ccaps(),
         small_init: guest.init.style == Style::Small,
     }
+}
+
+/// What is mounted in it. Where systemd finds no /run it wants to mount one, and may not.
+fn mounts(guest: &Guest) -> Vec<Mount> {
+    let target = PathBuf::from("/run");
+    let given = guest.mounts.iter().any(|mount| mount.target == target);
+    let run = (guest.init.style == Style::Systemd && !given).then(|| Mount {
+        source: "tmpfs".to_owned(),
+        target,
+        kind: "tmpfs".to_owned(),
+        options: ["nosuid", "nodev", "mode=755"].map(str::to_owned).into(),
+    });
+    run.into_iter()
+        .chain(guest.mounts.iter().cloned())
+        .collect()
 }
 
 /// What is run in it.
@@ -116,7 +131,7 @@ mod tests {
         assert_eq!(new.namespaces, super::super::default_namespaces(true));
         assert!(new.small_init && program.argv.is_empty());
         assert_eq!(new.flags.set, abi::VXF_INFO_INIT | abi::VXF_VIRT_MEM);
-        assert!(new.cgroup && new.memory.is_empty());
+        assert!(new.cgroup && new.memory.is_empty() && new.mounts.is_empty());
         assert_eq!(new.caps, super::super::Caps::guest());
     }
 
@@ -136,5 +151,19 @@ mod tests {
         assert_eq!(new.names, [(abi::VHIN_RELEASE, "9".to_owned())]);
         assert_eq!(new.ccaps, abi::VXC_SECURE_MOUNT);
         assert_eq!(new.memory.memory, "1024k".parse().ok());
+    }
+    #[test]
+    fn systemd_gets_what_it_wants() {
+        let (new, program) = planned("[init]\nstyle = 'systemd'");
+        assert_eq!(program.argv, ["/sbin/init"]);
+        assert!(
+            new.namespaces
+                .contains(rustix::thread::UnshareFlags::NEWCGROUP)
+        );
+        assert_eq!(new.mounts[0].target, Path::new("/run"));
+        let (new, _) =
+            planned("[init]\nstyle = 'systemd'\n[[mount]]\nsource = '/srv/run'\ntarget = '/run'\n");
+        assert_eq!(new.mounts.len(), 1);
+        assert_eq!(new.mounts[0].kind, "bind");
     }
 }
