@@ -60,6 +60,9 @@ check "it starts" vserver start web
 check "ps shows its processes" sh -c "vserver ps web | grep ' web .*vserver-init'"
 check "stat counts them" sh -c "vserver stat | grep ' *1000 *1 .* web\$'"
 check "stat knows JSON" sh -c "vserver stat --json | grep -q '\"name\": \"web\"'"
+check "what it takes of the disk is not known yet" sh -c "vserver list | grep ' web .* -\$'"
+check "list --disk looks" sh -c "vserver list --disk | grep ' web .* [0-9.]* MiB\$'"
+check "that is remembered" sh -c "vserver list --json | grep '\"own_bytes\": [1-9]'"
 check "building it again is refused" fails 5 "there is such a guest" \
 	vserver build web --tar $W/tree.tar.gz
 check "a guest that runs is not deleted" fails 5 "it runs" vserver delete --yes web
@@ -87,6 +90,7 @@ umount $V/two/mnt
 check "nobody is asked who can't answer" fails 1 "give --yes" vserver delete web
 check "they are deleted" sh -c "vserver delete --yes web && vserver delete --yes two"
 check "nothing is left of them" nothing_left
+check "nor what they took" sh -c "! ls $VSERVER_PREFIX/var/lib/vserver/disk/* 2>/dev/null"
 check "nor are there such guests" fails 4 "no such guest" vserver status web
 
 # What is no archive

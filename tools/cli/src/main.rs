@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Command::Stop(args) => cmd::guests::stop(args, json),
         Command::Restart(args) => cmd::guests::restart(args, json),
         Command::Status(args) => cmd::guests::status(args, json),
-        Command::List => cmd::guests::list(json),
+        Command::List(args) => cmd::guests::list(&args, json),
         Command::Show(args) => cmd::state::show(&args, json),
         Command::Info => cmd::state::info(json),
         Command::Set(args) => cmd::control::set(&args),

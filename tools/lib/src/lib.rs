@@ -23,6 +23,7 @@ mod copy;
 pub mod cpu;
 mod debris;
 pub mod deunify;
+pub mod disk;
 pub mod du;
 pub mod error;
 pub mod exclude;

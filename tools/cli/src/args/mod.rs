@@ -20,7 +20,7 @@ pub(crate) use files::{Attr, AttrBoth, AttrChange, AttrShow, AttrTag, Cleanup, D
 pub(crate) use guests::{Start, Stop};
 pub(crate) use hashify::{Clone, Du, Exclude, Hashify, Unhashify};
 pub(crate) use run::{Enter, Program, Run};
-pub(crate) use see::{Column, Ps, Top};
+pub(crate) use see::{Column, List, Ps, Top};
 
 /// Linux-VServer: guests as contexts of one kernel, sharing unified files
 ///
@@ -96,8 +96,9 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     Enter(Enter),
     /// Watch what contexts use, live
     ///
-    /// Sort with the keys c (CPU), m (memory), p (processes), h (hold), t (tokens), n (name), x
-    /// (id); r turns the order round; the arrows choose a context, k sends it a signal, q quits.
+    /// Sort with the keys c (CPU), m (memory), d (disk), p (processes), h (hold), t (tokens), n
+    /// (name), x (id); r turns the order round; the arrows choose a context, k sends it a signal, q
+    /// quits. The disk is looked at in the background, every ten minutes.
     Top(Top),
     /// List processes with their contexts
     Ps(Ps),
@@ -108,8 +109,8 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     #[command(subcommand)]
     Config(Config),
     /// List the contexts, and the guests that don't run
-    #[command(visible_alias = "ls", after_help = "Example:\n  vserver list --json")]
-    List,
+    #[command(visible_alias = "ls")]
+    List(List),
     /// Show everything about a context
     #[command(after_help = "Example:\n  vserver show web")]
     Show(One),

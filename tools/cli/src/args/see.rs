@@ -18,6 +18,22 @@ pub(crate) struct Top {
     pub(crate) sort: Column,
 }
 
+/// Arguments of `vserver list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  vserver list
+  vserver list --disk
+  vserver list --json
+
+DISK is what a guest's tree takes for itself, without unified files, as it was when last looked at;
+how long ago that was stands behind it.")]
+pub(crate) struct List {
+    /// Look at the disk now: this walks the trees of all guests
+    #[arg(long)]
+    pub(crate) disk: bool,
+}
+
 /// A column of `vserver top`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Column {
@@ -25,6 +41,8 @@ pub(crate) enum Column {
     Cpu,
     /// What is in memory
     Memory,
+    /// What their trees take of the disk for themselves
+    Disk,
     /// Processes
     Processes,
     /// Time on hold since the last look

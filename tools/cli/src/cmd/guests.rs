@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use vserver::config::Store;
+use vserver::disk;
 use vserver::error::{Error, Result};
 use vserver::guest::{self, Started, Status, Stopped};
 
-use super::state::{limit, memory, or_dash};
-use crate::args::{Guests, SomeGuests, Start, Stop};
+use super::state::{limit, memory, or_dash, taken};
+use crate::args::{Guests, List, SomeGuests, Start, Stop};
 use crate::exit;
 use crate::notify;
 use crate::output::{self, line, time};
@@ -180,8 +181,17 @@ fn print_status(s: &Status) -> anyhow::Result<()> {
 }
 
 /// `vserver list`
-pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
-    let all = guest::status(&Store::system())?;
+pub(crate) fn list(args: &List, json: bool) -> anyhow::Result<ExitCode> {
+    let store = Store::system();
+    if args.disk {
+        for name in store.names()? {
+            // What is wrong with one is no reason not to list the others.
+            if let Err(e) = disk::measure(&store, &name) {
+                eprintln!("vserver: {name}: {e}");
+            }
+        }
+    }
+    let all = guest::status(&store)?;
     if json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);
@@ -198,6 +208,7 @@ pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
             column(c.map(|c| time(c.cpu_msec))),
             column(c.map(|c| time(c.hold_msec))),
             column(c.and_then(|c| Some(memory(c.memory?.used, c.memory?.limit)))),
+            column(s.disk.map(taken)),
         ]
     });
     output::table(
@@ -210,6 +221,7 @@ pub(crate) fn list(json: bool) -> anyhow::Result<ExitCode> {
             ">CPU USED",
             ">HELD",
             ">MEMORY",
+            ">DISK",
         ],
         rows.collect(),
     )?;

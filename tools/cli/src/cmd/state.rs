@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use vserver::breaks::Breaks;
 use vserver::context::{self, Details};
 use vserver::cpu::Rate;
+use vserver::disk::Disk;
 use vserver::info::{self, Info};
 use vserver::limits::Limit;
 
@@ -159,6 +160,18 @@ pub(super) fn memory(used: u64, limit: Option<u64>) -> String {
     })
 }
 
+/// What a tree takes for itself, and since when that is known if it is a while.
+pub(super) fn taken(disk: Disk) -> String {
+    let own = output::bytes(disk.own_bytes);
+    let age = match disk.age_sec {
+        0..60 => return own,
+        60..3600 => format!("{}m", disk.age_sec / 60),
+        3600..86_400 => format!("{}h", disk.age_sec / 3600),
+        _ => format!("{}d", disk.age_sec / 86_400),
+    };
+    format!("{own} ({age})")
+}
+
 fn count(n: Option<i64>) -> String {
     n.map_or_else(|| "-".to_owned(), |n| n.to_string())
 }
@@ -171,5 +184,25 @@ pub(super) fn or_dash(text: String) -> String {
     match text.is_empty() {
         true => "-".to_owned(),
         false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_figures_say_so() {
+        let at = |age_sec| {
+            taken(Disk {
+                own_bytes: 4096,
+                shared_bytes: 0,
+                age_sec,
+            })
+        };
+        assert_eq!(at(59), "4.0 KiB");
+        assert_eq!(at(125), "4.0 KiB (2m)");
+        assert_eq!(at(7200), "4.0 KiB (2h)");
+        assert_eq!(at(90_000), "4.0 KiB (1d)");
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::beside;
 use crate::config::{Store, store::Source};
+use crate::disk;
 use crate::error::{Doing, Error, Result};
 use crate::guest::{self, Lock};
 
@@ -35,6 +36,7 @@ pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
     }
     .doing(|| format!("remove {}", source.path().display()))?;
     store.forget_xid(name)?;
+    disk::forget(store, name);
     match keep_tree {
         true => Ok(()),
         false => tree(&gone),

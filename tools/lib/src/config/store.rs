@@ -175,7 +175,7 @@ impl Store {
 }
 
 /// Replaces a file by one with this text.
-pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
     let doing = || format!("write {}", path.display());
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;

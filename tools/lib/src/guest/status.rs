@@ -9,6 +9,7 @@ use crate::cgroup::Memory;
 use crate::config::{Guest, Store};
 use crate::context::{self, Summary};
 use crate::cpu::Rate;
+use crate::disk::{self, Disk};
 use crate::error::{Doing, Error, Result, Vserver};
 
 /// How it is with a guest, or with a context that is none.
@@ -30,6 +31,8 @@ pub struct Status {
     /// Since when the context has been there, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uptime_msec: Option<u64>,
+    /// What its tree takes, if somebody has looked.
+    pub disk: Option<Disk>,
     /// The context, if there is one.
     #[serde(flatten)]
     pub context: Option<Running>,
@@ -70,6 +73,7 @@ impl Status {
             autostart: false,
             error: None,
             uptime_msec: uptime.map(|s| s.uptime / 1_000_000),
+            disk: None,
             context: Some(Running {
                 tasks: context.tasks,
                 init: context.init,
@@ -88,6 +92,9 @@ pub fn status(store: &Store) -> Result<Vec<Status>> {
     let mut all: Vec<Status> = context::list()?.into_iter().map(Status::of).collect();
     for (name, guest) in store.all()? {
         add(&mut all, name, guest);
+    }
+    for status in all.iter_mut().filter(|s| s.configured) {
+        status.disk = disk::known(store, &status.name);
     }
     Ok(all)
 }
@@ -111,6 +118,7 @@ fn add(all: &mut Vec<Status>, name: String, guest: Result<Guest>) {
             autostart,
             error,
             uptime_msec: None,
+            disk: None,
             context: None,
         }),
     }
