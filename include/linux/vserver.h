@@ -136,6 +136,24 @@ struct vserver_limit_state {
 	u32 hits;
 };
 
+/**
+ * struct vserver_dlimit_state - what a context has of a file system, and may have
+ * @space_used:	in KiB, rounded up
+ * @space_total: in KiB, or %CDLIM64_INFINITY
+ * @inodes_used: how many
+ * @inodes_total: how many, or %CDLIM64_INFINITY
+ * @reserved:	percent of the totals that are root's alone
+ *
+ * To set it, each may be %CDLIM64_KEEP.
+ */
+struct vserver_dlimit_state {
+	u64 space_used;
+	u64 space_total;
+	u64 inodes_used;
+	u64 inodes_total;
+	u64 reserved;
+};
+
 /* Address families, as the user-space interface numbers them */
 enum vserver_family {
 	VSERVER_FAMILY_UNSPEC,
@@ -361,6 +379,14 @@ void vserver_limit_reset_hits(struct vserver_ctx *ctx);
 void vserver_limit_reset_minmax(struct vserver_ctx *ctx);
 
 pid_t vserver_ctx_init_nr(const struct vserver_ctx *ctx);
+
+int vserver_dlimit_add(const struct path *path, u32 xid);
+int vserver_dlimit_remove(const struct path *path, u32 xid);
+int vserver_dlimit_get(const struct path *path, u32 xid,
+		       struct vserver_dlimit_state *state);
+int vserver_dlimit_set(const struct path *path, u32 xid,
+		       const struct vserver_dlimit_state *state);
+void vserver_dlimit_show(struct seq_file *m, u32 xid);
 
 int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask);
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask);

@@ -6,6 +6,7 @@
 //! - [`cred::OwnerCred`]: to act for a file's owner
 //! - [`readdir`]: the names in a directory
 //! - [`copy`]: an unnamed file, its content, and (in `metadata`) all else it is to have
+//! - [`dlimit`]: how much of a file system a context may take
 //! - [`replace`]: a locked directory, in which the copy gets the name
 //!
 //! Ids are raw: a mount's id mapping plays no part in what is copied.
@@ -32,6 +33,7 @@ use core::{marker::PhantomData, ptr::NonNull};
 
 pub mod copy;
 pub mod cred;
+pub mod dlimit;
 mod metadata;
 pub mod readdir;
 pub mod replace;

@@ -25,6 +25,7 @@ use kernel::{
     seq_print,
     str::CString,
     sync::{aref::ARef, atomic::Relaxed, Arc},
+    vfs::dlimit::show_dlimits,
     vserver::{self, abi, wait::now_ns, CpuUse, Word, TICK_NS},
 };
 
@@ -97,6 +98,7 @@ pub(crate) struct ContextFiles {
     _sched: File<Sched>,
     _cow: File<Cow>,
     _limit: File<Limits>,
+    _dlimit: File<Dlimits>,
     _cacct: File<Cacct>,
     _cvirt: File<Cvirt>,
     _nsproxy: File<NsProxy>,
@@ -117,6 +119,7 @@ impl ContextFiles {
             _sched: File::new(c"sched", &dir, Sched(ctx.clone()))?,
             _cow: File::new(c"cow", &dir, Cow(ctx.clone()))?,
             _limit: File::new(c"limit", &dir, Limits(ctx.clone()))?,
+            _dlimit: File::new(c"dlimit", &dir, Dlimits(ctx.clone()))?,
             _cacct: File::new(c"cacct", &dir, Cacct(ctx.clone()))?,
             _cvirt: File::new(c"cvirt", &dir, Cvirt(ctx.clone()))?,
             _nsproxy: File::new(c"nsproxy", &dir, NsProxy(ctx.clone()))?,
@@ -213,6 +216,18 @@ impl Show for Limits {
     fn show(&self, m: &SeqFile) -> Result {
         visible(&self.0)?;
         seq_print!(m, "{}", LimitFile::new(&self.0));
+        Ok(())
+    }
+}
+
+struct Dlimits(ARef<Ctx>);
+
+impl Show for Dlimits {
+    fn show(&self, m: &SeqFile) -> Result {
+        let ctx = &*self.0;
+        visible(ctx)?;
+        seq_print!(m, "Device\tspace\tmax\tinodes\tmax\treserved\n");
+        show_dlimits(m, ctx.xid());
         Ok(())
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! Here are the commands about contexts as such; those about a part of one are where that part is.
 
-use crate::{caps, cvirt, iattr, limit, names, process, sched, space, Ctx, Registration};
+use crate::{caps, cvirt, dlimit, iattr, limit, names, process, sched, space, Ctx, Registration};
 use kernel::{
     prelude::*,
     sync::aref::ARef,
@@ -178,6 +178,7 @@ pub(crate) fn dispatch(reg: &Registration, cmd: u32, id: u32, data: UserPtr) -> 
     }
     match abi::category(cmd) {
         abi::VC_FLAGS => caps::command(&call),
+        abi::VC_DLIMIT => dlimit::command(&call),
         abi::VC_INODE => iattr::command(&call),
         abi::VC_PROCALT | abi::VC_VSPACE => match cmd {
             cmd::GET_PFLAGS | cmd::SET_PFLAGS => process::command(&call),

@@ -26,6 +26,7 @@ mod cow;
 mod cow_stats;
 mod cvirt;
 mod debris;
+mod dlimit;
 mod iattr;
 mod idle;
 mod limit;

@@ -154,6 +154,7 @@ void __vserver_lend_end(void)
 int vserver_sb_alloc(struct super_block *sb)
 {
 	vserver_sb(sb)->owner = vserver_owner(vserver_confining());
+	xa_init(&vserver_sb(sb)->dlimits);
 	return 0;
 }
 

@@ -420,6 +420,7 @@ int vserver_clear_last(const struct path *path, int readers)
 	struct inode *inode = d_backing_inode(path->dentry);
 	struct vserver_inode *vi = vserver_inode(inode);
 	struct vserver_xattr x, want;
+	s64 held;
 	int error;
 
 	guard(rwsem_write)(&inode->i_rwsem);
@@ -439,7 +440,11 @@ int vserver_clear_last(const struct path *path, int readers)
 	want.flags &= ~VSERVER_XATTR_IUNLINK;
 	if (vserver_sb(inode->i_sb)->tag)
 		want.xid = cpu_to_le32(vserver_current_tag());
+	error = vserver_dlimit_hold(inode, le32_to_cpu(want.xid), &held);
+	if (error)
+		return error;
 	error = vserver_change_iattr(path, &x, &want, false);
+	vserver_dlimit_drop(inode, le32_to_cpu(want.xid), held);
 	/* Without the flag it is private and ordinary, whatever is left of it. */
 	if (error && !IS_IMMUTABLE(inode)) {
 		pr_warn_once("attribute of a private file not removed: %d\n",

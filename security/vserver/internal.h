@@ -11,6 +11,7 @@
 #include <linux/lsm_hooks.h>
 #include <linux/mmzone.h>
 #include <linux/sched.h>
+#include <linux/xarray.h>
 #include <linux/xattr.h>
 #include <linux/vserver.h>
 #include <linux/vserver_sched.h>
@@ -133,11 +134,13 @@ struct vserver_ipc {
  * @tag:	%VSERVER_TAGGED and the xid of files that have none, if it is mounted
  *		with the option tag; else 0. Constant once it is in use.
  * @damage_reported: an attribute that is not valid was found and reported
+ * @dlimits:	what contexts may have of it, by xid; read under RCU
  */
 struct vserver_sb {
 	u64 owner;
 	u32 tag;
 	bool damage_reported;
+	struct xarray dlimits;
 };
 
 /* Of vserver_sb::tag and fs_context::vserver_tag */
@@ -366,6 +369,7 @@ int vserver_inode_copy_up_xattr(struct dentry *src, const char *name);
 int vserver_tag_parse_param(struct fs_context *fc, struct fs_parameter *param);
 int vserver_sb_show_options(struct seq_file *m, struct super_block *sb);
 int vserver_inode_tag(struct inode *inode, bool nowait, u32 *tag);
+bool vserver_known_tag(const struct inode *inode, u32 *tag);
 int vserver_tag_permission(struct inode *inode, bool nowait);
 int vserver_inode_init_security(struct inode *inode, struct inode *dir,
 				const struct qstr *qstr, struct xattr *xattrs,
@@ -384,6 +388,14 @@ int vserver_inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 int vserver_inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 			     const char *acl_name);
 int vserver_tag_ioctl(const struct file *file, unsigned int cmd);
+
+/* dlimit.c */
+void vserver_dlimit_move(struct inode *inode, u32 from, u32 to);
+int vserver_dlimit_hold(struct inode *inode, u32 xid, s64 *bytes);
+void vserver_dlimit_drop(struct inode *inode, u32 xid, s64 bytes);
+
+/* dlimit_set.c */
+void vserver_dlimit_free(struct super_block *sb);
 
 /* task.c: to which context what the caller makes belongs */
 static inline u32 vserver_current_tag(void)

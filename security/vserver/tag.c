@@ -91,6 +91,34 @@ int vserver_sb_show_options(struct seq_file *m, struct super_block *sb)
 	return 0;
 }
 
+/* What is shared, or was, is nobody's: whose it is shows in the state alone. */
+static u32 vserver_state_tag(const struct super_block *sb, u64 state)
+{
+	u32 tag = state >> VSERVER_STATE_TAG_SHIFT;
+
+	if (!tag && !(state & VSERVER_XATTR_IUNLINK))
+		tag = vserver_sb(sb)->tag & ~VSERVER_TAGGED;
+	return tag;
+}
+
+/**
+ * vserver_known_tag - the context that an inode belongs to, if that is known
+ * @inode:	an inode of a file system that keeps tags
+ * @tag:	the answer; 0 is nobody
+ *
+ * Does not sleep, and takes no lock.
+ *
+ * Return: whether there is an answer.
+ */
+bool vserver_known_tag(const struct inode *inode, u32 *tag)
+{
+	const struct vserver_inode *vi = vserver_inode(inode);
+	u64 state = vi ? READ_ONCE(vi->state) : 0;
+
+	*tag = vserver_state_tag(inode->i_sb, state);
+	return state & VSERVER_STATE_KNOWN;
+}
+
 /**
  * vserver_inode_tag - the context that an inode belongs to
  * @inode:	an inode of a file system that keeps tags
@@ -112,9 +140,7 @@ int vserver_inode_tag(struct inode *inode, bool nowait, u32 *tag)
 	error = vserver_known(inode, vi, nowait, &state);
 	if (error)
 		return error;
-	*tag = state >> VSERVER_STATE_TAG_SHIFT;
-	if (!*tag && !(state & VSERVER_XATTR_IUNLINK && IS_IMMUTABLE(inode)))
-		*tag = vserver_sb(inode->i_sb)->tag & ~VSERVER_TAGGED;
+	*tag = vserver_state_tag(inode->i_sb, state);
 	return 0;
 }
 

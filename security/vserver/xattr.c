@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) "vserver: " fmt
 
 #include <linux/capability.h>
+#include <linux/cleanup.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/printk.h>
@@ -80,16 +81,26 @@ void vserver_know_nothing(struct inode *inode)
 	vserver_know(vserver_inode(inode), &(struct vserver_xattr){});
 }
 
-/* The attribute is going to be this; the inode is locked, or new. */
+/*
+ * The attribute is going to be this; the inode is locked, or new. What is
+ * charged for it changes in the same step.
+ */
 void vserver_xattr_assume(struct inode *inode, const struct vserver_xattr *x)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	u64 state = READ_ONCE(vi->state);
+	u32 from, to;
+	bool known;
 
+	guard(spinlock)(&inode->i_lock);
+	known = vserver_known_tag(inode, &from);
 	while (!try_cmpxchg(&vi->state, &state,
 			    vserver_xattr_state(x) |
 			    (state & VSERVER_STATE_LOCAL)))
 		;
+	vserver_known_tag(inode, &to);
+	if (known)
+		vserver_dlimit_move(inode, from, to);
 }
 
 /* Once for a mount: whoever is inside can come across all of them. */
@@ -155,11 +166,14 @@ int vserver_xattr_write(struct dentry *dentry, struct vserver_xattr *x)
  */
 static int vserver_may_restore(struct inode *inode)
 {
+	u32 tag;
+
 	if (!vserver_sb(inode->i_sb)->tag || vserver_unified(inode) ||
 	    vserver_current_xid() != VX_XID_HOST ||
 	    !capable(CAP_LINUX_IMMUTABLE))
 		return -EPERM;
-	return 0;
+	/* Who has been charged for it has to be known. */
+	return vserver_inode_tag(inode, false, &tag);
 }
 
 /* May this inode have such an attribute? */

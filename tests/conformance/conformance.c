@@ -23,6 +23,7 @@
 #define XID		900		/* a guest, as others see it */
 #define OWN		901		/* the one that the caller is in */
 #define NOBODY		902		/* no context */
+#define TAGGED		"/mnt/tagged"	/* a file system that keeps tags */
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -106,6 +107,33 @@ static void fill_iattr(void *data)
 	struct vcmd_ctx_iattr_v1 *attr = data;
 
 	attr->name = "/tmp";
+}
+
+static void fill_dlimit_base(void *data)
+{
+	struct vcmd_ctx_dlimit_base_v0 *base = data;
+
+	base->name = TAGGED;
+}
+
+static void fill_dlimit_v0(void *data)
+{
+	struct vcmd_ctx_dlimit_v0 *limit = data;
+
+	*limit = (struct vcmd_ctx_dlimit_v0) {
+		TAGGED, CDLIM_KEEP, CDLIM_KEEP, CDLIM_KEEP, CDLIM_KEEP,
+		CDLIM_KEEP, 0,
+	};
+}
+
+static void fill_dlimit(void *data)
+{
+	struct vcmd_ctx_dlimit_v1 *limit = data;
+
+	*limit = (struct vcmd_ctx_dlimit_v1) {
+		TAGGED, CDLIM64_KEEP, CDLIM64_KEEP, CDLIM64_KEEP, CDLIM64_KEEP,
+		CDLIM_KEEP, 0,
+	};
 }
 
 static void fill_rlimit(void *data)
@@ -237,6 +265,15 @@ static const struct command commands[] = {
 	DATA(set_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, HOST_ONLY),
 	DATA(fget_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, ASKS),
 	DATA(fset_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, HOST_ONLY),
+	/* The first ones make what the others are about. */
+	DATA(add_dlimit, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
+	     CHANGES),
+	DATA(set_dlimit_v0, vcmd_ctx_dlimit_v0, .fill = fill_dlimit_v0, CHANGES),
+	DATA(set_dlimit, vcmd_ctx_dlimit_v1, .fill = fill_dlimit, CHANGES),
+	DATA(get_dlimit_v0, vcmd_ctx_dlimit_v0, .fill = fill_dlimit_v0, ASKS),
+	DATA(get_dlimit, vcmd_ctx_dlimit_v1, .fill = fill_dlimit, ASKS),
+	DATA(rem_dlimit, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
+	     CHANGES),
 	DATA(unify, vcmd_unify_v0, .id = fd_id, .fill = fill_unify,
 	     .error = { EINVAL, EPERM, EPERM, EPERM }),
 	NO_DATA(deunify, .id = fd_id, HOST_ONLY),
@@ -357,7 +394,7 @@ static int is_about_a_context(const struct command *c)
 {
 	return !c->id && c->fill != fill_iattr && c->cmd != VCMD_get_version &&
 	       c->cmd != VCMD_get_vci && c->cmd != VCMD_get_rlimit_mask &&
-	       c->cmd != VCMD_get_space_mask;
+	       c->cmd != VCMD_get_space_mask && c->cmd != VCMD_add_dlimit;
 }
 
 static void check(const struct command *c, enum place place)
@@ -372,6 +409,9 @@ static void check(const struct command *c, enum place place)
 		if (c->fill == fill_iattr || c->fill == fill_name ||
 		    c->fill == fill_space)
 			a.bytes = c->size / 2;
+		/* Nor flags that nobody asks for. */
+		if (c->fill == fill_dlimit_base)
+			a.bytes = sizeof(char *) - 1;
 		ok &= attempt(a, EFAULT);
 		a.null = 1;
 		ok &= attempt(a, c->optional ? 0 : EFAULT);
@@ -467,6 +507,33 @@ static int limits_stick(void)
 	       vserver(VCMD_set_rlimit, XID, &limit) == -EINVAL;
 }
 
+static int disk_limits_stick(void)
+{
+	struct vcmd_ctx_dlimit_base_v0 base = { .name = TAGGED };
+	struct vcmd_ctx_dlimit_v1 wide = {
+		TAGGED, 1, 0x100000002ull, 3, CDLIM64_INFINITY, 5, 0,
+	};
+	struct vcmd_ctx_dlimit_v0 narrow = {
+		TAGGED, CDLIM_KEEP, CDLIM_KEEP, CDLIM_KEEP, 40, CDLIM_KEEP, 0,
+	};
+
+	if (vserver(VCMD_add_dlimit, NOBODY, &base) ||
+	    vserver(VCMD_add_dlimit, NOBODY, &base) != -EEXIST ||
+	    vserver(VCMD_set_dlimit, NOBODY, &wide) ||
+	    vserver(VCMD_set_dlimit_v0, NOBODY, &narrow) ||
+	    vserver(VCMD_get_dlimit_v0, NOBODY, &narrow) ||
+	    vserver(VCMD_get_dlimit, NOBODY, &wide) ||
+	    vserver(VCMD_rem_dlimit, NOBODY, &base) ||
+	    vserver(VCMD_get_dlimit, NOBODY, &wide) != -ESRCH)
+		return 0;
+	return wide.space_used == 1 && wide.space_total == 0x100000002ull &&
+	       wide.inodes_used == 3 && wide.inodes_total == 40 &&
+	       wide.reserved == 5 && narrow.space_used == 1 &&
+	       narrow.space_total == CDLIM_KEEP - 1 &&
+	       narrow.inodes_used == 3 && narrow.inodes_total == 40 &&
+	       narrow.reserved == 5;
+}
+
 static int old_schedulers_stick(void)
 {
 	struct vcmd_sched_v3 v3 = {
@@ -537,7 +604,7 @@ static int unknown_commands(void)
 	static const unsigned int unknown[] = {
 		~0u, VCMD(63, 0, 0), VCMD(VC_FLAGS, 1, 0xfff),
 		VCMD(VC_FLAGS, 255, 0), VCMD(VC_INODE, 1, 0),
-		VCMD(VC_VPROC, 1, 3),
+		VCMD(VC_VPROC, 1, 3), VCMD(VC_DLIMIT, 3, 0),
 	};
 	unsigned int i;
 
@@ -584,6 +651,7 @@ int main(void)
 		{ "words_stick", words_stick },
 		{ "names_stick", names_stick },
 		{ "limits_stick", limits_stick },
+		{ "disk_limits_stick", disk_limits_stick },
 		{ "old_schedulers_stick", old_schedulers_stick },
 		{ "info_is_right", info_is_right },
 		{ "waiting_is_refused", waiting_is_refused },
@@ -596,6 +664,11 @@ int main(void)
 		printf("Bail out! no context can be made\n");
 		return 1;
 	}
+	mkdir(TAGGED, 0755);
+	if (mount("none", TAGGED, "tmpfs", 0, "tag")) {
+		printf("Bail out! no file system keeps tags\n");
+		return 1;
+	}
 	printf("1..%u\n", (unsigned int)(ARRAY_SIZE(commands) * PLACES +
 					 ARRAY_SIZE(effects)));
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
@@ -605,5 +678,6 @@ int main(void)
 		report(effects[i].check(), effects[i].name, "effect");
 	kill(guest, SIGKILL);
 	waitpid(guest, NULL, 0);
+	umount2(TAGGED, 0);
 	return failures != 0;
 }

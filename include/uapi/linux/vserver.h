@@ -27,6 +27,7 @@
 #define VC_SCHED	14
 #define VC_MEMCTRL	20
 #define VC_TAGMIG	35
+#define VC_DLIMIT	36
 #define VC_INODE	38
 #define VC_VSTAT	40
 #define VC_VINFO	46
@@ -92,6 +93,12 @@ enum vserver_cmd {
 	VCMD_set_iattr         = VCMD(VC_INODE, 2, 1),
 	VCMD_fget_iattr        = VCMD(VC_INODE, 3, 0),
 	VCMD_fset_iattr        = VCMD(VC_INODE, 4, 0),
+	VCMD_add_dlimit        = VCMD(VC_DLIMIT, 1, 0),
+	VCMD_rem_dlimit        = VCMD(VC_DLIMIT, 2, 0),
+	VCMD_set_dlimit_v0     = VCMD(VC_DLIMIT, 5, 0),
+	VCMD_set_dlimit        = VCMD(VC_DLIMIT, 5, 1),
+	VCMD_get_dlimit_v0     = VCMD(VC_DLIMIT, 6, 0),
+	VCMD_get_dlimit        = VCMD(VC_DLIMIT, 6, 1),
 	VCMD_tag_migrate       = VCMD(VC_TAGMIG, 1, 0),
 	VCMD_unify             = VCMD(VC_INODE, 5, 0),
 	VCMD_deunify           = VCMD(VC_INODE, 6, 0),
@@ -407,6 +414,39 @@ struct vcmd_unify_v0 {
 #define IATTR_IMMUTABLE		0x00040000u
 #define IATTR_COW		0x00080000u
 #define IATTR_TAG		0x01000000u
+
+/* Disk limits: space in KiB, reserved in percent of the totals */
+
+struct vcmd_ctx_dlimit_base_v0 {
+	const char *name;	/* a file of the file system */
+	__u32 flags;
+};
+
+struct vcmd_ctx_dlimit_v0 {
+	const char *name;
+	__u32 space_used;
+	__u32 space_total;
+	__u32 inodes_used;
+	__u32 inodes_total;
+	__u32 reserved;
+	__u32 flags;
+};
+
+/* Of version 0: no limit, and what is set stays; of version 1 */
+#define CDLIM_INFINITY		(~0u)
+#define CDLIM_KEEP		(~1u)
+#define CDLIM64_INFINITY	(~0ull)
+#define CDLIM64_KEEP		(~1ull)
+
+struct vcmd_ctx_dlimit_v1 {
+	const char *name;
+	__u64 space_used;
+	__u64 space_total;
+	__u64 inodes_used;
+	__u64 inodes_total;
+	__u32 reserved;		/* or CDLIM_KEEP */
+	__u32 flags;
+};
 
 /* Names */
 

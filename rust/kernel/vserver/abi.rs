@@ -29,6 +29,7 @@ pub use uapi::{
     VXSM_TOKENS, VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY, VX_XID_DYNAMIC_MIN, VX_XID_HOST,
     VX_XID_MAX, VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX, VX_XID_WATCH,
 };
+pub use uapi::{vcmd_ctx_dlimit_v0, vcmd_ctx_dlimit_v1, VC_DLIMIT};
 
 /// Flags of 64 bits, whose type the generator chose by their value.
 macro_rules! flags {
@@ -41,11 +42,16 @@ macro_rules! flags {
 }
 
 flags! {
-    CRLIM_INFINITY, CRLIM_KEEP,
+    CDLIM64_INFINITY, CDLIM64_KEEP, CRLIM_INFINITY, CRLIM_KEEP,
     VXF_INFO_PRIVATE, VXF_ONE_TIME, VXF_PERSISTENT, VXF_REBOOT_KILL, VXF_SCHED_HARD,
     VXF_SCHED_PAUSE, VXF_SCHED_PRIO, VXF_SC_HELPER, VXF_STATE_ADMIN, VXF_STATE_INIT, VXF_STATE_SETUP,
     VXM_SET_INIT, VXM_SET_REAPER,
 }
+
+/// No limit, in 32 bits. See the C header.
+pub const CDLIM_INFINITY: u32 = uapi::CDLIM_INFINITY as u32;
+/// What is set stays, in 32 bits. See the C header.
+pub const CDLIM_KEEP: u32 = uapi::CDLIM_KEEP as u32;
 
 /// The category of a command.
 pub fn category(cmd: u32) -> u32 {
@@ -55,6 +61,11 @@ pub fn category(cmd: u32) -> u32 {
 /// The commands.
 #[allow(missing_docs)]
 pub mod cmd {
+    pub use uapi::{
+        vserver_cmd_VCMD_add_dlimit as ADD_DLIMIT, vserver_cmd_VCMD_get_dlimit as GET_DLIMIT,
+        vserver_cmd_VCMD_get_dlimit_v0 as GET_DLIMIT_V0, vserver_cmd_VCMD_rem_dlimit as REM_DLIMIT,
+        vserver_cmd_VCMD_set_dlimit as SET_DLIMIT, vserver_cmd_VCMD_set_dlimit_v0 as SET_DLIMIT_V0,
+    };
     pub use uapi::{
         vserver_cmd_VCMD_ctx_create as CTX_CREATE, vserver_cmd_VCMD_ctx_create_v0 as CTX_CREATE_V0,
         vserver_cmd_VCMD_ctx_create_v1 as CTX_CREATE_V1, vserver_cmd_VCMD_ctx_kill as CTX_KILL,
@@ -241,6 +252,45 @@ pub fn read_iattr(data: UserPtr) -> Result<Iattr> {
 /// `EFAULT`.
 pub fn write_iattr(data: UserPtr, attr: &vcmd_ctx_fiattr_v0) -> Result {
     write(data.wrapping_byte_add(iattr_offset()), attr)
+}
+
+const _: () = assert!(core::mem::size_of::<vcmd_ctx_dlimit_v0>() == 32);
+const _: () = assert!(core::mem::size_of::<vcmd_ctx_dlimit_v1>() == 48);
+
+/// Reads the name that the arguments about disk limits begin with.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn read_dlimit_name(data: UserPtr) -> Result<UserPtr> {
+    read_pointer(data)
+}
+
+/// Where the numbers of [`vcmd_ctx_dlimit_v0`] and [`vcmd_ctx_dlimit_v1`] are: behind the pointer.
+fn dlimit_offset() -> usize {
+    if is_compat() {
+        core::mem::size_of::<u32>()
+    } else {
+        core::mem::offset_of!(vcmd_ctx_dlimit_v1, space_used)
+    }
+}
+
+/// Reads the numbers behind the name.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn read_dlimit<T: FromBytes>(data: UserPtr) -> Result<T> {
+    read(data.wrapping_byte_add(dlimit_offset()))
+}
+
+/// Writes the numbers; the name stays as it is.
+///
+/// # Errors
+///
+/// `EFAULT`.
+pub fn write_dlimit<T: AsBytes>(data: UserPtr, numbers: &T) -> Result {
+    write(data.wrapping_byte_add(dlimit_offset()), numbers)
 }
 
 /// Where the index of [`vcmd_space_mask_v2`] is.

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Disk limits: the commands about what a context may have of a file system.
+//!
+//! The interface has two widths of their numbers; here they have 64 bits. The context need not
+//! exist: what is on the disk outlives it.
+
+use crate::syscall::Call;
+use kernel::{
+    prelude::*,
+    vfs::{dlimit::Dlimit, Path},
+    vserver::{
+        self,
+        abi::{self, cmd},
+    },
+};
+
+/// The commands.
+///
+/// # Errors
+///
+/// As [`crate::syscall::dispatch`], and:
+/// - `ESRCH`: there is no such limit, or the caller may not know of it.
+/// - `EINVAL`: no context can have this id; a number is too large.
+/// - `EEXIST`: it is there already. `EOPNOTSUPP`: not on this file system.
+/// - Those of a look-up of the path.
+pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
+    let xid = match call.cmd {
+        cmd::GET_DLIMIT_V0 | cmd::GET_DLIMIT => xid(call)?,
+        cmd::ADD_DLIMIT | cmd::REM_DLIMIT | cmd::SET_DLIMIT_V0 | cmd::SET_DLIMIT => {
+            changeable(call)?
+        }
+        _ => return Err(ENOSYS),
+    };
+    let path = Path::lookup_user(abi::read_dlimit_name(call.data)?)?;
+    match call.cmd {
+        cmd::GET_DLIMIT_V0 => abi::write_dlimit(call.data, &narrow(&path.dlimit(xid)?))?,
+        cmd::GET_DLIMIT => abi::write_dlimit(call.data, &wide(&path.dlimit(xid)?))?,
+        cmd::ADD_DLIMIT => path.add_dlimit(xid)?,
+        cmd::REM_DLIMIT => path.remove_dlimit(xid)?,
+        _ => set(call, &path, xid)?,
+    }
+    Ok(0)
+}
+
+fn set(call: &Call<'_>, path: &Path, xid: u32) -> Result {
+    let limit = if call.cmd == cmd::SET_DLIMIT_V0 {
+        let [used, total, inodes, most, reserved, _]: [u32; 6] = abi::read_dlimit(call.data)?;
+        Dlimit {
+            space_used: widen(used),
+            space_total: widen(total),
+            inodes_used: widen(inodes),
+            inodes_total: widen(most),
+            reserved: widen(reserved),
+        }
+    } else {
+        let [used, total, inodes, most, rest]: [u64; 5] = abi::read_dlimit(call.data)?;
+        Dlimit {
+            space_used: used,
+            space_total: total,
+            inodes_used: inodes,
+            inodes_total: most,
+            // The other half are flags, of which there are none.
+            reserved: widen(rest as u32),
+        }
+    };
+    path.set_dlimit(xid, &limit)
+}
+
+/// The context that the id means.
+fn xid(call: &Call<'_>) -> Result<u32> {
+    let own = vserver::current_xid();
+    match call.id {
+        abi::VX_XID_SELF if own >= abi::VX_XID_MIN => Ok(own),
+        abi::VX_XID_MIN..=abi::VX_XID_MAX => {
+            if call.is_inside() && call.id != own {
+                return Err(ESRCH);
+            }
+            Ok(call.id)
+        }
+        _ => Err(EINVAL),
+    }
+}
+
+/// The context that the id means, if the caller may change its limits: on the host, or in that
+/// context while it is set up.
+fn changeable(call: &Call<'_>) -> Result<u32> {
+    call.may_change_resources()?;
+    let xid = xid(call)?;
+    match call.reg.current() {
+        Some(ctx) => call.may_change(&ctx)?,
+        None if vserver::current_xid() == abi::VX_XID_WATCH => return Err(EPERM),
+        None => {}
+    }
+    Ok(xid)
+}
+
+/// A number of the narrow interface in the wide one.
+fn widen(value: u32) -> u64 {
+    match value {
+        abi::CDLIM_INFINITY => abi::CDLIM64_INFINITY,
+        abi::CDLIM_KEEP => abi::CDLIM64_KEEP,
+        value => value.into(),
+    }
+}
+
+/// The other way: what is too large is as large as can be said.
+fn narrowed(value: u64) -> u32 {
+    if value == abi::CDLIM64_INFINITY {
+        return abi::CDLIM_INFINITY;
+    }
+    u32::try_from(value).map_or(LARGEST, |value| value.min(LARGEST))
+}
+
+/// The largest finite number of the narrow interface.
+const LARGEST: u32 = abi::CDLIM_KEEP - 1;
+
+fn narrow(limit: &Dlimit) -> [u32; 6] {
+    [
+        narrowed(limit.space_used),
+        narrowed(limit.space_total),
+        narrowed(limit.inodes_used),
+        narrowed(limit.inodes_total),
+        narrowed(limit.reserved),
+        0,
+    ]
+}
+
+fn wide(limit: &Dlimit) -> [u64; 5] {
+    [
+        limit.space_used,
+        limit.space_total,
+        limit.inodes_used,
+        limit.inodes_total,
+        limit.reserved,
+    ]
+}
+
+#[kunit_tests(vserver_dlimit)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths() -> Result {
+        for value in [0, 1, LARGEST, abi::CDLIM_INFINITY] {
+            assert_eq!(narrowed(widen(value)), value);
+        }
+        assert_eq!(widen(abi::CDLIM_KEEP), abi::CDLIM64_KEEP);
+        assert_eq!(narrowed(1 << 32), LARGEST);
+        assert_eq!(narrowed(abi::CDLIM64_KEEP - 1), LARGEST);
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Linux-VServer, built-in part: disk limits
+ *
+ * How much space and how many inodes the files of a context may take on a file
+ * system that keeps tags. It is charged where quota is, whether or not there is
+ * any, and under the same lock: what a context has used is what its inodes have,
+ * reserved for later included. So a change of an inode's tag takes along exactly
+ * what was charged for it.
+ */
+
+#include <linux/cleanup.h>
+#include <linux/cred.h>
+#include <linux/export.h>
+#include <linux/fs.h>
+#include <linux/math64.h>
+#include <linux/quotaops.h>
+#include <linux/spinlock.h>
+#include <linux/statfs.h>
+
+#include "dlimit.h"
+
+struct static_key_false vserver_dlimit_key = STATIC_KEY_FALSE_INIT;
+EXPORT_SYMBOL_GPL(vserver_dlimit_key);
+
+static s64 vserver_reserved(const struct vserver_dlimit *dl, u64 total)
+{
+	return mul_u64_u32_div(total, READ_ONCE(dl->reserved), 100);
+}
+
+/* How much of it the caller may fill. */
+static s64 vserver_amount_limit(const struct vserver_dlimit *dl,
+				const struct vserver_amount *amount)
+{
+	s64 total = READ_ONCE(amount->total);
+
+	if (total == VSERVER_DLIMIT_NONE ||
+	    uid_eq(current_fsuid(), GLOBAL_ROOT_UID))
+		return total;
+	return total - vserver_reserved(dl, total);
+}
+
+/* Check and charge in one step. */
+static int vserver_amount_take(const struct vserver_dlimit *dl,
+			       struct vserver_amount *amount, s64 n)
+{
+	s64 limit = vserver_amount_limit(dl, amount);
+	s64 old = atomic64_read(&amount->used);
+
+	do {
+		if (limit != VSERVER_DLIMIT_NONE && old + n > limit)
+			return -ENOSPC;
+	} while (!atomic64_try_cmpxchg(&amount->used, &old, old + n));
+	return 0;
+}
+
+/* Both, or nothing. */
+static int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes)
+{
+	int error = vserver_amount_take(dl, &dl->space, bytes);
+
+	if (error)
+		return error;
+	error = vserver_amount_take(dl, &dl->inodes, 1);
+	if (error)
+		atomic64_sub(bytes, &dl->space.used);
+	return error;
+}
+
+static void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes)
+{
+	atomic64_sub(bytes, &dl->space.used);
+	atomic64_dec(&dl->inodes.used);
+}
+
+/* Whom to charge for an inode, if there is a limit. Under RCU. */
+static struct vserver_dlimit *vserver_dlimit_of(struct inode *inode)
+{
+	u32 tag;
+
+	if (!vserver_sb(inode->i_sb)->tag || IS_NOQUOTA(inode) ||
+	    !vserver_known_tag(inode, &tag))
+		return NULL;
+	return vserver_dlimit_find(inode->i_sb, tag);
+}
+
+void __vserver_tag_new(struct inode *inode)
+{
+	const struct vserver_xattr x = {
+		.xid = cpu_to_le32(vserver_current_tag()),
+	};
+
+	if (vserver_sb(inode->i_sb)->tag && vserver_inode(inode))
+		vserver_xattr_assume(inode, &x);
+}
+EXPORT_SYMBOL_GPL(__vserver_tag_new);
+
+int __vserver_load_tag(struct inode *inode)
+{
+	u32 tag;
+
+	if (!vserver_sb(inode->i_sb)->tag || IS_NOQUOTA(inode))
+		return 0;
+	return vserver_inode_tag(inode, false, &tag);
+}
+
+int __vserver_charge_space(struct inode *inode, u64 bytes, int flags)
+{
+	struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_of(inode);
+	if (!dl)
+		return 0;
+	if (!(flags & DQUOT_SPACE_NOFAIL))
+		return vserver_amount_take(dl, &dl->space, bytes);
+	atomic64_add(bytes, &dl->space.used);
+	return 0;
+}
+
+void __vserver_uncharge_space(struct inode *inode, u64 bytes)
+{
+	struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_of(inode);
+	if (dl)
+		atomic64_sub(bytes, &dl->space.used);
+}
+
+int __vserver_charge_inode(struct inode *inode)
+{
+	struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_of(inode);
+	return dl ? vserver_amount_take(dl, &dl->inodes, 1) : 0;
+}
+
+void __vserver_uncharge_inode(struct inode *inode)
+{
+	struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_of(inode);
+	if (dl)
+		atomic64_dec(&dl->inodes.used);
+}
+
+/* Allocated and reserved; the inode's i_lock is held. */
+static s64 vserver_inode_bytes(struct inode *inode)
+{
+	const struct dquot_operations *ops = inode->i_sb->dq_op;
+	s64 bytes = __inode_get_bytes(inode);
+
+	if (ops && ops->get_reserved_space)
+		bytes += *ops->get_reserved_space(inode);
+	return bytes;
+}
+
+/**
+ * vserver_dlimit_move - charge another context for an inode
+ * @inode:	the inode, with its i_lock held, whose tag changes with it
+ * @from:	the context it belonged to, or 0
+ * @to:		the context it belongs to, or 0: also if it has no room
+ */
+void vserver_dlimit_move(struct inode *inode, u32 from, u32 to)
+{
+	struct vserver_dlimit *dl;
+	s64 bytes;
+
+	if (from == to || IS_NOQUOTA(inode) ||
+	    !static_branch_unlikely(&vserver_dlimit_key))
+		return;
+	bytes = vserver_inode_bytes(inode);
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, from);
+	if (dl)
+		vserver_dlimit_give(dl, bytes);
+	dl = vserver_dlimit_find(inode->i_sb, to);
+	if (dl) {
+		atomic64_add(bytes, &dl->space.used);
+		atomic64_inc(&dl->inodes.used);
+	}
+}
+
+/**
+ * vserver_dlimit_hold - have room for an inode that is going to be a context's
+ * @inode:	the inode, locked, which is nobody's yet
+ * @xid:	the context's id, or 0
+ * @bytes:	how much is held, to be given back by vserver_dlimit_drop() when
+ *		the inode has changed sides: until then it may count twice
+ *
+ * Return: 0, or -ENOSPC.
+ */
+int vserver_dlimit_hold(struct inode *inode, u32 xid, s64 *bytes)
+{
+	struct vserver_dlimit *dl;
+
+	*bytes = -1;
+	if (!static_branch_unlikely(&vserver_dlimit_key))
+		return 0;
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, xid);
+	if (!dl)
+		return 0;
+	spin_lock(&inode->i_lock);
+	*bytes = vserver_inode_bytes(inode);
+	spin_unlock(&inode->i_lock);
+	return vserver_dlimit_take(dl, *bytes);
+}
+
+/* Nothing if nothing was held. */
+void vserver_dlimit_drop(struct inode *inode, u32 xid, s64 bytes)
+{
+	struct vserver_dlimit *dl;
+
+	if (bytes < 0)
+		return;
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, xid);
+	if (dl)
+		vserver_dlimit_give(dl, bytes);
+}
+
+/* Not even a block more? Where it is, nothing that a commit frees can help. */
+bool __vserver_dlimit_full(const struct super_block *sb)
+{
+	const s64 block = sb->s_blocksize;
+	struct vserver_dlimit *dl;
+	s64 space, inodes;
+
+	guard(rcu)();
+	dl = vserver_dlimit_find(sb, vserver_current_tag());
+	if (!dl)
+		return false;
+	space = vserver_amount_limit(dl, &dl->space);
+	inodes = vserver_amount_limit(dl, &dl->inodes);
+	return (space != VSERVER_DLIMIT_NONE &&
+		atomic64_read(&dl->space.used) + block > space) ||
+	       (inodes != VSERVER_DLIMIT_NONE &&
+		atomic64_read(&dl->inodes.used) >= inodes);
+}
+EXPORT_SYMBOL_GPL(__vserver_dlimit_full);
+
+/* What a context sees of @total and @free, in units of @unit bytes. */
+static void vserver_amount_show(const struct vserver_amount *amount, u64 unit,
+				u64 *total, u64 *free)
+{
+	u64 limit = READ_ONCE(amount->total);
+	u64 used = vserver_amount_used(amount);
+
+	if (limit == VSERVER_DLIMIT_NONE)
+		return;
+	*total = div64_u64(limit, unit);
+	*free = min(*free, limit > used ? div64_u64(limit - used, unit) : 0);
+}
+
+void __vserver_dlimit_statfs(struct super_block *sb, struct kstatfs *buf)
+{
+	const struct vserver_ctx *ctx = vserver_confining();
+	const struct vserver_dlimit *dl;
+	u64 reserved;
+
+	if (!ctx || !buf->f_frsize)
+		return;
+	guard(rcu)();
+	dl = vserver_dlimit_find(sb, ctx->xid);
+	if (!dl)
+		return;
+	vserver_amount_show(&dl->space, buf->f_frsize, &buf->f_blocks,
+			    &buf->f_bfree);
+	vserver_amount_show(&dl->inodes, 1, &buf->f_files, &buf->f_ffree);
+	buf->f_bavail = min(buf->f_bavail, buf->f_bfree);
+	if (READ_ONCE(dl->space.total) == VSERVER_DLIMIT_NONE)
+		return;
+	reserved = vserver_reserved(dl, buf->f_blocks);
+	buf->f_bavail = min(buf->f_bavail, buf->f_bfree > reserved ?
+					   buf->f_bfree - reserved : 0);
+}
+

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Linux-VServer, built-in part: what the files of disk limits share */
+#ifndef _SECURITY_VSERVER_DLIMIT_H
+#define _SECURITY_VSERVER_DLIMIT_H
+
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/rcupdate.h>
+#include <linux/vserver_dlimit.h>
+#include <linux/xarray.h>
+
+#include "internal.h"
+
+#define VSERVER_DLIMIT_NONE	S64_MAX
+
+/**
+ * struct vserver_amount - something that is limited
+ * @used:	how much of it; below zero if more was freed than was said to be
+ *		there before the limit was. Changed without a lock.
+ * @total:	the most, or %VSERVER_DLIMIT_NONE; read and written without a lock
+ */
+struct vserver_amount {
+	atomic64_t used;
+	s64 total;
+};
+
+/**
+ * struct vserver_dlimit - what a context may have of a file system
+ * @space:	bytes
+ * @inodes:	inodes
+ * @reserved:	percent of both that are root's alone
+ * @xid:	the context's id, constant; it may not exist
+ * @sb:		the file system, constant. It frees the limit when it goes.
+ * @list:	all limits, under vserver_dlimit_lock
+ * @rcu:	frees it
+ */
+struct vserver_dlimit {
+	struct vserver_amount space;
+	struct vserver_amount inodes;
+	u32 reserved;
+	u32 xid;
+	struct super_block *sb;
+	struct list_head list;
+	struct rcu_head rcu;
+};
+
+static inline u64 vserver_amount_used(const struct vserver_amount *amount)
+{
+	return max(atomic64_read(&amount->used), 0);
+}
+
+/* Under RCU. */
+static inline struct vserver_dlimit *
+vserver_dlimit_find(const struct super_block *sb, u32 xid)
+{
+	struct vserver_sb *vs = vserver_sb(sb);
+
+	return vs->tag && xid ? xa_load(&vs->dlimits, xid) : NULL;
+}
+
+#endif /* _SECURITY_VSERVER_DLIMIT_H */
