@@ -27,6 +27,10 @@ for_each_struct! {
     SockStat = vcmd_sock_stat_v0 { field, count, total }
     Badness = vcmd_badness_v0 { bias }
     CtxIattr = vcmd_ctx_iattr_v1 { name, xid, flags, mask }
+    DlimitBase = vcmd_ctx_dlimit_base_v0 { name, flags }
+    DlimitData = vcmd_ctx_dlimit_v1 {
+        name, space_used, space_total, inodes_used, inodes_total, reserved, flags
+    }
     CtxFiattr = vcmd_ctx_fiattr_v0 { xid, flags, mask }
     Unify = vcmd_unify_v0 { fd }
     SpaceMask = vcmd_space_mask_v1 { mask }

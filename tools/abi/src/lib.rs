@@ -7,6 +7,7 @@
 //! kernel's error number. All `unsafe` code of the tools is in this crate.
 
 mod context;
+mod dlimit;
 mod inode;
 mod limits;
 pub mod process;
@@ -29,6 +30,7 @@ pub use context::{
     get_vci, get_version, get_vhi_name, set_bcaps, set_ccaps, set_cflags, set_umask, set_vhi_name,
     tag_migrate, task_tag, task_xid, vx_info, wait_exit,
 };
+pub use dlimit::{Dlimit, add_dlimit, get_dlimit, rem_dlimit, set_dlimit};
 pub use header::*;
 pub use inode::{deunify, fget_iattr, fset_iattr, generation, get_iattr, set_iattr, unify};
 pub use limits::{

@@ -214,6 +214,25 @@ pub struct CtxFiattr {
     pub mask: u32,
 }
 
+/// Data of `add_dlimit` and `rem_dlimit`.
+#[repr(C)]
+pub(crate) struct DlimitBase {
+    pub(crate) name: *const c_char,
+    pub(crate) flags: u32,
+}
+
+/// Data of `get_dlimit` and `set_dlimit`.
+#[repr(C)]
+pub(crate) struct DlimitData {
+    pub(crate) name: *const c_char,
+    pub(crate) space_used: u64,
+    pub(crate) space_total: u64,
+    pub(crate) inodes_used: u64,
+    pub(crate) inodes_total: u64,
+    pub(crate) reserved: u32,
+    pub(crate) flags: u32,
+}
+
 /// Data of `unify`.
 #[repr(C)]
 pub(crate) struct Unify {
@@ -330,3 +349,7 @@ payload!(SpaceMask, Space, VirtStat);
 // SAFETY: `repr(C)`, integers and one pointer that may hold any bits as nothing here follows it;
 // inode.rs makes it point to a C string borrowed for longer than the call.
 unsafe impl Payload for CtxIattr {}
+// SAFETY: see there; so do those that make this.
+unsafe impl Payload for DlimitBase {}
+// SAFETY: see there; so do those that make this.
+unsafe impl Payload for DlimitData {}

@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
         Command::Attr(Attr::Change(args)) => cmd::attr::change_both(&args),
         Command::Attr(Attr::Tag(args)) => cmd::attr::tag(&args),
+        Command::Disk(disk) => cmd::disk::disk(&disk, json),
         Command::Unify(args) => cmd::unify::unify(args, json),
         Command::Hashify(args) => cmd::hashify::hashify(&args, json),
         Command::Unhashify(args) => cmd::hashify::unhashify(&args, json),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! How far a long run is.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -59,5 +60,29 @@ impl Progress for Bar {
 
     fn failed(&self, message: &str) {
         self.bar.suspend(|| eprintln!("vserver: {message}"));
+    }
+}
+
+/// Shows how many files were looked at, on a terminal. There is no thread behind it, as there may be
+/// none before a guest is started; and nothing before there is something to show.
+#[derive(Default)]
+pub(crate) struct Counter(OnceCell<ProgressBar>);
+
+impl Counter {
+    /// So many it are by now.
+    pub(crate) fn at(&self, files: u64) {
+        let bar = self.0.get_or_init(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(style("{spinner} {pos} files looked at"));
+            bar
+        });
+        bar.set_position(files);
+    }
+
+    /// Takes it off the terminal.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = self.0.get() {
+            bar.finish_and_clear();
+        }
     }
 }

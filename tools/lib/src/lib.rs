@@ -24,6 +24,7 @@ pub mod cpu;
 mod debris;
 pub mod deunify;
 pub mod disk;
+pub mod dlimit;
 pub mod du;
 pub mod error;
 pub mod exclude;

@@ -4,6 +4,7 @@
 mod build;
 mod config;
 mod control;
+mod disk;
 mod files;
 mod guests;
 mod hashify;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use build::{Build, Delete};
 pub(crate) use config::{Config, Convert, Generate, Guest, Guests, SomeGuests};
 pub(crate) use control::{Kill, Set, Wait};
+pub(crate) use disk::{Disk, DiskCheck, DiskOne, DiskSet};
 pub(crate) use files::{Attr, AttrBoth, AttrChange, AttrShow, AttrTag, Cleanup, Deunify, Unify};
 pub(crate) use guests::{Start, Stop};
 pub(crate) use hashify::{Clone, Du, Exclude, Hashify, Unhashify};
@@ -126,6 +128,9 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     /// Show and change the attributes of files
     #[command(subcommand)]
     Attr(Attr),
+    /// Show and change how much of a file system a context may take
+    #[command(subcommand)]
+    Disk(Disk),
     /// Let equal files of several trees share one inode
     ///
     /// Files at the same path below the trees become one if content, type, mode, owner, group

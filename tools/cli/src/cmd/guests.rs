@@ -14,6 +14,7 @@ use crate::args::{Guests, List, SomeGuests, Start, Stop};
 use crate::exit;
 use crate::notify;
 use crate::output::{self, line, time};
+use crate::progress::Counter;
 
 /// `vserver start`
 pub(crate) fn start(args: Start, json: bool) -> anyhow::Result<ExitCode> {
@@ -26,7 +27,14 @@ pub(crate) fn start(args: Start, json: bool) -> anyhow::Result<ExitCode> {
         true => guest::to_start(&store)?,
         false => args.guest,
     };
-    start_these(&store, &names, |name| guest::start(&store, name), json)
+    start_all_of(&store, &names, json)
+}
+
+/// Starts guests, each with a process that watches it.
+fn start_all_of(store: &Store, names: &[String], json: bool) -> anyhow::Result<ExitCode> {
+    let counter = Counter::default();
+    let start = |name: &str| guest::start(store, name, &mut |n| counter.at(n));
+    start_these(store, names, start, &counter, json)
 }
 
 /// Starts a guest, tells systemd if that waits for it, and stays until the guest is down.
@@ -34,12 +42,12 @@ fn start_and_watch(store: &Store, names: &[String], json: bool) -> anyhow::Resul
     if names.len() > 1 {
         return Err(Error::Invalid("--foreground is for one guest".into()).into());
     }
-    let mut watched = None;
+    let (mut watched, counter) = (None, Counter::default());
     let here = |name: &str| {
-        let watch = guest::start_here(store, name)?;
+        let watch = guest::start_here(store, name, &mut |n| counter.at(n))?;
         Ok(watched.insert(watch).xid())
     };
-    let code = start_these(store, names, here, json)?;
+    let code = start_these(store, names, here, &counter, json)?;
     let Some(watch) = watched else {
         return Ok(code);
     };
@@ -52,16 +60,21 @@ fn start_these(
     store: &Store,
     names: &[String],
     how: impl FnMut(&str) -> Result<u32>,
+    counter: &Counter,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let results = guest::start_all(store, names, how, |name, started| match started {
-        Started::Failed(e) => eprintln!("vserver: {e}"),
-        Started::Now(xid) if !json => {
-            // Who does not read it, has not asked for it.
-            let _ = line(format_args!("{name}: started, context {xid}"));
+    let said = |name: &str, started: &Started| {
+        counter.clear();
+        match started {
+            Started::Failed(e) => eprintln!("vserver: {e}"),
+            Started::Now(xid) if !json => {
+                // Who does not read it, has not asked for it.
+                let _ = line(format_args!("{name}: started, context {xid}"));
+            }
+            _ => {}
         }
-        _ => {}
-    })?;
+    };
+    let results = guest::start_all(store, names, how, &mut |n| counter.at(n), said)?;
     if json {
         let all = results.iter().map(|(name, started)| match started {
             Started::Now(xid) => json!({ "name": name, "xid": xid, "started": true }),
@@ -127,7 +140,7 @@ pub(crate) fn restart(args: SomeGuests, json: bool) -> anyhow::Result<ExitCode> 
         // It is said already.
         return Ok(ExitCode::from(exit::of(&e)));
     }
-    start_these(&store, &args.guest, |name| guest::start(&store, name), json)
+    start_all_of(&store, &args.guest, json)
 }
 
 /// `vserver status`

@@ -7,6 +7,7 @@ pub(crate) mod cleanup;
 pub(crate) mod clone;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod disk;
 pub(crate) mod du;
 pub(crate) mod generate;
 pub(crate) mod guests;

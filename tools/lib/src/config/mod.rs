@@ -26,6 +26,7 @@ pub use text::{Badness, Ccap, Kind, Namespace, Signal, Text, Time, UtsName, Xid}
 
 use crate::cgroup::{self, Bytes};
 use crate::cpu::{CpuLimit, SchedChange};
+use crate::dlimit;
 use crate::error::{Error, Result};
 use crate::guest::{Caps, default_namespaces};
 use crate::limits::{self, Changes, Most};
@@ -82,6 +83,9 @@ pub struct Guest {
     /// How much it may have.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: Limits,
+    /// How much of the disk.
+    #[serde(skip_serializing_if = "is_default")]
+    pub disk: Disk,
     /// CPU time.
     #[serde(skip_serializing_if = "is_default")]
     pub scheduler: Scheduler,
@@ -258,6 +262,21 @@ pub struct Limits {
     pub oom_bias: Option<Text<Badness>>,
 }
 
+/// How much of the file system that its root is on a guest's files may take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Disk {
+    /// Space: `"10G"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<Text<dlimit::Space>>,
+    /// Inodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inodes: Option<Text<Most>>,
+    /// Percent of both that are root's alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Text<dlimit::Percent>>,
+}
+
 /// CPU time: the token bucket, in ticks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -377,6 +396,16 @@ impl Guest {
         .into_iter()
         .filter_map(|(thing, most)| Some((thing, **most.as_ref()?)))
         .collect()
+    }
+
+    /// Its limits on the disk, if it has any.
+    pub fn disk(&self) -> Option<dlimit::Change> {
+        let d = &self.disk;
+        (!is_default(d)).then(|| dlimit::Change {
+            space: d.space.as_deref().copied(),
+            inodes: d.inodes.as_deref().copied(),
+            reserved: d.reserved.as_deref().copied(),
+        })
     }
 
     /// Its limits of memory.

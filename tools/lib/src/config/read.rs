@@ -193,6 +193,11 @@ memory = "512M"
 swap = 0
 oom_bias = -100
 
+[disk]
+space = "10G"
+inodes = 500000
+reserved = 5
+
 [scheduler]
 cpu = "25%"
 tokens_max = 500
@@ -212,6 +217,7 @@ options = ["ro"]
         assert_eq!(guest.stop_timeout().as_secs(), 120);
         assert_eq!(guest.kill_after().as_secs(), 5);
         assert_eq!(guest.things().len(), 2);
+        assert_eq!(guest.disk().unwrap().reserved.unwrap().0, 5);
         assert_eq!(guest.mounts.len(), 1);
         assert_eq!(guest.sched().tokens_max, Some(500));
         let written = guest.to_toml().unwrap();
@@ -247,6 +253,7 @@ options = ["ro"]
             "/etc/vserver/web.toml:5:8: mount[2].source: invalid type: integer `1`, expected a \
              string"
         );
+        assert!(said("[disk]\nspace = \"10X\"").contains("disk.space: 10X: not a size"));
         assert!(said("xid = 1").starts_with("/etc/vserver/web.toml:1:7: xid: 1: ids go from 2"));
         let flag = said("flags = [\n  \"virt_uptime\",\n  \"fly\"]");
         assert!(flag.starts_with("/etc/vserver/web.toml:3:3: flags: fly: no such context flag"));

@@ -20,11 +20,13 @@ pub enum Started {
 
 /// Starts guests and what they require, in order, and says of each what became of it. One that
 /// requires a guest that could not be started is not started. Only of those in `names` it is an
-/// error that they run already; these are started by `start`.
+/// error that they run already; these are started by `start`. How many files were looked at for the
+/// limit of another on the disk is told meanwhile.
 pub fn start_all(
     store: &Store,
     names: &[String],
     mut start: impl FnMut(&str) -> Result<u32>,
+    looked_at: &mut dyn FnMut(u64),
     mut said: impl FnMut(&str, &Started),
 ) -> Result<Vec<(String, Started)>> {
     let all = configured(store)?;
@@ -40,7 +42,7 @@ pub fn start_all(
             None if names.contains(&name) => {
                 start(&name).map_or_else(Started::Failed, Started::Now)
             }
-            None => required(store, &name),
+            None => required(store, &name, looked_at),
         };
         said(&name, &outcome);
         results.push((name, outcome));
@@ -48,10 +50,10 @@ pub fn start_all(
     Ok(results)
 }
 
-fn required(store: &Store, name: &str) -> Started {
+fn required(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Started {
     match status::context_of(name) {
         Ok(Some(xid)) => Started::Before(xid),
-        Ok(None) => super::start(store, name).map_or_else(Started::Failed, Started::Now),
+        Ok(None) => super::start(store, name, looked_at).map_or_else(Started::Failed, Started::Now),
         Err(e) => Started::Failed(e),
     }
 }

@@ -10,6 +10,7 @@ use vserver_abi as abi;
 
 use super::{NewContext, Program, status, watch};
 use crate::config::{Guest, Mount, Store, Style};
+use crate::dlimit;
 use crate::error::{Doing, Error, Result};
 
 /// All that is needed to start a guest.
@@ -23,13 +24,25 @@ pub(super) struct Plan {
 
 impl Plan {
     /// What a guest, which must not run, is to be like. Its lock is held.
-    pub(super) fn of(store: &Store, name: &str) -> Result<Self> {
+    ///
+    /// If it has a limit on the disk, and this is the first start since the file system was mounted,
+    /// what it has is added up, and `looked_at` told how many files of that file system were looked
+    /// at.
+    pub(super) fn of(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<Self> {
         let guest = store.load(name)?;
         let xid = store.xid(name, &guest)?;
         refuse_running(name, xid)?;
         let log = store.log(name, &guest);
         if let Some(dir) = log.parent() {
             fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
+        }
+        if let Some(change) = guest.disk() {
+            let limited = dlimit::set(xid, &store.root(name, &guest), change, looked_at);
+            limited.map_err(|e| Error::Start {
+                guest: name.to_owned(),
+                step: "disk limit".into(),
+                cause: e.to_string(),
+            })?;
         }
         watch::let_up(store, name)?;
         Ok(Self {

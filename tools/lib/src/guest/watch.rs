@@ -53,9 +53,11 @@ pub struct Watch {
 /// Starts a guest, which must not run, and returns its context's id; a process stays behind and
 /// watches it. If that fails nothing of it is left: neither mounts, which are in a namespace of its
 /// own, nor a context. The process must be sealed (see [`super::seal`]) and have one thread.
-pub fn start(store: &Store, name: &str) -> Result<u32> {
+///
+/// `looked_at` is told how many files were looked at, if that is needed for its limit on the disk.
+pub fn start(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<u32> {
     let lock = Lock::take(store, name)?;
-    let plan = Plan::of(store, name)?;
+    let plan = Plan::of(store, name, looked_at)?;
     let doing = || "start a process in the background".to_owned();
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing(doing)?;
     match fork().doing(doing)? {
@@ -75,9 +77,9 @@ pub fn start(store: &Store, name: &str) -> Result<u32> {
 }
 
 /// The same, but this process is the one that watches it.
-pub fn start_here(store: &Store, name: &str) -> Result<Watch> {
+pub fn start_here(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<Watch> {
     let _lock = Lock::take(store, name)?;
-    let plan = Plan::of(store, name)?;
+    let plan = Plan::of(store, name, looked_at)?;
     begin(&plan).map_err(|e| failed(name, e))
 }
 
@@ -172,7 +174,7 @@ fn again(store: &Store, name: &str) -> Result<Option<Watch>> {
     if is_down(store, name) || status::context_of(name)?.is_some() {
         return Ok(None);
     }
-    let plan = Plan::of(store, name)?;
+    let plan = Plan::of(store, name, &mut |_| ())?;
     begin(&plan).map(Some).map_err(|e| failed(name, e))
 }
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `disk set`, `disk show`, `disk check`, `disk remove`.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use vserver::dlimit::{self, Change};
+
+use crate::args::{Disk, DiskCheck, DiskOne, DiskSet};
+use crate::output;
+use crate::progress::Counter;
+
+/// `vserver disk`
+pub(crate) fn disk(command: &Disk, json: bool) -> anyhow::Result<ExitCode> {
+    match command {
+        Disk::Set(args) => set(args)?,
+        Disk::Show(one) => show(one, json)?,
+        Disk::Check(args) => return check(args, json),
+        Disk::Remove(one) => dlimit::remove(one.xid, &one.path)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set(args: &DiskSet) -> anyhow::Result<()> {
+    let change = Change {
+        space: args.space,
+        inodes: args.inodes,
+        reserved: args.reserved,
+    };
+    let counter = Counter::default();
+    let done = dlimit::set(args.one.xid, &args.one.path, change, &mut |n| counter.at(n));
+    counter.clear();
+    Ok(done?)
+}
+
+fn show(one: &DiskOne, json: bool) -> anyhow::Result<()> {
+    let disk = dlimit::show(one.xid, &one.path)?;
+    if json {
+        return output::json(&disk);
+    }
+    let kib = |n: u64| output::bytes(n.saturating_mul(1024));
+    let none = || "unlimited".to_owned();
+    output::line(format_args!(
+        "space:    {} of {}",
+        kib(disk.space_used),
+        disk.space_total.map_or_else(none, kib)
+    ))?;
+    output::line(format_args!(
+        "inodes:   {} of {}",
+        disk.inodes_used,
+        disk.inodes_total.map_or_else(none, |n| n.to_string())
+    ))?;
+    output::line(format_args!("reserved: {} %", disk.reserved))
+}
+
+fn check(args: &DiskCheck, json: bool) -> anyhow::Result<ExitCode> {
+    let (xid, path) = (args.one.xid, &args.one.path);
+    let counter = Counter::default();
+    let found = dlimit::scan(xid, path, &mut |n| counter.at(n));
+    counter.clear();
+    let (found, counted) = (found?, dlimit::show(xid, path)?);
+    let same = (found.space, found.inodes) == (counted.space_used, counted.inodes_used);
+    if args.mend && !same {
+        dlimit::mend(xid, path, found)?;
+    }
+    if json {
+        output::json(&json!({ "found": found, "counted": counted, "same": same }))?;
+    } else {
+        output::line(format_args!(
+            "found {} KiB in {} inodes, counted {} KiB in {}",
+            found.space, found.inodes, counted.space_used, counted.inodes_used
+        ))?;
+    }
+    Ok(match same || args.mend {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}

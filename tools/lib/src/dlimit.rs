@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Disk limits: how much of a file system the files of a context may take.
+//!
+//! The kernel counts from the moment on when a limit is added, and forgets with the file system. What
+//! a context has by then is added up here.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, fstatfs, open, statat, statx, syncfs};
+use rustix::io::Errno;
+use serde::Serialize;
+use vserver_abi as abi;
+
+use crate::error::{Doing, Error, Result, Vserver};
+use crate::limits::Most;
+use crate::unify::disk_bytes;
+use crate::walk::{Options, walk};
+
+/// What a context has of a file system, and may have.
+#[derive(Clone, Debug, Serialize)]
+pub struct Disk {
+    /// The context.
+    pub xid: u32,
+    /// Space that its files take, KiB.
+    pub space_used: u64,
+    /// The most that they may take, KiB.
+    pub space_total: Option<u64>,
+    /// How many inodes it has.
+    pub inodes_used: u64,
+    /// The most that it may have.
+    pub inodes_total: Option<u64>,
+    /// Percent of both that are root's alone.
+    pub reserved: u32,
+}
+
+/// The most space, in KiB: `100`, `100K`, `3M`, `10G`, `1T`, `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space(pub Most);
+
+impl FromStr for Space {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let units = [('K', 0), ('M', 10), ('G', 20), ('T', 30)];
+        let (number, shift) = units
+            .iter()
+            .find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, shift)))
+            .unwrap_or((text, 0));
+        let most = match number.parse() {
+            Ok(Most::Unlimited) if number == text => Some(Most::Unlimited),
+            Ok(Most::Number(n)) => n.checked_mul(1 << shift).map(Most::Number),
+            _ => None,
+        };
+        most.map(Self).ok_or_else(|| {
+            Error::Invalid(format!(
+                "{text}: not a size; say KiB, or a number with M, G or T behind, or unlimited"
+            ))
+        })
+    }
+}
+
+/// A share in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(pub u32);
+
+impl FromStr for Percent {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let percent = text.parse().ok().filter(|n| *n <= 100);
+        percent
+            .map(Self)
+            .ok_or_else(|| Error::Invalid(format!("{text}: not in 0 to 100")))
+    }
+}
+
+/// What to change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The most space.
+    pub space: Option<Space>,
+    /// The most inodes.
+    pub inodes: Option<Most>,
+    /// What is root's alone.
+    pub reserved: Option<Percent>,
+}
+
+/// What a scan finds of a context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// KiB, rounded up.
+    pub space: u64,
+    /// Inodes.
+    pub inodes: u64,
+}
+
+const KEEP: abi::Dlimit = abi::Dlimit {
+    space_used: abi::CDLIM64_KEEP,
+    space_total: abi::CDLIM64_KEEP,
+    inodes_used: abi::CDLIM64_KEEP,
+    inodes_total: abi::CDLIM64_KEEP,
+    reserved: abi::CDLIM_KEEP,
+};
+
+fn called<T>(done: Result<T, Errno>, xid: u32, path: &Path) -> Result<T> {
+    match done {
+        // It need not exist, so it is not the context that is missing.
+        Err(Errno::SRCH) => Err(Error::Invalid(format!(
+            "{}: context {xid} has no disk limit there",
+            path.display()
+        ))),
+        done => Vserver(done).doing(|| format!("disk limit of {xid} on {}", path.display())),
+    }
+}
+
+/// What is counted for a context on the file system of `path`.
+pub fn show(xid: u32, path: &Path) -> Result<Disk> {
+    let limit = called(abi::get_dlimit(xid, path), xid, path)?;
+    let finite = |n| (n != abi::CDLIM64_INFINITY).then_some(n);
+    Ok(Disk {
+        xid,
+        space_used: limit.space_used,
+        space_total: finite(limit.space_total),
+        inodes_used: limit.inodes_used,
+        inodes_total: finite(limit.inodes_total),
+        reserved: limit.reserved,
+    })
+}
+
+/// Changes a limit on the file system of `path`; where there is none, adds it, and adds up what the
+/// context has already, telling how many files were looked at. Nobody may change files of the
+/// context meanwhile.
+pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)) -> Result<()> {
+    let mut limit = abi::Dlimit {
+        space_total: change.space.map_or(KEEP.space_total, |s| s.0.to_abi()),
+        inodes_total: change.inodes.map_or(KEEP.inodes_total, Most::to_abi),
+        reserved: change.reserved.map_or(KEEP.reserved, |p| p.0),
+        ..KEEP
+    };
+    if abi::get_dlimit(xid, path) == Err(Errno::SRCH) {
+        called(abi::add_dlimit(xid, path), xid, path)?;
+        let found = scan(xid, path, looked_at).inspect_err(|_| {
+            // Half of it is worse than nothing; what is reported is why it is not counted.
+            let _ = abi::rem_dlimit(xid, path);
+        })?;
+        limit.space_used = found.space;
+        limit.inodes_used = found.inodes;
+    }
+    called(abi::set_dlimit(xid, path, &limit), xid, path)
+}
+
+/// Has counted what was found.
+pub fn mend(xid: u32, path: &Path, found: Found) -> Result<()> {
+    let limit = abi::Dlimit {
+        space_used: found.space,
+        inodes_used: found.inodes,
+        ..KEEP
+    };
+    called(abi::set_dlimit(xid, path, &limit), xid, path)
+}
+
+/// Forgets a limit.
+pub fn remove(xid: u32, path: &Path) -> Result<()> {
+    called(abi::rem_dlimit(xid, path), xid, path)
+}
+
+/// Adds up what the files of a context have on the whole file system of `path`, telling how many
+/// were looked at.
+pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Found> {
+    let failed = |path: &Path, errno: Errno| Error::file("look at", path, errno);
+    let top = whole(path)?;
+    // What is only in memory has no blocks yet.
+    let fd = open(&top, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let block = fd
+        .and_then(|fd| syncfs(&fd).and_then(|()| fstatfs(&fd)))
+        .map(|stat| u64::try_from(stat.f_bsize).unwrap_or(1).max(1))
+        .map_err(|e| failed(&top, e))?;
+    let options = Options {
+        recursive: true,
+        cross_mounts: false,
+    };
+    let (mut seen, mut bytes, mut inodes) = (HashSet::new(), 0, 0);
+    for (count, entry) in (1..).zip(walk(&top, options)) {
+        let entry = entry?;
+        looked_at(count);
+        let stat = statat(entry.dir(), entry.name(), AtFlags::SYMLINK_NOFOLLOW);
+        let attr = abi::get_iattr(entry.anchored());
+        let (stat, attr) = match (stat, attr) {
+            // It has gone meanwhile.
+            (Err(Errno::NOENT), _) | (_, Err(Errno::NOENT)) => continue,
+            (stat, attr) => stat
+                .and_then(|stat| Ok((stat, attr?)))
+                .map_err(|e| failed(entry.path(), e))?,
+        };
+        if attr.mask & abi::IATTR_TAG == 0 || attr.xid != xid {
+            continue;
+        }
+        if stat.st_nlink > 1 && !seen.insert(stat.st_ino) {
+            continue;
+        }
+        // What is in the inode itself takes no block, but some file systems show it in sectors.
+        bytes += disk_bytes(&stat) / block * block;
+        inodes += 1;
+    }
+    Ok(Found {
+        space: bytes.div_ceil(1024),
+        inodes,
+    })
+}
+
+/// Where all of the file system of `path` can be seen.
+fn whole(path: &Path) -> Result<PathBuf> {
+    let mount_of = |path: &Path| {
+        let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?;
+        Ok::<u64, Errno>(stat.stx_mnt_id)
+    };
+    let table = Path::new("/proc/self/mountinfo");
+    let text = std::fs::read_to_string(table).map_err(|e| Error::file("read", table, e))?;
+    let mounts: Vec<Mount> = text.lines().filter_map(Mount::parse).collect();
+    let id = mount_of(path).map_err(|e| Error::file("look at", path, e))?;
+    let device = mounts.iter().find(|m| m.id == id).map(|m| m.device);
+    let top = mounts
+        .iter()
+        .filter(|m| Some(m.device) == device && m.root == "/")
+        // One that is mounted over does not lead there.
+        .find(|m| mount_of(&m.point) == Ok(m.id));
+    top.map(|m| m.point.clone()).ok_or_else(|| {
+        Error::Invalid(format!(
+            "{}: only a part of its file system is mounted, and files elsewhere count, too",
+            path.display()
+        ))
+    })
+}
+
+/// A line of `/proc/self/mountinfo`.
+struct Mount<'a> {
+    id: u64,
+    /// Major and minor number.
+    device: &'a str,
+    /// What of the file system is mounted.
+    root: &'a str,
+    point: PathBuf,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split(' ');
+        Some(Self {
+            id: words.next()?.parse().ok()?,
+            device: words.nth(1)?,
+            root: words.next()?,
+            point: words
+                .next()?
+                .replace(r"\040", " ")
+                .replace(r"\134", r"\")
+                .into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let kib = |text: &str| match text.parse::<Space>() {
+            Ok(Space(Most::Number(n))) => Some(n),
+            _ => None,
+        };
+        assert_eq!(kib("100"), Some(100));
+        assert_eq!(kib("100K"), Some(100));
+        assert_eq!(kib("3M"), Some(3 << 10));
+        assert_eq!(kib("10G"), Some(10 << 20));
+        assert_eq!(kib("1T"), Some(1 << 30));
+        assert_eq!(
+            "unlimited".parse::<Space>().unwrap(),
+            Space(Most::Unlimited)
+        );
+        for bad in [
+            "",
+            "G",
+            "1X",
+            "-1",
+            "99999999999999999T",
+            "1.5G",
+            "unlimitedG",
+        ] {
+            assert!(bad.parse::<Space>().is_err(), "{bad}");
+        }
+        assert_eq!("5".parse::<Percent>().unwrap(), Percent(5));
+        assert!("101".parse::<Percent>().is_err());
+    }
+
+    #[test]
+    fn mounts_are_understood() {
+        let line = r"36 35 98:0 /part /mnt/my\040disk rw,noatime master:1 - ext4 /dev/root rw";
+        let mount = Mount::parse(line).unwrap();
+        assert_eq!((mount.id, mount.device, mount.root), (36, "98:0", "/part"));
+        assert_eq!(mount.point, Path::new("/mnt/my disk"));
+        assert!(Mount::parse("36 35").is_none());
+    }
+
+    #[test]
+    fn a_file_leads_to_its_whole_file_system() {
+        assert_eq!(
+            whole(Path::new("/proc/self/status")).unwrap(),
+            Path::new("/proc")
+        );
+        assert!(whole(Path::new("/nonexistent")).is_err());
+    }
+}
