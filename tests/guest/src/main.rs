@@ -11,6 +11,7 @@ mod context;
 mod cow;
 mod crash;
 mod directories;
+mod dlimits;
 mod dm;
 mod escape;
 mod events;
@@ -61,6 +62,10 @@ const SUITES: &[Suite] = &[
     crash::replay::SUITE,
     directories::EXT4,
     directories::F2FS,
+    dlimits::EXT4,
+    dlimits::F2FS,
+    dlimits::TMPFS,
+    dlimits::CRASH,
     escape::SUITE,
     events::EXT4,
     events::XFS,

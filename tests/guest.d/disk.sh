@@ -1,0 +1,89 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# suite: ext4
+# Tags and disk limits by the command line: what the manuals show.
+top=/mnt/ext4
+umount $top && mount -t ext4 -o tag "$DISK_EXT4" $top || exit 1
+n=0
+is() {
+	n=$((n + 1))
+	if [ "$2" = "$3" ]; then
+		echo "ok $n - $1"
+	else
+		echo "not ok $n - $1"
+		echo "# $2, not $3" | tr '\n' ' '
+		echo
+	fi
+}
+status() {
+	"$@" >/dev/null 2>&1
+	echo $?
+}
+tag() {
+	vserver attr show "$1" | awk '{ print $2 }'
+}
+
+echo 1..27
+mkdir -p $top/web/dir
+echo content >$top/web/dir/file
+ln $top/web/dir/file $top/web/again
+ln -s file $top/web/dir/link
+mkfifo $top/web/fifo
+is "a tree gets a tag" "$(status vserver attr tag -R 101 $top/web)" 0
+for file in web web/dir web/dir/file web/dir/link web/fifo; do
+	is "tag of $file" "$(tag $top/$file)" 101
+done
+is "elsewhere there is none" "$(tag /proc/version)" -
+is "and none to be set" "$(status vserver attr tag 101 /tmp)" 1
+
+is "what is there is added up" "$(status vserver disk set 101 $top --space 1M --inodes 20)" 0
+is "and that is right" "$(status vserver disk check 101 $top/web/dir)" 0
+is "inodes" "$(vserver disk show 101 $top | sed -n 's/^inodes: *//p')" "5 of 20"
+is "a limit alone changes" "$(status vserver disk set 101 $top --inodes unlimited)" 0
+is "as is shown" "$(vserver disk show 101 $top | sed -n 's/^inodes: *//p')" "5 of unlimited"
+is "it is forgotten" "$(status vserver disk remove 101 $top)" 0
+is "and gone" "$(status vserver disk show 101 $top)" 1
+
+# Part of the file system hides the rest of it.
+mkdir -p /tmp/part && mount --bind $top/web /tmp/part
+is "a part of it leads to the whole" "$(status vserver disk set 101 /tmp/part --inodes 30)" 0
+is "of which all counts" "$(vserver disk show 101 $top | sed -n 's/^inodes: *//p')" "5 of 30"
+umount /tmp/part
+
+# A guest with limits in its configuration.
+export VSERVER_PREFIX=$top
+root=$top/vservers/shop
+mkdir -p $top/etc/vserver $root/bin
+cp /bin/busybox $root/bin/
+for name in sh sleep df dd; do
+	ln -s busybox $root/bin/$name
+done
+vserver attr tag -R 200 $root
+cat >$top/etc/vserver/shop.toml <<-EOF
+	xid = 200
+	[disk]
+	space = "8M"
+	inodes = 100
+EOF
+inside() {
+	vserver exec shop -- "$@"
+}
+is "a guest with limits starts" "$(status vserver start shop)" 0
+is "df inside says how large its part is" "$(inside df -k / | awk 'NR == 2 { print $2 }')" 8192
+is "what it has counts from the start" "$(status vserver disk check 200 $root)" 0
+is "it can have no more" "$(status inside dd if=/dev/zero of=/big bs=64k count=200)" 1
+is "and it counts as it is" "$(status vserver disk check 200 $root)" 0
+is "it stops" "$(status vserver stop shop)" 0
+vserver disk show 200 $top >/tmp/before
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	umount $top && break
+	sleep 0.3
+done
+mount -t ext4 -o tag "$DISK_EXT4" $top
+is "limits go with the file system" "$(status vserver disk show 200 $top)" 1
+is "and come again" "$(status vserver start shop)" 0
+is "with all that was there" "$(vserver disk show 200 $top)" "$(cat /tmp/before)"
+vserver stop shop >/dev/null
+
+rm $root/big
+is "what is wrong is told" "$(status vserver disk set 200 $root --space 1X)" 2

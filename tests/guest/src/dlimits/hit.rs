@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What becomes of those who reach their limit: as on a disk that is full.
+
+use super::{KEEP, OTHER, OWN, counted, equals_a_scan, limit_inodes, limit_space};
+use crate::harness::Test;
+use crate::process::{Gate, Status, spawn};
+use crate::tags::{enter, inside, set_tag};
+use crate::tests;
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{self as rfs, FallocateFlags, OFlags};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use vserver_abi as abi;
+
+pub(super) const TESTS: &[Test] = tests![
+    written,
+    written_directly,
+    allocated,
+    copied,
+    mapped,
+    names_in_a_storm,
+    break_of_a_link,
+    last_name,
+    for_root_alone,
+    others_go_on,
+    others_need_not_wait,
+    changes_take_effect_at_once,
+    below_what_is_used,
+];
+
+const LIMIT: u64 = 1024;
+
+/// Writes until it is refused, and says how much was written.
+fn fill(path: &Path, flags: OFlags) -> Result<u64> {
+    let file = open(path, OFlags::RDWR | OFlags::CREATE | flags)?;
+    // Aligned, for those who write directly.
+    let buffer = vec![1u8; 128 << 10];
+    let start = buffer.as_ptr().align_offset(4096);
+    let piece = &buffer[start..start + (64 << 10)];
+    let mut sum = 0;
+    loop {
+        match rustix::io::write(&file, piece) {
+            Ok(0) => anyhow::bail!("nothing written"),
+            Ok(n) => sum += n as u64,
+            Err(Errno::NOSPC) => return Ok(sum),
+            Err(e) => anyhow::bail!("{e} after {sum} bytes"),
+        }
+        ensure!(sum <= LIMIT << 11, "{sum} bytes and no end");
+    }
+}
+
+/// The file has what was written, the context no more than it may have, and little less.
+fn is_full(path: &Path, sum: u64) -> Result<()> {
+    ensure!(fs::metadata(path)?.len() == sum);
+    let (bytes, _) = equals_a_scan(OWN)?;
+    ensure!(
+        bytes <= LIMIT << 10 && bytes > (LIMIT - 128) << 10,
+        "{bytes} bytes"
+    );
+    Ok(())
+}
+
+fn written() -> Result<()> {
+    let dir = counted("written")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    let file = dir.join("file");
+    inside(OWN, || is_full_after(&file, OFlags::empty()))?;
+    // What was written is all there.
+    ensure!(fs::read(&file)?.iter().all(|byte| *byte == 1));
+    is_full(&file, fs::metadata(&file)?.len())
+}
+
+fn is_full_after(file: &Path, flags: OFlags) -> Result<()> {
+    let sum = fill(file, flags)?;
+    ensure!(fs::metadata(file)?.len() == sum, "{sum}");
+    Ok(())
+}
+
+fn written_directly() -> Result<()> {
+    let dir = counted("direct")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    let file = dir.join("file");
+    inside(OWN, || is_full_after(&file, OFlags::DIRECT))?;
+    is_full(&file, fs::metadata(&file)?.len())
+}
+
+fn allocated() -> Result<()> {
+    let dir = counted("allocated")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || {
+        let file = open(&dir.join("file"), OFlags::RDWR | OFlags::CREATE)?;
+        let none = FallocateFlags::empty();
+        rfs::fallocate(&file, none, 0, 512 << 10)?;
+        expect(rfs::fallocate(&file, none, 0, 4 << 20), Errno::NOSPC)
+    })?;
+    ensure!(equals_a_scan(OWN)?.0 <= LIMIT << 10);
+    Ok(())
+}
+
+fn copied() -> Result<()> {
+    let dir = counted("copied")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    fs::write(dir.join("host"), vec![1; 4 << 20])?;
+    inside(OWN, || {
+        let from = open(&dir.join("host"), OFlags::RDONLY)?;
+        let to = open(&dir.join("copy"), OFlags::RDWR | OFlags::CREATE)?;
+        loop {
+            match rfs::copy_file_range(&from, None, &to, None, 4 << 20) {
+                Ok(0) => anyhow::bail!("all of it"),
+                Ok(_) => {}
+                done => return expect(done, Errno::NOSPC),
+            }
+        }
+    })?;
+    ensure!(equals_a_scan(OWN)?.0 <= LIMIT << 10);
+    Ok(())
+}
+
+/// It is told at the first touch, and nothing is lost later.
+fn mapped() -> Result<()> {
+    let dir = counted("mapped")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    let path = dir.join("file");
+    let child = spawn(|| {
+        let touched = enter(OWN).and_then(|()| touch(&path, 4 << 20));
+        i32::from(touched.is_err())
+    })?;
+    let status = child.wait()?;
+    ensure!(status == Status::Killed(Signal::BUS.as_raw()), "{status:?}");
+    let (bytes, _) = equals_a_scan(OWN)?;
+    ensure!(
+        bytes <= LIMIT << 10 && bytes > (LIMIT - 128) << 10,
+        "{bytes} bytes"
+    );
+    // Each page that was touched is there.
+    let content = fs::read(&path)?;
+    let pages = content.chunks(4096).filter(|page| page[0] == 1).count() as u64;
+    ensure!(
+        pages * 4096 + (128 << 10) >= bytes,
+        "{pages} pages, {bytes} bytes"
+    );
+    Ok(())
+}
+
+fn touch(path: &Path, size: usize) -> Result<()> {
+    use rustix::fd::AsRawFd as _;
+    let file = open(path, OFlags::RDWR | OFlags::CREATE)?;
+    rfs::ftruncate(&file, size as u64)?;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let fd = file.as_raw_fd();
+    // SAFETY: a new mapping, at an address that the kernel chooses.
+    let map = unsafe { libc::mmap(std::ptr::null_mut(), size, prot, libc::MAP_SHARED, fd, 0) };
+    ensure!(map != libc::MAP_FAILED, "mmap");
+    for at in (0..size).step_by(4096) {
+        // SAFETY: inside the mapping, which nobody else knows.
+        unsafe { map.cast::<u8>().add(at).write_volatile(1) };
+    }
+    Ok(())
+}
+
+fn names_in_a_storm() -> Result<()> {
+    let dir = counted("storm")?;
+    limit_inodes(&dir, OWN, 100)?;
+    let start = &Gate::new()?;
+    let storm = |worker: u32| {
+        start.pass()?;
+        for i in 0..60 {
+            let name = dir.join(format!("{worker}-{i}"));
+            match rfs::mkdir(&name, rfs::Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::NOSPC) => {}
+                Err(e) => anyhow::bail!("{e}"),
+            }
+        }
+        Ok(())
+    };
+    inside(OWN, || {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| spawn(move || i32::from(storm(worker).is_err())))
+            .collect::<Result<_>>()?;
+        for _ in &workers {
+            start.open()?;
+        }
+        for worker in workers {
+            ensure!(worker.wait()? == Status::Exited(0));
+        }
+        Ok(())
+    })?;
+    let (_, inodes) = equals_a_scan(OWN)?;
+    ensure!(inodes == 100, "{inodes}");
+    Ok(())
+}
+
+/// A unified file of 256 KiB.
+fn unified() -> Result<Pair> {
+    Pair::with("full", |a| Ok(fs::write(a, vec![1; 256 << 10])?))
+}
+
+fn append(path: &Path) -> Result<(), Errno> {
+    let file = open(path, OFlags::WRONLY | OFlags::APPEND)?;
+    rustix::io::write(&file, b"x").map(drop)
+}
+
+fn break_of_a_link() -> Result<()> {
+    let dir = counted("break")?;
+    let pair = unified()?;
+    limit_space(&dir, OWN, 100)?;
+    inside(OWN, || expect(append(&pair.a), Errno::NOSPC))?;
+    pair.intact()?;
+    ensure!(equals_a_scan(OWN)? == (0, 0));
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || Ok(append(&pair.a)?))?;
+    pair.broken()?;
+    ensure!(equals_a_scan(OWN)?.0 >= 256 << 10);
+    Ok(())
+}
+
+fn last_name() -> Result<()> {
+    let dir = counted("last")?;
+    let pair = unified()?;
+    fs::remove_file(&pair.b)?;
+    limit_space(&dir, OWN, 100)?;
+    inside(OWN, || expect(append(&pair.a), Errno::NOSPC))?;
+    ensure!(look(&pair.a)? == pair.before);
+    ensure!(equals_a_scan(OWN)? == (0, 0));
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || Ok(append(&pair.a)?))?;
+    ensure!(equals_a_scan(OWN)?.1 == 1);
+    Ok(())
+}
+
+fn for_root_alone() -> Result<()> {
+    let dir = counted("reserved")?;
+    fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+    let limit = abi::Dlimit {
+        space_total: LIMIT,
+        reserved: 50,
+        ..KEEP
+    };
+    abi::set_dlimit(OWN, &dir, &limit)?;
+    inside(OWN, || {
+        become_user()?;
+        let sum = fill(&dir.join("user"), OFlags::empty())?;
+        ensure!((300 << 10..=512 << 10).contains(&sum), "{sum}");
+        Ok(())
+    })?;
+    inside(OWN, || {
+        let sum = fill(&dir.join("root"), OFlags::empty())?;
+        ensure!(sum >= 300 << 10, "{sum}");
+        Ok(())
+    })?;
+    ensure!(equals_a_scan(OWN)?.0 <= LIMIT << 10);
+    Ok(())
+}
+
+fn others_go_on() -> Result<()> {
+    let dir = counted("others")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || fill(&dir.join("own"), OFlags::empty()).map(drop))?;
+    for xid in [OTHER, abi::VX_XID_HOST] {
+        inside(xid, || {
+            Ok(fs::write(dir.join(xid.to_string()), vec![1; 2 << 20])?)
+        })?;
+    }
+    // What is nobody's does not count, whoever makes it grow.
+    inside(OWN, || Ok(fs::write(dir.join("0"), vec![1; 3 << 20])?))
+}
+
+/// How often somebody wanted the journal of a file system to be committed; 0 if there is none.
+fn commits_wanted() -> Result<u64> {
+    let Ok(journals) = fs::read_dir("/proc/fs/jbd2") else {
+        return Ok(0);
+    };
+    let mut sum = 0;
+    for journal in journals {
+        let text = fs::read_to_string(journal?.path().join("info"))?;
+        let (_, rest) = text.split_once('(').context("info of a journal")?;
+        let (wanted, _) = rest.split_once(' ').context("info of a journal")?;
+        sum += wanted.parse::<u64>()?;
+    }
+    Ok(sum)
+}
+
+/// That a commit might free something does not help who is at his limit.
+fn others_need_not_wait() -> Result<()> {
+    let dir = counted("wait")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || fill(&dir.join("own"), OFlags::empty()).map(drop))?;
+    for _ in 0..5 {
+        let host = dir.join("host");
+        fs::write(&host, vec![1; 1 << 20])?;
+        rfs::syncfs(open(&dir, OFlags::RDONLY)?)?;
+        fs::remove_file(&host)?;
+        let before = commits_wanted()?;
+        inside(OWN, || {
+            let file = open(&dir.join("own"), OFlags::WRONLY | OFlags::APPEND)?;
+            expect(rustix::io::write(&file, &[1; 8192]), Errno::NOSPC)
+        })?;
+        ensure!(commits_wanted()? == before);
+    }
+    Ok(())
+}
+
+fn changes_take_effect_at_once() -> Result<()> {
+    let dir = counted("changed")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    let (full, more) = (Gate::new()?, Gate::new()?);
+    let host = spawn(|| {
+        let done = full.pass().and_then(|()| limit_space(&dir, OWN, 2 * LIMIT));
+        i32::from(done.and_then(|()| more.open()).is_err())
+    })?;
+    inside(OWN, || {
+        let file = dir.join("file");
+        fill(&file, OFlags::empty())?;
+        full.open()?;
+        more.pass()?;
+        let file = open(&file, OFlags::WRONLY | OFlags::APPEND)?;
+        ensure!(rustix::io::write(&file, &[1; 64 << 10])? == 64 << 10);
+        Ok(())
+    })?;
+    ensure!(host.wait()? == Status::Exited(0));
+    Ok(())
+}
+
+fn below_what_is_used() -> Result<()> {
+    let dir = counted("below")?;
+    let file = dir.join("file");
+    inside(OWN, || Ok(fs::write(&file, vec![1; 1 << 20])?))?;
+    equals_a_scan(OWN)?;
+    limit_space(&dir, OWN, 100)?;
+    limit_inodes(&dir, OWN, 0)?;
+    inside(OWN, || {
+        ensure!(fs::read(&file)?.len() == 1 << 20);
+        // In place there is nothing to be had.
+        let held = open(&file, OFlags::RDWR)?;
+        ensure!(rustix::io::pwrite(&held, b"y", 0)? == 1);
+        expect(rustix::io::pwrite(&held, &[1; 4096], 2 << 20), Errno::NOSPC)?;
+        expect(
+            open(&dir.join("new"), OFlags::RDWR | OFlags::CREATE),
+            Errno::NOSPC,
+        )?;
+        Ok(fs::remove_file(&file)?)
+    })?;
+    ensure!(equals_a_scan(OWN)? == (0, 0));
+    // What comes by a change of its tag is not refused.
+    fs::write(&file, vec![1; 1 << 20])?;
+    set_tag(&file, OWN)?;
+    ensure!(equals_a_scan(OWN)?.0 >= 1 << 20 && fs::metadata(&file)?.blocks() > 0);
+    Ok(())
+}

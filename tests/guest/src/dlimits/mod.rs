@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Disk limits: what a context has of a file system is what a scan finds, and it is never more than
+//! it may be.
+
+mod commands;
+mod count;
+mod hit;
+mod work;
+
+pub use work::CRASH;
+
+use crate::harness::{Suite, Test};
+use crate::tags::fresh;
+use crate::unified::root;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{OFlags, statvfs, syncfs};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use vserver_abi as abi;
+
+// The same on each file system; the part of a suite's name after the dash says which.
+pub const EXT4: Suite = Suite::new("dlimit", "ext4 timeout=300", &TESTS);
+pub const F2FS: Suite = Suite::new("dlimit-f2fs", "f2fs timeout=300", &TESTS);
+pub const TMPFS: Suite = Suite::new("dlimit-tmpfs", "tmpfs timeout=300", &TESTS);
+
+const TABLES: &[&[Test]] = &[commands::TESTS, count::TESTS, hit::TESTS, work::TESTS];
+
+const TESTS: [Test; crate::escape::count(TABLES)] = crate::escape::join(TABLES);
+
+/// Contexts whose files are counted.
+const OWN: u32 = 331;
+const OTHER: u32 = 332;
+const THIRD: u32 = 333;
+const XIDS: [u32; 3] = [OWN, OTHER, THIRD];
+
+/// A limit that changes nothing.
+const KEEP: abi::Dlimit = abi::Dlimit {
+    space_used: abi::CDLIM64_KEEP,
+    space_total: abi::CDLIM64_KEEP,
+    inodes_used: abi::CDLIM64_KEEP,
+    inodes_total: abi::CDLIM64_KEEP,
+    reserved: abi::CDLIM_KEEP,
+};
+
+/// An empty directory on a file system with tags, where there is nothing else; what [`OWN`] has of it
+/// is counted.
+fn counted(name: &str) -> Result<PathBuf> {
+    let dir = fresh(name)?;
+    for entry in fs::read_dir(root())? {
+        let path = entry?.path();
+        if path != dir && path.file_name().is_some_and(|name| name != "lost+found") {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    for xid in XIDS {
+        match abi::rem_dlimit(xid, &dir) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    abi::add_dlimit(OWN, &dir)?;
+    Ok(dir)
+}
+
+/// Limits the space, in KiB.
+fn limit_space(dir: &Path, xid: u32, kib: u64) -> Result<()> {
+    let limit = abi::Dlimit {
+        space_total: kib,
+        ..KEEP
+    };
+    Ok(abi::set_dlimit(xid, dir, &limit)?)
+}
+
+fn limit_inodes(dir: &Path, xid: u32, inodes: u64) -> Result<()> {
+    let limit = abi::Dlimit {
+        inodes_total: inodes,
+        ..KEEP
+    };
+    Ok(abi::set_dlimit(xid, dir, &limit)?)
+}
+
+/// Bytes and inodes of each context.
+type Sums = BTreeMap<u32, (u64, u64)>;
+
+/// Adds up what is below a directory, each inode once.
+fn add_up(dir: &Path, block: u64, seen: &mut BTreeSet<u64>, sums: &mut Sums) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let meta = fs::symlink_metadata(&path)?;
+        if seen.insert(meta.ino()) {
+            let sum = sums.entry(abi::get_iattr(&path)?.xid).or_default();
+            // Without what is in the inode itself, which f2fs shows in sectors.
+            sum.0 += meta.blocks() * 512 / block * block;
+            sum.1 += 1;
+        }
+        if meta.is_dir() {
+            add_up(&path, block, seen, sums)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the files of a context have.
+fn found(xid: u32) -> Result<(u64, u64)> {
+    let top = root();
+    syncfs(crate::unified::open(&top, OFlags::RDONLY)?)?;
+    let mut sums = Sums::new();
+    let block = statvfs(&top)?.f_frsize;
+    add_up(&top, block, &mut BTreeSet::new(), &mut sums)?;
+    Ok(sums.get(&xid).copied().unwrap_or_default())
+}
+
+/// What is counted for a context is what its files have.
+fn equals_a_scan(xid: u32) -> Result<(u64, u64)> {
+    let (bytes, inodes) = found(xid)?;
+    let limit = abi::get_dlimit(xid, root()).context("get_dlimit")?;
+    ensure!(
+        (limit.space_used, limit.inodes_used) == (bytes.div_ceil(1024), inodes),
+        "of {xid} there are {bytes} bytes and {inodes} inodes, counted are {limit:?}"
+    );
+    Ok((bytes, inodes))
+}

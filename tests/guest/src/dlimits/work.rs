@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Work at random by several contexts at once, to its end and until the power fails.
+
+use super::{
+    KEEP, OTHER, OWN, THIRD, XIDS, counted, equals_a_scan, found, limit_inodes, limit_space,
+};
+use crate::harness::{Suite, Test};
+use crate::process::{Child, Status, isolated, spawn};
+use crate::tags::{enter, mount_with, options, set_tag};
+use crate::tests;
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fd::OwnedFd;
+use rustix::fs::{self as rfs, FallocateFlags, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
+use std::fs;
+use std::path::Path;
+use vserver_abi as abi;
+
+pub(super) const TESTS: &[Test] = tests![to_its_end];
+
+/// The runner cuts the power a random moment after `@@cut`, and boots the same disk again.
+pub const CRASH: Suite = Suite::new(
+    "dlimit_crash",
+    "ext4 memory=768 timeout=200 cuts=4",
+    tests![as_it_was_found, until_the_cut],
+);
+
+/// A generator of numbers; the same seed gives the same.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// Something at random to files in a directory; what can't be done is as good. Files that have no
+/// name any more are held for a while.
+fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<(), Errno> {
+    let mut name = || dir.join(format!("f{}", numbers.next(12)));
+    let (one, two) = (name(), name());
+    let size = numbers.next(200_000);
+    let data = vec![1; numbers.next(60_000) as usize];
+    let file = |flags| open(&one, flags);
+    match numbers.next(23) {
+        0..=4 => rustix::io::pwrite(file(OFlags::RDWR | OFlags::CREATE)?, &data, size).map(drop),
+        5 => rfs::ftruncate(file(OFlags::RDWR)?, size),
+        6 => open(&one, OFlags::RDWR | OFlags::TRUNC).map(drop),
+        7 => rfs::fallocate(file(OFlags::RDWR)?, FallocateFlags::empty(), size, 50_000),
+        8 => rfs::fallocate(file(OFlags::RDWR)?, FallocateFlags::KEEP_SIZE, size, 50_000),
+        9 => {
+            let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            rfs::fallocate(file(OFlags::RDWR)?, punch, size, 50_000)
+        }
+        10 => rfs::unlink(&one),
+        11 => rfs::rename(&one, &two),
+        12 => rfs::link(&one, &two),
+        13 => rfs::mkdir(&one, Mode::from_raw_mode(0o755)),
+        14 => rfs::rmdir(&one),
+        15 => rfs::symlink("x".repeat(size as usize % 300 + 1), &one),
+        16 => rfs::setxattr(
+            &one,
+            "user.x",
+            &data[..data.len().min(2000)],
+            XattrFlags::empty(),
+        ),
+        17 => rfs::removexattr(&one, "user.x"),
+        18 => rfs::fsync(file(OFlags::RDWR)?),
+        19 => {
+            let from = file(OFlags::RDONLY)?;
+            let to = open(&two, OFlags::RDWR | OFlags::CREATE)?;
+            rfs::copy_file_range(from, None, to, None, 100_000).map(drop)
+        }
+        20 => {
+            let nameless = open(dir, OFlags::RDWR | OFlags::TMPFILE)?;
+            let written = rustix::io::write(&nameless, &data);
+            held.push(nameless);
+            written.map(drop)
+        }
+        21 => {
+            held.push(file(OFlags::RDWR)?);
+            rfs::unlink(&one)
+        }
+        _ => {
+            held.clear();
+            Ok(())
+        }
+    }
+}
+
+/// So many steps of a context in a directory of its own.
+fn work(xid: u32, dir: &Path, steps: u64) -> Result<()> {
+    enter(xid)?;
+    let own = dir.join(xid.to_string());
+    fs::create_dir(&own)?;
+    let mut numbers = Numbers(u64::from(xid) * 0x9e37_79b9_7f4a_7c15);
+    let mut held = Vec::new();
+    for _ in 0..steps {
+        if let Err(Errno::IO | Errno::NOTRECOVERABLE) = step(&mut numbers, &own, &mut held) {
+            anyhow::bail!("an I/O error");
+        }
+    }
+    Ok(())
+}
+
+/// Meanwhile the host gives files to others.
+fn give_away(dir: &Path, steps: u64) {
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let mut any = |xids: &[u32]| xids[numbers.next(xids.len() as u64) as usize];
+    for _ in 0..steps {
+        let file = format!("{}/f{}", any(&XIDS), any(&[0, 1, 2, 3]));
+        // Mostly it is not there.
+        let _ = set_tag(&dir.join(file), any(&[0, OWN, OTHER, THIRD]));
+    }
+}
+
+/// All of them at once.
+fn start(dir: &Path, steps: u64) -> Result<Vec<Child>> {
+    let mut workers = Vec::new();
+    for xid in XIDS {
+        workers.push(spawn(|| {
+            i32::from(isolated(|| work(xid, dir, steps)).is_err())
+        })?);
+    }
+    workers.push(spawn(|| {
+        give_away(dir, steps);
+        0
+    })?);
+    Ok(workers)
+}
+
+/// Room for some of it, so that limits are hit in the middle of things.
+fn limit(dir: &Path) -> Result<()> {
+    limit_space(dir, OTHER, 300)?;
+    limit_inodes(dir, THIRD, 8)
+}
+
+fn to_its_end() -> Result<()> {
+    let dir = counted("random")?;
+    for xid in &XIDS[1..] {
+        abi::add_dlimit(*xid, &dir)?;
+    }
+    limit(&dir)?;
+    for worker in start(&dir, 600)? {
+        let status = worker.wait()?;
+        ensure!(status == Status::Exited(0), "{status:?}");
+    }
+    let mut inodes = 0;
+    for xid in XIDS {
+        inodes += equals_a_scan(xid)?.1;
+    }
+    ensure!(inodes > 0);
+    gone(&dir)
+}
+
+/// What was removed does not count, whosever it was.
+fn gone(dir: &Path) -> Result<()> {
+    fs::remove_dir_all(dir)?;
+    for xid in XIDS {
+        ensure!(equals_a_scan(xid)? == (0, 0), "{xid}");
+    }
+    Ok(())
+}
+
+/// What the cut has left is counted, and what becomes of it.
+fn as_it_was_found() -> Result<()> {
+    if options()?.iter().all(|option| option != "tag") {
+        mount_with("tag")?;
+    }
+    let dir = root().join("work");
+    for xid in XIDS {
+        abi::add_dlimit(xid, root())?;
+        let (bytes, inodes) = found(xid)?;
+        let used = abi::Dlimit {
+            space_used: bytes.div_ceil(1024),
+            inodes_used: inodes,
+            ..KEEP
+        };
+        abi::set_dlimit(xid, root(), &used)?;
+    }
+    if std::env::var("BOOT").context("BOOT")? != "1" {
+        gone(&dir)?;
+    }
+    fs::create_dir(&dir)?;
+    limit(&dir)
+}
+
+/// Works on until the power fails, if it does in this boot.
+fn until_the_cut() -> Result<()> {
+    if std::env::var_os("CUT").is_none() {
+        return Ok(());
+    }
+    let workers = start(&root().join("work"), u64::MAX)?;
+    println!("@@cut");
+    for worker in workers {
+        worker.wait()?;
+    }
+    Ok(())
+}
