@@ -25,6 +25,7 @@ struct task_struct;
 DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 bool __vserver_sees(const struct task_struct *p);
+bool __vserver_may_trace(const struct task_struct *p);
 bool __vserver_sees_parent(const struct task_struct *p);
 bool __vserver_sees_pid(struct pid *pid);
 bool __vserver_sees_nr(pid_t nr);
@@ -44,6 +45,18 @@ bool vserver_is_foreign(u64 owner);
 static __always_inline bool vserver_sees(const struct task_struct *p)
 {
 	return !static_branch_unlikely(&vserver_key) || __vserver_sees(p);
+}
+
+/**
+ * vserver_may_trace - whether the caller may get at what a task has
+ * @p:	the task, with a reference or under RCU
+ *
+ * Return: false if the task is not seen, or has entered the caller's context and
+ * not run a program yet.
+ */
+static __always_inline bool vserver_may_trace(const struct task_struct *p)
+{
+	return !static_branch_unlikely(&vserver_key) || __vserver_may_trace(p);
 }
 
 /**
@@ -173,6 +186,11 @@ static __always_inline pid_t vserver_ppid(const struct task_struct *p, pid_t nr)
 #else
 
 static inline bool vserver_sees(const struct task_struct *p)
+{
+	return true;
+}
+
+static inline bool vserver_may_trace(const struct task_struct *p)
 {
 	return true;
 }

@@ -27,6 +27,7 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 struct audit_context;
 struct fs_context;
 struct fs_parameter;
+struct linux_binprm;
 struct seq_file;
 struct sysinfo;
 union bpf_attr;
@@ -39,6 +40,8 @@ union bpf_attr;
  *		lock. Once set it is never cleared while the task lives.
  * @xid:	the context's id; 0 is the host, 1 the spectator
  * @counted:	the task is one of @ctx->tasks; its own from fork to exit
+ * @entered:	it came from outside, or descends from who did, and has run nothing
+ *		of the context's yet: cleared by exec. Set before @ctx is.
  * @tag:	to which context belongs what it makes: @xid, or what tag_migrate
  *		said on the host. Its own.
  * @lent:	a capability, plus 1, that the context does not take away in a
@@ -59,6 +62,7 @@ struct vserver_task {
 	u8 lent;
 	bool hold;
 	s8 prio_bias;
+	bool entered;
 	u64 hold_start;
 	u64 hold_ns;
 };
@@ -223,6 +227,8 @@ static inline u64 vserver_owner(const struct vserver_ctx *ctx)
 /* visible.c: what is behind vserver_visible.h */
 bool vserver_task_sees(const struct task_struct *who,
 		       const struct task_struct *p);
+bool vserver_task_may_trace(const struct task_struct *who,
+			    const struct task_struct *p);
 
 /* isolate.c: processes, and files that lead to them */
 int vserver_may_clone(u64 clone_flags);
@@ -341,6 +347,7 @@ int vserver_is_unified(struct inode *inode);
 int vserver_is_barrier(struct inode *dir, bool nowait);
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags);
 void vserver_task_free(struct task_struct *p);
+void vserver_bprm_committed_creds(const struct linux_binprm *bprm);
 int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa);
 int vserver_quota_on(struct dentry *dentry);
 int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

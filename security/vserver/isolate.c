@@ -60,13 +60,13 @@ int vserver_task_kill(struct task_struct *p, struct kernel_siginfo *info,
 
 int vserver_ptrace_access_check(struct task_struct *child, unsigned int mode)
 {
-	return vserver_sees(child) ? 0 : -EPERM;
+	return vserver_may_trace(child) ? 0 : -EPERM;
 }
 
 /* Who is traced gives itself into the hands of its parent. */
 int vserver_ptrace_traceme(struct task_struct *parent)
 {
-	return vserver_task_sees(parent, current) ? 0 : -EPERM;
+	return vserver_task_may_trace(parent, current) ? 0 : -EPERM;
 }
 
 int vserver_task_hidden(struct task_struct *p)

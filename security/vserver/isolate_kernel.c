@@ -32,7 +32,7 @@ int vserver_perf_event_alloc(struct perf_event *event)
 	if (!vserver_task(current)->ctx || event->parent ||
 	    !is_default_overflow_handler(event))
 		return 0;
-	if (!event->hw.target || !vserver_sees(event->hw.target) ||
+	if (!event->hw.target || !vserver_may_trace(event->hw.target) ||
 	    !event->attr.exclude_kernel || event->orig_type >= PERF_TYPE_MAX ||
 	    event->orig_type == PERF_TYPE_TRACEPOINT)
 		return -EACCES;

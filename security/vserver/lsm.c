@@ -33,6 +33,7 @@ static const struct lsm_id vserver_lsmid = {
 static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(task_alloc, vserver_task_alloc),
 	LSM_HOOK_INIT(task_free, vserver_task_free),
+	LSM_HOOK_INIT(bprm_committed_creds, vserver_bprm_committed_creds),
 	LSM_HOOK_INIT(cred_prepare, vserver_cred_prepare),
 	LSM_HOOK_INIT(cred_transfer, vserver_cred_transfer),
 	LSM_HOOK_INIT(cred_free, vserver_cred_free),

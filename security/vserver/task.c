@@ -43,6 +43,7 @@ int vserver_task_alloc(struct task_struct *p, u64 clone_flags)
 		atomic_inc(&vt->ctx->tasks);
 		atomic_inc(&vt->ctx->forks);
 		vt->counted = true;
+		vt->entered = parent->entered;
 		vt->prio_bias = parent->prio_bias;
 	}
 	return 0;
@@ -63,6 +64,15 @@ void vserver_task_free(struct task_struct *p)
 		atomic_dec(&vt->ctx->tasks);
 	}
 	vserver_ctx_put(vt->ctx);
+}
+
+/*
+ * bprm_committed_creds: memory and what was to be closed on exec are gone. Those
+ * who look wait for the end of exec, by its locks.
+ */
+void vserver_bprm_committed_creds(const struct linux_binprm *bprm)
+{
+	WRITE_ONCE(vserver_task(current)->entered, false);
 }
 
 /* The time until the last switch is still billed: the reference stays. */
@@ -256,6 +266,7 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 		vserver_cred(cred)->ctx = ctx;
 		atomic_inc(&ctx->tasks);
 		vt->counted = true;
+		WRITE_ONCE(vt->entered, true);
 		commit_creds(cred);
 		/* What it left undone with semaphores is the host's. */
 		exit_sem(current);

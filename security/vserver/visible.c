@@ -52,6 +52,33 @@ bool __vserver_sees(const struct task_struct *p)
 	return vserver_task_sees(current, p);
 }
 
+/**
+ * vserver_task_may_trace - whether a task may get at what another one has
+ * @who:	who looks, current or protected as @p is
+ * @p:		the task, with a reference or under RCU
+ *
+ * Who enters a context has with it what is the host's: memory, descriptors, the
+ * root directory. Those inside see that it is there, and no more until it runs
+ * a program; but those who came the same way are of one mind.
+ */
+bool vserver_task_may_trace(const struct task_struct *who,
+			    const struct task_struct *p)
+{
+	const struct vserver_task *own = vserver_task(who);
+
+	if (!vserver_task_sees(who, p))
+		return false;
+	/* Whoever is seen inside has been marked before; see vserver_enter(). */
+	smp_rmb();
+	return !READ_ONCE(own->ctx) || READ_ONCE(own->entered) ||
+	       !READ_ONCE(vserver_task(p)->entered);
+}
+
+bool __vserver_may_trace(const struct task_struct *p)
+{
+	return vserver_task_may_trace(current, p);
+}
+
 bool __vserver_sees_parent(const struct task_struct *p)
 {
 	guard(rcu)();

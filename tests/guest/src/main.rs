@@ -131,6 +131,8 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        // What the suite "escape" runs inside.
+        (Some("--probe"), Some(pid)) => escape::probe(&pid),
         (Some(name), only) => match SUITES.iter().find(|suite| suite.name == name) {
             Some(suite) => suite.run(only.as_deref()),
             None => {

@@ -11,6 +11,7 @@ mod alone;
 mod calls;
 mod cgroups;
 mod diag;
+mod entering;
 mod facilities;
 mod ipc;
 mod network;
@@ -29,6 +30,8 @@ use rustix::io::{self, Errno};
 use victim::Victim;
 use vserver_abi as abi;
 
+pub use entering::probe;
+
 pub const SUITE: Suite = Suite {
     name: "escape",
     wants: "timeout=600 append=numa=fake=2",
@@ -42,6 +45,7 @@ const TABLES: &[&[Test]] = &[
     ipc::ROWS,
     facilities::ROWS,
     alone::TESTS,
+    entering::TESTS,
     cgroups::TESTS,
     passed::TESTS,
     network::TESTS,

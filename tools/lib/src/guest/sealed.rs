@@ -26,7 +26,8 @@ const OWN: &str = "/proc/self/exe";
 pub fn seal() -> Result<()> {
     let doing = || "protect the command's own file from guests".to_owned();
     if is_sealed().doing(doing)? {
-        // Nor shall a guest look into this process in the moments until its program runs.
+        // Nor shall a guest that kills this process in the moments until its program runs, in
+        // which the kernel keeps it from looking into it, find what was in its memory.
         return set_dumpable_behavior(DumpableBehavior::NotDumpable).doing(doing);
     }
     let copy = sealed_copy().doing(doing)?;
