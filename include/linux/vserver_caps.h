@@ -25,6 +25,7 @@ bool __vserver_trusted_capable(const char *name);
 bool __vserver_may_unshare(struct user_namespace *ns, u64 flags);
 bool __vserver_may_setns(u32 type);
 bool __vserver_may_set_sysctl(struct ctl_table_set *set);
+bool __vserver_may_log(void);
 bool __vserver_lend_mount(const struct path *path, const char *type,
 			  unsigned long *flags);
 bool __vserver_lend_remount(const struct path *path, unsigned long *flags);
@@ -140,6 +141,14 @@ static __always_inline bool vserver_may_set_sysctl(struct ctl_table_set *set)
 }
 
 /**
+ * vserver_may_log - may what the caller says get into the kernel's log?
+ */
+static __always_inline bool vserver_may_log(void)
+{
+	return !static_branch_unlikely(&vserver_key) || __vserver_may_log();
+}
+
+/**
  * vserver_lend_mount - let a context mount what does no harm
  * @path:	where
  * @type:	the file system
@@ -219,6 +228,11 @@ static inline bool vserver_may_setns(u32 type)
 }
 
 static inline bool vserver_may_set_sysctl(struct ctl_table_set *set)
+{
+	return true;
+}
+
+static inline bool vserver_may_log(void)
 {
 	return true;
 }

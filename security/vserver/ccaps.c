@@ -7,6 +7,7 @@
  * still have it, and other security modules are asked as ever.
  */
 
+#include <linux/array_size.h>
 #include <linux/capability.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -158,16 +159,37 @@ int vserver_sb_alloc(struct super_block *sb)
 	return 0;
 }
 
+/* Of tmpfs and proc: what is about the mount alone. */
+static const char *const vserver_lent_options[] = {
+	"gid", "hidepid", "huge", "inode32", "inode64", "mode", "mpol",
+	"nr_blocks", "nr_inodes", "size", "source", "subset", "uid",
+};
+
+/* Of tmpfs, which answers in the kernel's log. */
+static const char *const vserver_logged_options[] = {
+	"casefold", "strict_encoding",
+};
+
 /*
- * fs_context_parse_param: options that want the capability for something else.
- * noswap keeps pages from the swap space, pidns shows other processes. And our
- * own.
+ * fs_context_parse_param: other options of what is lent want the capability for
+ * something else: noswap keeps pages from the swap space, pidns shows other
+ * processes. And our own.
  */
 int vserver_fs_context_parse_param(struct fs_context *fc,
 				   struct fs_parameter *param)
 {
 	if (vserver_task(current)->lent == CAP_SYS_ADMIN + 1 &&
-	    (!strcmp(param->key, "noswap") || !strcmp(param->key, "pidns")))
+	    match_string(vserver_lent_options,
+			 ARRAY_SIZE(vserver_lent_options), param->key) < 0)
+		return -EPERM;
+	if (vserver_confining() &&
+	    match_string(vserver_logged_options,
+			 ARRAY_SIZE(vserver_logged_options), param->key) >= 0)
 		return -EPERM;
 	return vserver_tag_parse_param(fc, param);
+}
+
+bool __vserver_may_log(void)
+{
+	return !vserver_confining();
 }

@@ -2,7 +2,7 @@
 //! Context capabilities for limits, attributes of files and remounts: where each ends.
 
 use super::XID;
-use super::given::enter_with;
+use super::given::{enter, enter_with};
 use crate::calls::ioctl;
 use crate::harness::Test;
 use crate::namespace::new_mounts;
@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, CWD, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
+use rustix::thread::UnshareFlags;
 use std::fs;
 use std::path::Path;
 use vserver_abi as abi;
@@ -31,11 +32,13 @@ pub(super) const TESTS: &[Test] = tests![
     remount_is_for_its_own,
     remount_of_what_setup_mounted,
     options_for_other_powers,
+    options_do_not_get_into_the_log,
     mounts_by_the_old_magic_number,
     terminal_numbers_elsewhere,
 ];
 
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 fn set_limit(pid: u32, resource: i64, limit: [u64; 2]) -> Result<(), Errno> {
     // SAFETY: the structure is two words long.
@@ -366,11 +369,12 @@ fn remount_of_what_setup_mounted() -> Result<()> {
 fn options_for_other_powers() -> Result<()> {
     let none = MountFlags::empty();
     let swap = c"noswap";
+    let quota = c"usrquota";
     let pids = c"pidns=/proc/self/ns/pid";
     isolated(|| {
         new_mounts()?;
         enter_with(!0)?;
-        for (kind, data) in [("tmpfs", swap), ("proc", pids)] {
+        for (kind, data) in [("tmpfs", swap), ("tmpfs", quota), ("proc", pids)] {
             let done = rustix::mount::mount("none", "/mnt", kind, none, data);
             refused(kind, done, Errno::PERM)?;
         }
@@ -384,6 +388,76 @@ fn options_for_other_powers() -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// The end of the kernel's log, of which what comes later is read.
+fn log_end() -> Result<fs::File> {
+    use std::io::{Seek as _, SeekFrom};
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let mut log = fs::File::from(rfs::open("/dev/kmsg", flags, Mode::empty())?);
+    log.seek(SeekFrom::End(0))?;
+    Ok(log)
+}
+
+/// What has come, as far as it speaks of this.
+fn logged(log: &fs::File, what: &[&str]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    loop {
+        let mut record = [0; 8192];
+        match rustix::io::read(log, &mut record) {
+            Ok(n) => {
+                let text = String::from_utf8_lossy(record.get(..n).unwrap_or_default());
+                if what.iter().any(|what| text.contains(what)) {
+                    found.push(text.into_owned());
+                }
+            }
+            Err(Errno::AGAIN) => return Ok(found),
+            // Some were overwritten.
+            Err(Errno::PIPE) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// What a guest asks for is no text for the host's log, whether it is lent the capability or has
+/// it.
+fn options_do_not_get_into_the_log() -> Result<()> {
+    let options = [
+        c"flood",
+        c"size=flood",
+        c"mode=flood",
+        c"casefold",
+        c"casefold=utf8-12.1.0",
+        c"strict_encoding",
+    ];
+    let flood = || {
+        options.map(|data| rustix::mount::mount("none", "/mnt", "tmpfs", MountFlags::empty(), data))
+    };
+    let words = ["flood", "tmpfs"];
+    let log = log_end()?;
+    isolated(|| {
+        new_mounts()?;
+        enter_with(abi::VXC_SECURE_MOUNT)?;
+        ensure!(flood().iter().all(Result::is_err), "{:?}", flood());
+        Ok(())
+    })?;
+    isolated(|| {
+        new_mounts()?;
+        enter(0, CAP_SYS_ADMIN, UnshareFlags::empty())?;
+        ensure!(flood().iter().all(Result::is_err), "{:?}", flood());
+        // It is the options that are refused.
+        mount("tmpfs", MountFlags::empty()).context("without any")
+    })?;
+    let found = logged(&log, &words)?;
+    ensure!(found.is_empty(), "{found:?}");
+    isolated(|| {
+        new_mounts()?;
+        let _ = flood();
+        Ok(())
+    })?;
+    let found = logged(&log, &words)?;
+    ensure!(found.len() >= 3, "the host: {found:?}");
+    Ok(())
 }
 
 fn mounts_by_the_old_magic_number() -> Result<()> {
