@@ -52,7 +52,8 @@ static __always_inline bool vserver_may_reap(const struct task_struct *reaper,
  *
  * tasklist_lock is held for writing.
  *
- * Return: a living thread of the context's reaper or init, or @child_reaper.
+ * Return: a living thread of the context's reaper or init; @child_reaper if there
+ * is none, or if one of the orphans is not in the context.
  */
 static __always_inline struct task_struct *
 vserver_child_reaper(struct task_struct *father,

@@ -73,6 +73,18 @@ static struct task_struct *vserver_find_reaper(const struct vserver_ctx *ctx,
 	return NULL;
 }
 
+/* Who entered may have left children outside: theirs is no parent inside. */
+static bool vserver_has_others(const struct task_struct *father,
+			       const struct vserver_ctx *ctx)
+{
+	struct task_struct *p;
+
+	list_for_each_entry(p, &father->children, sibling)
+		if (vserver_task(p)->ctx != ctx)
+			return true;
+	return false;
+}
+
 struct task_struct *__vserver_child_reaper(struct task_struct *father,
 					   struct task_struct *child_reaper)
 {
@@ -80,7 +92,8 @@ struct task_struct *__vserver_child_reaper(struct task_struct *father,
 	struct task_struct *reaper;
 
 	/* A pid namespace inside ends by reaping its own. */
-	if (!ctx || vserver_task(child_reaper)->ctx == ctx)
+	if (!ctx || vserver_task(child_reaper)->ctx == ctx ||
+	    vserver_has_others(father, ctx))
 		return child_reaper;
 
 	/* tasklist_lock is enough, but the look-up wants to see this. */

@@ -39,6 +39,7 @@ pub const SUITE: Suite = Suite {
         orphans_go_to_a_subreaper_inside,
         orphans_do_not_go_outside,
         orphans_of_inits_ancestors,
+        orphans_outside_stay_outside,
         orphans_go_to_the_reaper,
         who_shares_cannot_enter,
         who_traces_cannot_enter,
@@ -499,6 +500,40 @@ fn orphans_do_not_go_outside() -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Who enters may leave a child outside: the context's init does not become its parent.
+fn orphans_outside_stay_outside() -> Result<()> {
+    isolated(|| {
+        let ready = Gate::new()?;
+        let init = spawn(|| {
+            if enter_as_init().and_then(|()| ready.open()).is_err() {
+                return 1;
+            }
+            process::sleep_forever()
+        })?;
+        ready.pass()?;
+        ensure!(abi::vx_info(XID)?.initpid == init.id(), "no init");
+        let (read, write) = process::pipe()?;
+        let father = spawn(|| {
+            let father = getpid();
+            let orphan = spawn(|| {
+                // 0 is a parent whom it does not see.
+                let found = process::eventually("another", || ![0, father].contains(&getppid()));
+                let pid = if found.is_ok() { getppid() } else { 0 };
+                i32::from(rustix::io::write(&write, &pid.to_ne_bytes()).is_err())
+            });
+            // Without waiting for it.
+            std::mem::forget(orphan);
+            i32::from(abi::ctx_migrate(XID, 0).is_err())
+        })?;
+        ensure!(father.wait()? == Status::Exited(0), "it does not enter");
+        let mut pid = [0; 4];
+        (&read).read_exact(&mut pid)?;
+        ensure!(i32::from_ne_bytes(pid) == 1, "{}", i32::from_ne_bytes(pid));
+        Ok(())
+    })?;
+    ended(XID)
 }
 
 /// The init is no parent of its own ancestors' children, one of which it is.
