@@ -62,6 +62,22 @@ static __always_inline void vserver_lock_force(const struct file *file)
 }
 
 /**
+ * vserver_flock_charge - count a lock of flock(2)
+ * @file:	the file it is taken by
+ * @replaces:	the file had another one until now
+ *
+ * Return: as vserver_lock_charge()
+ */
+static __always_inline int vserver_flock_charge(const struct file *file,
+						bool replaces)
+{
+	if (!replaces)
+		return vserver_lock_charge(file);
+	vserver_lock_force(file);
+	return 0;
+}
+
+/**
  * vserver_lock_uncharge - a lock is held no more
  * @file:	the file it was taken by
  */
@@ -183,6 +199,11 @@ static __always_inline long vserver_oom_adj(const struct task_struct *p,
 
 static inline int vserver_lock_charge(const struct file *file) { return 0; }
 static inline void vserver_lock_force(const struct file *file) {}
+static inline int vserver_flock_charge(const struct file *file, bool replaces)
+{
+	return 0;
+}
+
 static inline void vserver_lock_uncharge(const struct file *file) {}
 static inline int vserver_msg_charge(struct kern_ipc_perm *perm,
 				     unsigned long bytes)

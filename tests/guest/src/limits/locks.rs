@@ -117,6 +117,24 @@ pub fn flocks_are_counted() -> Result<()> {
     })
 }
 
+/// Also by who has more than it may by now: it asks for none that it does not have.
+pub fn flocks_are_converted() -> Result<()> {
+    inside(|| {
+        let (one, two) = (file("one")?, file("two")?);
+        flock(&one, FlockOperation::LockExclusive)?;
+        flock(&two, FlockOperation::LockExclusive)?;
+        limit(LOCKS, 1)?;
+        flock(&one, FlockOperation::LockShared)?;
+        flock(&one, FlockOperation::NonBlockingLockExclusive)?;
+        has(LOCKS, 2)?;
+        hits(LOCKS, 0)?;
+        flock(&one, FlockOperation::Unlock)?;
+        let again = flock(&one, FlockOperation::NonBlockingLockExclusive);
+        expect(again, Errno::NOLCK)?;
+        has(LOCKS, 1)
+    })
+}
+
 pub fn leases_are_counted() -> Result<()> {
     inside(|| {
         let file = file("lease")?;

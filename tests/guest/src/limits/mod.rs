@@ -34,8 +34,8 @@ use ipc::{
     arrays_are_counted, objects_outlive_their_context, queues_are_counted, segments_are_counted,
 };
 use locks::{
-    byte_locks_are_counted, byte_locks_are_refused, flocks_are_counted, leases_are_counted,
-    locks_end_with_their_holder, locks_storm,
+    byte_locks_are_counted, byte_locks_are_refused, flocks_are_converted, flocks_are_counted,
+    leases_are_counted, locks_end_with_their_holder, locks_storm,
 };
 use memory::{descriptors_are_summed, pages_are_summed};
 use oom::bias;
@@ -72,6 +72,7 @@ pub const SUITE: Suite = Suite {
         byte_locks_are_counted,
         byte_locks_are_refused,
         flocks_are_counted,
+        flocks_are_converted,
         leases_are_counted,
         locks_end_with_their_holder,
         locks_storm,
