@@ -22,6 +22,7 @@ void __vserver_uts_name(ptrdiff_t offset, char *name);
 void __vserver_uptime(struct timespec64 *uptime);
 void __vserver_boottime(struct timespec64 *boottime);
 u64 __vserver_start_time(u64 ns);
+bool __vserver_hides_mounts(void);
 void __vserver_cpustat(u64 *cpustat, unsigned int cpu);
 void __vserver_loadavg(unsigned long *loads, unsigned long offset, int shift,
 		       unsigned int *running, int *threads);
@@ -86,6 +87,14 @@ static __always_inline u64 vserver_start_time(u64 ns)
 {
 	return static_branch_unlikely(&vserver_key) ?
 	       __vserver_start_time(ns) : ns;
+}
+
+/**
+ * vserver_hides_mounts - is the caller to find nothing mounted?
+ */
+static __always_inline bool vserver_hides_mounts(void)
+{
+	return static_branch_unlikely(&vserver_key) && __vserver_hides_mounts();
 }
 
 /**
@@ -161,6 +170,11 @@ static inline void vserver_boottime(struct timespec64 *boottime) {}
 static inline u64 vserver_start_time(u64 ns)
 {
 	return ns;
+}
+
+static inline bool vserver_hides_mounts(void)
+{
+	return false;
 }
 
 static inline void vserver_cpustat(u64 *cpustat, unsigned int cpu) {}

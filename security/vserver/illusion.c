@@ -33,6 +33,14 @@ static struct vserver_ctx *vserver_with(u64 flags)
 	return NULL;
 }
 
+/* Who sets the context up mounts what it is to have. */
+bool __vserver_hides_mounts(void)
+{
+	const struct vserver_ctx *ctx = vserver_confining();
+
+	return ctx && READ_ONCE(ctx->flags) & VXF_HIDE_MOUNT;
+}
+
 /*
  * Whether a name of the context shows: who has a UTS namespace has host and
  * domain name there.
