@@ -50,6 +50,13 @@ static void vserver_sock_uncharge(struct sock *sk)
 	vserver_ctx_put(ctx);
 }
 
+/* What netlink tells of all processes, and of all devices, that there are. */
+static bool vserver_is_about_host(const struct net *net, int protocol)
+{
+	return protocol == NETLINK_CONNECTOR ||
+	       (protocol == NETLINK_KOBJECT_UEVENT && net_eq(net, &init_net));
+}
+
 /* socket_post_create: ENOBUFS, as where there is no memory for one. */
 int vserver_socket_post_create(struct socket *sock, int family, int type,
 			       int protocol, int kern)
@@ -58,8 +65,8 @@ int vserver_socket_post_create(struct socket *sock, int family, int type,
 
 	if (likely(!ctx) || kern || !sock->sk)
 		return 0;
-	/* It tells of all processes that there are. */
-	if (family == PF_NETLINK && protocol == NETLINK_CONNECTOR)
+	if (family == PF_NETLINK &&
+	    vserver_is_about_host(sock_net(sock->sk), protocol))
 		return -EPROTONOSUPPORT;
 	if (!vserver_limit_charge(ctx, VLIMIT_NSOCK, 1))
 		return -ENOBUFS;

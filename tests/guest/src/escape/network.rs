@@ -19,6 +19,7 @@ use std::time::Duration;
 pub const TESTS: &[Test] = tests![
     shared_network,
     own_network,
+    devices_of_the_host,
     raw_sockets,
     closed_but_not_gone,
     rests_of_connections,
@@ -51,6 +52,36 @@ fn own_network() -> Result<()> {
         ensure!(diag::lists_netlink()? == Ok(1));
         ensure!(diag::lists_sctp()? == Ok(1));
         ensure!(diag::hears_of_closed()? == Ok(1));
+        Ok(())
+    })
+}
+
+/// Who hears of devices in the host's network namespace hears of the host's.
+fn devices_of_the_host() -> Result<()> {
+    const NETLINK_KOBJECT_UEVENT: libc::c_int = 15;
+    let hears = || {
+        // SAFETY: nothing of memory is concerned.
+        let fd =
+            unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_DGRAM, NETLINK_KOBJECT_UEVENT) };
+        match fd {
+            -1 => Err(std::io::Error::last_os_error().raw_os_error()),
+            _ => Ok(()),
+        }
+    };
+    ensure!(hears() == Ok(()), "the host");
+    isolated(|| {
+        enter(xids().0)?;
+        let refused = hears();
+        ensure!(
+            refused == Err(Some(libc::EPROTONOSUPPORT)),
+            "shared: {refused:?}"
+        );
+        Ok(())
+    })?;
+    isolated(|| {
+        new_network()?;
+        enter(xids().1)?;
+        ensure!(hears() == Ok(()), "its own");
         Ok(())
     })
 }
