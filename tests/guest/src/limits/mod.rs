@@ -48,8 +48,8 @@ use queues::{
     queues_change_their_size, queues_share_a_limit,
 };
 use sockets::{
-    connections_from_outside, sockets_are_counted, sockets_are_refused, sockets_storm,
-    unix_connections_from_outside,
+    connections_from_outside, sctp_connections_are_counted, sockets_are_counted,
+    sockets_are_refused, sockets_storm, unix_connections_from_outside,
 };
 use traffic::{traffic_by_family, traffic_fails, traffic_of_the_host};
 
@@ -80,6 +80,7 @@ pub const SUITE: Suite = Suite {
         sockets_are_refused,
         connections_from_outside,
         unix_connections_from_outside,
+        sctp_connections_are_counted,
         sockets_storm,
         queues_are_counted,
         queues_change_their_size,

@@ -154,6 +154,26 @@ pub fn unix_connections_from_outside() -> Result<()> {
     expect(abi::ctx_stat(XID), Errno::SRCH)
 }
 
+/// Those of SCTP too.
+pub fn sctp_connections_are_counted() -> Result<()> {
+    use rustix::net::{accept, bind, connect, getsockname, ipproto, listen};
+    own_network()?;
+    inside(|| {
+        let sctp = || socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::SCTP));
+        let (listener, client) = (sctp()?, sctp()?);
+        bind(&listener, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        listen(&listener, 1)?;
+        connect(&client, &getsockname(&listener)?)?;
+        has(SOCKETS, 2)?;
+        let accepted = accept(&listener)?;
+        has(SOCKETS, 3)?;
+        drop(accepted);
+        has(SOCKETS, 2)?;
+        drop((listener, client));
+        has(SOCKETS, 0)
+    })
+}
+
 /// Opens and closes on several CPUs at the limit, with connections of each to itself.
 pub fn sockets_storm() -> Result<()> {
     own_network()?;
