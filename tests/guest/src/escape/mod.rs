@@ -10,6 +10,7 @@
 mod alone;
 mod calls;
 mod cgroups;
+mod crash;
 mod diag;
 mod entering;
 mod facilities;
@@ -48,6 +49,7 @@ const TABLES: &[&[Test]] = &[
     entering::TESTS,
     cgroups::TESTS,
     passed::TESTS,
+    crash::TESTS,
     network::TESTS,
 ];
 

@@ -29,6 +29,7 @@ pub const TESTS: &[Test] = tests![
     message_queues_by_path,
     pidfds_of_peers,
     signal_of_events_for_others,
+    signals_by_descriptor,
     priorities_of_io_that_are_shared,
     credentials_in_a_ring,
 ];
@@ -49,7 +50,11 @@ fn pair() -> Result<Pair> {
 /// Sends a pipe of one's own.
 fn send_pipe(to: &OwnedFd) -> Result<()> {
     let (read, _) = rustix::pipe::pipe()?;
-    let fds = [rustix::fd::AsFd::as_fd(&read)];
+    send(to, &read)
+}
+
+fn send(to: &OwnedFd, fd: &OwnedFd) -> Result<()> {
+    let fds = [rustix::fd::AsFd::as_fd(fd)];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     ensure!(control.push(SendAncillaryMessage::ScmRights(&fds)));
@@ -89,13 +94,29 @@ fn descriptors_of_the_host() -> Result<()> {
 fn descriptors_of_others() -> Result<()> {
     let (xid, other) = xids();
     let (one, two) = pair()?;
+    let mut signals = 1u64 << (libc::SIGUSR1 - 1);
+    let signals = address(&mut signals);
+    // What is no file, but can be waited for.
+    let others = [
+        (libc::SYS_eventfd2, [0; 4]),
+        (libc::SYS_signalfd4, [usize::MAX, signals, 8, 0]),
+        (libc::SYS_epoll_create1, [0; 4]),
+    ];
     isolated(|| {
         enter(other)?;
-        send_pipe(&one)
+        send_pipe(&one)?;
+        for (number, args) in others {
+            let fd = call(number, &args)?;
+            // SAFETY: a new descriptor that nobody else knows.
+            send(&one, &unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })?;
+        }
+        Ok(())
     })?;
     isolated(|| {
         enter(xid)?;
-        ensure!(receive(&two)? == 0, "another context's");
+        for i in 0..=others.len() {
+            ensure!(receive(&two)? == 0, "another context's, number {i}");
+        }
         Ok(())
     })
 }
@@ -302,6 +323,36 @@ fn signal_of_events_for_others() -> Result<()> {
             Ok(())
         })?;
         ensure!(set(&untold) == Ok(1));
+        Ok(())
+    })
+}
+
+/// A signalfd from outside is about the signals of who reads it.
+fn signals_by_descriptor() -> Result<()> {
+    isolated(|| {
+        let mut signals = 1u64 << (libc::SIGUSR1 - 1);
+        let set = address(&mut signals);
+        let block = libc::SIG_BLOCK as usize;
+        call(libc::SYS_rt_sigprocmask, &[block, set, 0, 8])?;
+        let flags = libc::SFD_NONBLOCK as usize;
+        let fd = call(libc::SYS_signalfd4, &[usize::MAX, set, 8, flags])? as usize;
+        let raise = || {
+            let own = std::process::id() as usize;
+            call(libc::SYS_kill, &[own, libc::SIGUSR1 as usize])
+        };
+        let read = || {
+            let mut found = [0u8; 128];
+            call(libc::SYS_read, &[fd, address(&mut found), found.len()])
+        };
+        raise()?;
+        isolated(|| {
+            enter(xids().0)?;
+            ensure!(read() == Err(Errno::AGAIN), "the host's");
+            raise()?;
+            ensure!(read() == Ok(128), "its own");
+            Ok(())
+        })?;
+        ensure!(read() == Ok(128), "the host itself");
         Ok(())
     })
 }
