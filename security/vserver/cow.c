@@ -355,8 +355,9 @@ static bool vserver_other_is(const struct vserver_inode *vi,
  * @old:	the unified inode, to which the caller breaks a link
  * @by:		its private copy, or another unified inode
  *
- * Whoever waits to break the link has found the name before. What he is going
- * to write must not go to a file that has lost it.
+ * Whoever waits to break the link has found the name before, or holds it by a
+ * descriptor. What he is going to write must not go to a file that has lost it,
+ * and later its other names too.
  */
 void vserver_mark_replaced(struct inode *old, const struct inode *by)
 {
@@ -369,8 +370,7 @@ void vserver_mark_replaced(struct inode *old, const struct inode *by)
 		WRITE_ONCE(vi->other_gen, by->i_generation);
 		WRITE_ONCE(vi->other_ino, by->i_ino);
 	}
-	if (!old->i_nlink)
-		vserver_set_state(vi, VSERVER_STATE_REPLACED);
+	vserver_set_state(vi, VSERVER_STATE_REPLACED);
 }
 EXPORT_SYMBOL_GPL(vserver_mark_replaced);
 

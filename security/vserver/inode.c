@@ -409,8 +409,9 @@ static bool vserver_only_alias(struct inode *inode, struct dentry *dentry)
  * In place, if nobody else can see the inode: another guest may still read or
  * map a file whose name it has removed, have its pages in a pipe, or hold it by
  * an O_PATH descriptor that it could open for writing then. Nor if the name has
- * gone to another file, which is the one that the caller wants. The inode's lock
- * keeps vfs_link() out.
+ * gone to another file, which is the one that the caller wants; of an inode
+ * without names any of them may have been his. The inode's lock keeps
+ * vfs_link() out.
  *
  * Return: 0 if the file is not unified any more, -EMLINK if a copy is needed,
  * or another negative errno.

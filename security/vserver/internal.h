@@ -422,7 +422,7 @@ static inline u32 vserver_current_tag(void)
 #define VSERVER_STATE_BREAKING	0x40000000u	/* somebody is alone with it */
 #define VSERVER_STATE_SWEPT	0x20000000u	/* no debris of a crash in it */
 #define VSERVER_STATE_HEIR	0x10000000u	/* a name went to other_ino */
-#define VSERVER_STATE_REPLACED	0x08000000u	/* its last name went to another */
+#define VSERVER_STATE_REPLACED	0x08000000u	/* a name went to another */
 #define VSERVER_STATE_COPIES	0x00ffff00u	/* how many copy it */
 #define VSERVER_STATE_COPIES_MAX 0x00800000u	/* and no more than that */
 #define VSERVER_STATE_COPY	0x00000100u

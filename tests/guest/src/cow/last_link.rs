@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A last link is not copied, unless somebody else still refers to the inode.
 
+use crate::calls::truncate;
 use crate::unified::*;
-use anyhow::{Result, anyhow, ensure};
-use rustix::fs::{self as rfs, OFlags};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use rustix::fd::OwnedFd;
+use rustix::fs::{self as rfs, Mode, OFlags, XattrFlags, setxattr};
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{SpliceFlags, pipe, splice};
 use std::fs;
@@ -52,6 +54,60 @@ pub(super) fn last_link_held_elsewhere() -> Result<()> {
         write(&file, b"theirs")?;
     }
     ensure!(look(&pair.a)? == a, "another guest's file was written");
+    Ok(())
+}
+
+/// What can be done to the file that a path leads to.
+type Modify = fn(&Path) -> Result<(), Errno>;
+
+/// Something of every kind.
+const MODIFICATIONS: [(&str, Modify); 4] = [
+    ("append", |path| {
+        write(open(path, OFlags::WRONLY | OFlags::APPEND)?, b"two\n").map(drop)
+    }),
+    ("chmod", |path| rfs::chmod(path, Mode::from_raw_mode(0o600))),
+    ("setxattr", |path| {
+        setxattr(path, "user.new", b"new", XattrFlags::empty())
+    }),
+    ("truncate", |path| truncate(path, 4)),
+];
+
+/// Whatever has taken the name by which a descriptor came is what the caller means, not the file that
+/// has lost its other name since.
+pub(super) fn last_link_of_a_name_that_went() -> Result<()> {
+    for (what, modify) in MODIFICATIONS {
+        let pair = Pair::new("went_to_a_copy")?;
+        let held = open(&pair.a, OFlags::PATH)?;
+        write(open(&pair.a, OFlags::WRONLY | OFlags::APPEND)?, b"one\n")?;
+        fs::remove_file(&pair.b)?;
+        follows_the_name(&pair, &held, modify).with_context(|| format!("{what}, a copy"))?;
+
+        let pair = Pair::new("went_to_another")?;
+        let held = open(&pair.a, OFlags::PATH)?;
+        let c = pair.dir.join("c");
+        fs::write(&c, b"as equal as can be")?;
+        set_flags(&c, UNIFIED, UNIFIED)?;
+        abi::unify(pair.reader()?, open(&c, OFlags::RDONLY)?)?;
+        fs::remove_file(&pair.b)?;
+        let other = look(&c)?;
+        follows_the_name(&pair, &held, modify).with_context(|| format!("{what}, another"))?;
+        ensure!(look(&c)? == other, "{what}: another guest's file");
+    }
+    Ok(())
+}
+
+fn follows_the_name(pair: &Pair, held: &OwnedFd, modify: Modify) -> Result<()> {
+    let link = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+    let before = look(&pair.a)?;
+    modify(&link)?;
+    let after = look(&pair.a)?;
+    let same = Look {
+        ino: after.ino,
+        flags: 0,
+        ..before
+    };
+    ensure!(after.flags == 0 && after != same, "not modified: {after:?}");
+    ensure!(fs::read(&link)? == CONTENT, "the file without a name was");
     Ok(())
 }
 

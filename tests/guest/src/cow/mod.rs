@@ -76,6 +76,7 @@ const TESTS: &[Test] = tests![
     last_link_in_place,
     last_link_open_elsewhere,
     last_link_held_elsewhere,
+    last_link_of_a_name_that_went,
     last_link_in_a_pipe,
     last_large_link_in_a_pipe,
     last_link_after_a_reader,

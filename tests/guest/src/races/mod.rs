@@ -42,6 +42,7 @@ use names::{
 };
 use openers::{
     both_of_two, breaks_beside_each_other, many_names, many_openers, openers_and_reclaim,
+    openers_and_unlink,
 };
 use readers::{lookers, readers};
 use writers::writers_in_flight;
@@ -63,6 +64,7 @@ pub const MODULE: Suite = Suite {
 const TESTS: &[Test] = tests![
     many_openers,
     openers_and_reclaim,
+    openers_and_unlink,
     many_names,
     breaks_beside_each_other,
     both_of_two,

@@ -46,6 +46,46 @@ pub fn many_openers() -> Result<()> {
     })
 }
 
+/// The other guest's name goes meanwhile, before the copy is there or when it just is: whoever waited
+/// goes on with the copy, or all with the file itself.
+pub fn openers_and_unlink() -> Result<()> {
+    const OPENERS: usize = 5;
+    race(|race| {
+        let shared = Shared::new("openers_unlink")?;
+        let held = open(&shared.a, OFlags::PATH)?;
+        let by_fd = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+        let at_the_copy = race.below(2) == 0;
+        let done = race.many(OPENERS + 1, |i| -> Result<()> {
+            if i == OPENERS {
+                while at_the_copy && rfs::stat(&shared.a)?.st_ino == shared.before.ino {
+                    std::thread::yield_now();
+                }
+                return Ok(fs::remove_file(&shared.b)?);
+            }
+            let path = if i == 0 { &shared.a } else { &by_fd };
+            let fd = open(path, OFlags::WRONLY | OFlags::APPEND)?;
+            write(&fd, format!("{i}\n").as_bytes())?;
+            Ok(())
+        })?;
+        done.into_iter().collect::<Result<()>>()?;
+        let a = look(&shared.a)?;
+        let in_place = a.ino == shared.before.ino;
+        race.count(if in_place { "in place" } else { "a copy" });
+        let (old, new) = a
+            .content
+            .split_at_checked(shared.before.content.len())
+            .context("shorter")?;
+        let lines: BTreeSet<_> = new.split_inclusive(|byte| *byte == b'\n').collect();
+        ensure!(old == shared.before.content, "the content");
+        ensure!(
+            lines.len() == OPENERS && new.len() == 2 * OPENERS,
+            "records: {}",
+            String::from_utf8_lossy(new)
+        );
+        Ok(())
+    })
+}
+
 /// Whose break has to wait keeps no other guest's waiting: here for the lock of its directory, which
 /// somebody reads all the time.
 pub fn breaks_beside_each_other() -> Result<()> {
