@@ -181,6 +181,7 @@ fn replace(old: &Path, dir: &Path, keep: i64, delegation: &mut Delegation) -> Re
         let write = old.want_write()?;
         cred.run(|| {
             let copy = TempFile::new(dir, &cred, &write)?;
+            copy.copy_owner(old, &write)?;
             let other_project = copy.copy_fsflags(old, false, &write)?;
             Ok::<_, Error>((copy, other_project))
         })?

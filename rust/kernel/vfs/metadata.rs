@@ -16,6 +16,28 @@ use crate::{
 };
 
 impl Unnamed {
+    /// Gives the file the owner and group of `from` rather than the group that the directory hands
+    /// down. Before there is content: that counts against their quota. To be run as [`OwnerCred`].
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: the write access is another mount's. Else those of the file system.
+    pub fn copy_owner(&self, from: &Path, write: &WriteAccess) -> Result {
+        write.check(self.path())?;
+        let (original, copy) = (from.inode(), self.inode());
+
+        if copy.uid().val == original.uid().val && copy.gid().val == original.gid().val {
+            return Ok(());
+        }
+        let mut attr = bindings::iattr {
+            ia_valid: bindings::ATTR_UID | bindings::ATTR_GID | bindings::ATTR_CTIME,
+            ..Default::default()
+        };
+        attr.__bindgen_anon_1.ia_uid = original.uid();
+        attr.__bindgen_anon_2.ia_gid = original.gid();
+        self.notify_change(&mut attr)
+    }
+
     /// Gives the file the inode flags of `from` rather than those that the directory hands down,
     /// and its project id if `project`. Before there is content: some flags say how it is stored.
     ///
@@ -32,8 +54,9 @@ impl Unnamed {
         check(ret.into()).map(|differ| differ != 0)
     }
 
-    /// Gives the file the owner, ACLs, extended attributes, mode and times of `from`, in the order
-    /// in which none undoes another. To be run as [`OwnerCred`].
+    /// Gives the file the mode, times, ACLs and extended attributes of `from`, in the order in which
+    /// none undoes another. After [`Self::copy_owner`] and all content, which would take privileges
+    /// away. To be run as [`OwnerCred`].
     ///
     /// A file that has not the whole content was modified just now. Mode and times are written
     /// down when the file is linked.
@@ -45,15 +68,6 @@ impl Unnamed {
         write.check(self.path())?;
         let (original, copy) = (from.inode(), self.inode());
 
-        if copy.uid().val != original.uid().val || copy.gid().val != original.gid().val {
-            let mut attr = bindings::iattr {
-                ia_valid: bindings::ATTR_UID | bindings::ATTR_GID | bindings::ATTR_CTIME,
-                ..Default::default()
-            };
-            attr.__bindgen_anon_1.ia_uid = original.uid();
-            attr.__bindgen_anon_2.ia_gid = original.gid();
-            self.notify_change(&mut attr)?;
-        }
         // Before what may depend on the mode.
         let whole = copy.size() == original.size();
         // SAFETY: Both inodes are valid, and nobody else sees the copy yet.

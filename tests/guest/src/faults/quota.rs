@@ -4,7 +4,7 @@
 
 use super::case::{SIZE, content};
 use super::ground::Ground;
-use crate::process::isolated;
+use crate::process::{eventually, isolated};
 use crate::unified::{Pair, USER, become_user, open, refused, syscall};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, AtFlags, CWD, Gid, Mode, OFlags, Uid};
@@ -270,6 +270,56 @@ pub fn quota_of_the_project() -> Result<()> {
 /// That of this file, in a directory that has none
 pub fn quota_of_its_own_project() -> Result<()> {
     charged(Kind::Project, false)
+}
+
+/// A directory that hands down its group, which is not the file's: the copy is the file's group's
+/// before it has any content.
+pub fn quota_in_a_directory_of_another_group() -> Result<()> {
+    const OTHER: u32 = GROUP + 1;
+    /// xfs reserves some blocks for a new inode, which begins as the other group's.
+    const LARGE: usize = 1 << 20;
+    let ground = Ground::with(options())?;
+    let pair = Pair::with("handed_down", |a| {
+        let dir = a.parent().context("no directory")?;
+        rfs::chownat(CWD, dir, None, Some(Gid::from_raw(OTHER)), AtFlags::empty())?;
+        rfs::chmod(dir, Mode::from_raw_mode(0o2755))?;
+        owned(a)?;
+        fs::write(a, content(LARGE))?;
+        Ok(rfs::chmod(a, Mode::from_raw_mode(0o6755))?)
+    })?;
+    let open_it = || open(&pair.a, OFlags::RDWR).map(drop);
+    let (group, other) = (
+        of(&ground, Kind::Group)?,
+        usage(&ground, Kind::Group, OTHER)?,
+    );
+
+    let kib = group.bytes.div_ceil(1024);
+    for more in [0, 4, LARGE as u64 / 2048] {
+        limit(&ground, Kind::Group, GROUP, kib + more, 0)?;
+        pair.refused("open", open_it(), Errno::DQUOT)?;
+    }
+    no_limit(&ground, Kind::Group)?;
+    eventually("what failed is given back", || {
+        of(&ground, Kind::Group).is_ok_and(|now| now.inodes == group.inodes)
+    })?;
+
+    // Half of the content would fit.
+    let kib = other.bytes.div_ceil(1024) + LARGE as u64 / 2048;
+    limit(&ground, Kind::Group, OTHER, kib, 0)?;
+    open_it()?;
+    pair.broken_alike()?;
+    limit(&ground, Kind::Group, OTHER, 0, 0)?;
+    let now = of(&ground, Kind::Group)?;
+    ensure!(
+        now.inodes == group.inodes + 1 && now.bytes >= group.bytes + LARGE as u64,
+        "{group:?}, now {now:?}"
+    );
+    let now = usage(&ground, Kind::Group, OTHER)?;
+    ensure!(
+        now.inodes == other.inodes && now.bytes < other.bytes + LARGE as u64,
+        "{other:?}, now {now:?}"
+    );
+    Ok(())
 }
 
 const QUOTA_CTL: u64 = 0xc010_9428;
