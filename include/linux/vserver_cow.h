@@ -260,6 +260,8 @@ static __always_inline int vserver_link(struct path *path)
  * unified file are two files: one replaces the other, for which nothing has to
  * be done but to remove the old name. So it is unlink's hook that security
  * modules are asked by, not security_inode_rename(), and watchers see a delete.
+ * To exchange them changes nothing. To leave a whiteout is refused: file systems
+ * are never asked to rename between two names of an inode.
  *
  * Return: 0 or the errno of the rename.
  */
@@ -267,8 +269,12 @@ static __always_inline int vserver_rename_same(const struct renamedata *rd)
 {
 	struct inode *inode = d_backing_inode(rd->old_dentry);
 
-	if (!inode || rd->flags || rd->old_dentry == rd->new_dentry ||
+	if (!inode || rd->old_dentry == rd->new_dentry ||
 	    !vserver_unified(inode))
+		return 0;
+	if (rd->flags & RENAME_WHITEOUT)
+		return -EINVAL;
+	if (rd->flags)
 		return 0;
 	return vfs_unlink(rd->mnt_idmap, d_inode(rd->old_parent),
 			  rd->old_dentry, rd->delegated_inode);

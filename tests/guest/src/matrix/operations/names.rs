@@ -43,6 +43,9 @@ pub const TABLE: &[Operation] = &[
     op("RENAME_WHITEOUT", Names, |s| {
         rename(s, "c", RenameFlags::WHITEOUT)
     }),
+    op("RENAME_WHITEOUT of two names", Refused(Errno::INVAL), |s| {
+        rename(s, "b", RenameFlags::WHITEOUT)
+    }),
     op("RENAME_WHITEOUT over a file", Names, |s| {
         rename(s, "x", RenameFlags::WHITEOUT)
     }),
