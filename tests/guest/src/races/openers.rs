@@ -89,10 +89,6 @@ pub fn openers_and_unlink() -> Result<()> {
 /// Whose break has to wait keeps no other guest's waiting: here for the lock of its directory, which
 /// somebody reads all the time.
 pub fn breaks_beside_each_other() -> Result<()> {
-    // There the breaks of an inode wait for each other.
-    if root().ends_with("btrfs") {
-        return Ok(());
-    }
     let shared = Shared::new("beside")?;
     shared.renew()?;
     let (dir, name) = (shared.dir.join("other"), shared.dir.join("other/c"));
