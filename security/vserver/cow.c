@@ -409,14 +409,16 @@ EXPORT_SYMBOL_GPL(vserver_stands_for);
  * @path:	the path
  *
  * A descriptor from elsewhere or a file handle may name any alias of a unified
- * inode, also one that is another guest's.
+ * inode, also one that is another guest's. So may one whose name was moved out of
+ * the part of the file system that is mounted.
  */
 bool vserver_reachable(const struct path *path)
 {
 	struct path root __free(path_put) = {};
 
 	get_fs_root(current->fs, &root);
-	return path_is_under(path, &root);
+	return path_is_under(path, &root) &&
+	       is_subdir(path->dentry, path->mnt->mnt_root);
 }
 EXPORT_SYMBOL_GPL(vserver_reachable);
 

@@ -7,7 +7,7 @@ use crate::process::isolated;
 use crate::unified::*;
 use anyhow::{Context as _, Result};
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{OFlags, XattrFlags, setxattr};
+use rustix::fs::{OFlags, XattrFlags, renameat, setxattr};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::mount::{MountFlags, mount, mount_bind};
 use rustix::net::{
@@ -83,6 +83,42 @@ pub(super) fn descriptors_from_outside() -> Result<()> {
     }
     fs::remove_dir_all(&jail)?;
     Ok(())
+}
+
+/// 4: what the caller's mount shows is a part of a file system, and the name has left that part.
+pub(super) fn renamed_out_of_the_mount() -> Result<()> {
+    let base = root().join("renamed_out");
+    let _ = fs::remove_dir_all(&base);
+    let (srv, jail) = (base.join("srv"), base.join("jail"));
+    fs::create_dir_all(&srv)?;
+    for dir in ["proc", "srv"] {
+        fs::create_dir_all(jail.join(dir))?;
+    }
+    for flags in [OFlags::RDONLY, OFlags::PATH] {
+        let pair = with_attribute("elsewhere")?;
+        fs::rename(&pair.a, srv.join("a"))?;
+        isolated(|| {
+            new_mounts()?;
+            mount_bind(&srv, jail.join("srv"))?;
+            mount("proc", jail.join("proc"), "proc", MountFlags::empty(), None)?;
+            // The host's, to rename it when nobody else can see it any more.
+            let (from, to) = (open(&srv, OFlags::PATH)?, open(&pair.dir, OFlags::PATH)?);
+            std::os::unix::fs::chroot(&jail)?;
+            std::env::set_current_dir("/")?;
+            let fd = open("/srv/a".as_ref(), flags)?;
+            renameat(&from, "a", &to, "a")?;
+            let mut tried = [modify_at(&fd), modify_by_link(&fd)].concat();
+            if flags == OFlags::RDONLY {
+                tried.extend(modify_open(&fd));
+            }
+            for (what, got) in tried {
+                refused(what, got, Errno::PERM)?;
+            }
+            Ok(())
+        })?;
+        pair.intact()?;
+    }
+    Ok(fs::remove_dir_all(&base)?)
 }
 
 /// 25: a single file that is mounted has no name there that could be given to a copy.

@@ -40,6 +40,7 @@ macro_rules! everywhere {
             capability_of_a_user_namespace,
             flags_are_for_the_host,
             descriptors_from_outside,
+            renamed_out_of_the_mount,
             mounted_file,
             landlock_forbids_to_write,
             landlock_forbids_to_truncate,
