@@ -364,7 +364,8 @@ int vserver_inode_iattr_set(const struct path *path, u32 xid, u32 flags,
 	if (new == old && want.xid == x.xid)
 		goto out_unlock;
 	error = -EPERM;
-	if (new & IATTR_IUNLINK && (IS_APPEND(inode) || IS_NOQUOTA(inode)))
+	if (new & IATTR_IUNLINK &&
+	    (IS_APPEND(inode) || IS_NOQUOTA(inode) || IS_VERITY(inode)))
 		goto out_unlock;
 	/* Other immutable files are what they are by chattr(1). */
 	if (vserver_makes_unified(inode, old) && !(new & IATTR_IMMUTABLE) &&

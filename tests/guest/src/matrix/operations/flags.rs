@@ -4,6 +4,7 @@
 
 use super::prelude::*;
 use crate::matrix::sys::{FileAttr, FsXattr};
+use crate::unified::{UNIFIED, set_flags};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
 pub const TABLE: &[Operation] = &[
@@ -59,6 +60,11 @@ pub const TABLE: &[Operation] = &[
     op("enable fs-verity of an own copy", CopyFirst, |s| {
         drop(s.writer()?);
         enable_verity(&s.reader()?)
+    }),
+    op("unify a copy under fs-verity", CopyFirst, |s| {
+        drop(s.writer()?);
+        enable_verity(&s.reader()?)?;
+        done(set_flags(&s.a(), UNIFIED, UNIFIED))
     }),
     op("set an encryption policy", Same, |s| {
         let mut policy = [0u8; 12];
