@@ -390,11 +390,6 @@ impl Inode {
         self.flag(bindings::S_VERITY)
     }
 
-    /// Whether the system swaps to the file.
-    pub fn is_swapfile(&self) -> bool {
-        self.flag(bindings::S_SWAPFILE)
-    }
-
     /// The number of the inode in its file system.
     pub fn ino(&self) -> u64 {
         // SAFETY: The closure only computes an address within the inode.

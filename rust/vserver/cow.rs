@@ -124,9 +124,6 @@ pub(crate) fn check_replaceable(path: &Path) -> Result {
     if path.is_disconnected() || inode.is_verity() {
         return Err(EPERM);
     }
-    if inode.is_swapfile() {
-        return Err(ETXTBSY);
-    }
     if path.is_unhashed() {
         // To be found by name, or stale: under no root either way.
         return Ok(());
