@@ -3,6 +3,17 @@
 //!
 //! Whatever step fails, the caller gets its error, name and inode are as before, nothing is left
 //! behind, and the next attempt succeeds.
+//!
+//! Ext4 has all of it but what is tmpfs's or btrfs's. The others leave out
+//! - `memory_truncate`, `memory_setxattr`, `memory_link_inside`, `requests_chmod`, `no_descriptor` and
+//!   `little_group_memory`, and `no_space_for_a_thread` but for tmpfs: what these have beside
+//!   `memory_open`, `requests_open` and `no_space_at_any_step` is our own code, and on ext4 the same;
+//! - `reserved_space`, `no_space_for_the_name`, `unify_without_space_for_the_name`,
+//!   `unify_without_quota_for_the_name`, `no_room_for_the_attribute` and `no_room_in_a_small_inode`:
+//!   blocks reserved for root, directories of one block and attributes in one are ext4's;
+//! - `no_inode` but for tmpfs: elsewhere no inode is lacking while there is space.
+//!
+//! What else one leaves out is said there.
 
 mod case;
 mod durable;
@@ -133,7 +144,8 @@ pub const XFS: Suite = Suite {
 };
 
 /// Mounting has read all that a break needs, as blocks are shared: no request and no signal comes in
-/// between.
+/// between, so no `requests_*`, `killed_in_the_copy` and `signal_in_the_copy`. Quotas are those of
+/// subvolumes.
 pub const BTRFS: Suite = Suite {
     name: "faults-btrfs",
     wants: r"btrfs timeout=300 allow=BTRFS:?.(error|critical).\(device.dm- allow=WARNING:.fs/btrfs/space-info.h",
@@ -159,6 +171,9 @@ pub const BTRFS: Suite = Suite {
 
 /// An error of the quota, such as a project that is over its limit, is the end of it until it is
 /// checked: the tests of it come first, and that one last.
+///
+/// The last name of a file that was read anew gets a copy here: no `memory_last_link` and
+/// `requests_last_link`.
 pub const F2FS: Suite = Suite {
     name: "faults-f2fs",
     wants: r"f2fs timeout=300",
@@ -191,6 +206,7 @@ pub const F2FS: Suite = Suite {
     ],
 };
 
+/// It has no disk that could fail, lose what is new or be waited for, and no quota of projects.
 pub const TMPFS: Suite = Suite {
     name: "faults-tmpfs",
     wants: "timeout=300",
