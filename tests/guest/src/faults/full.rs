@@ -8,6 +8,7 @@ use crate::unified::{Pair, become_user, look, open, refused};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::fs::{self as rfs, FallocateFlags, OFlags};
 use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount_remount};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -70,9 +71,14 @@ pub fn no_space_at_any_step() -> Result<()> {
     let ground = Ground::with(match super::kind().as_str() {
         "tmpfs" => "size=2m",
         "ext4" => "resuid=5000",
+        "btrfs" => "nodatasum",
         _ => "",
     })?;
     let pair = Pair::with("no_space", rich)?;
+    if ground.kind() == "btrfs" {
+        // A file without checksums can't be cloned to one that has them.
+        mount_remount(&ground.at, MountFlags::empty(), c"datasum")?;
+    }
     let account = ground.account()?;
     let mut filler = Filler::new(&ground, PAGES)?;
     let mut cases: Vec<(&str, &Case)> = vec![

@@ -162,6 +162,8 @@ pub const BTRFS: Suite = Suite {
         dead_disk,
         unified_with_what_is_new,
         unify_on_a_dead_disk,
+        no_space_at_any_step,
+        unify_on_a_full_disk,
         quota_of_the_subvolume,
         unify_over_the_limit_of_the_subvolume,
         killed_at_any_moment,
