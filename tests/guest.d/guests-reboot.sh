@@ -48,17 +48,7 @@ check "restart: it is watched once" soon says 1 watchers
 vserver kill web -s KILL
 check "killed it stays down" down web
 
-# One that reboots before anybody has looked, and once more
-guest quick <<END
-xid = 50
-[init]
-style = "command"
-command = ["/bin/sh", "-c", "echo up >>/data/starts; [ \$(wc -l </data/starts) -gt 2 ] || reboot -f; exec sleep 1000"]
-END
-check "one that reboots at once" vserver start quick
-check "is started each time" soon started quick 3
-check "and stops" soon vserver stop quick
-check "for good" down quick
+# One that ends by itself
 guest ended <<END
 xid = 50
 [init]

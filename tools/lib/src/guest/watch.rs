@@ -10,7 +10,6 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -18,8 +17,6 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-use rustix::thread::gettid;
-use vserver_abi as abi;
 use vserver_abi::process::{Fork, close_others_on_exec, fork};
 
 use super::detach::{NotStarted, open_log, outcome, report, start_behind};
@@ -36,8 +33,6 @@ pub const WATCHER: &str = "vserver-watch";
 const OWN: &str = "/proc/self/exe";
 /// How long a guest that restarts is down: one that does nothing else costs the host little.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often it is looked whether a thread waits.
-const LOOK: Duration = Duration::from_millis(1);
 /// The commands of reboot(2) after which a guest is started again: RESTART, RESTART2.
 const RESTARTS: [u32; 2] = [0x0123_4567, 0xa1b2_c3d4];
 
@@ -197,34 +192,15 @@ impl Watch {
 
     /// Waits for its end; returns what it asked of reboot(2), 0 if nothing.
     fn wait(&self) -> Result<u32> {
-        let (sender, receiver) = channel();
-        let xid = self.xid;
-        let waiter = thread::spawn(move || {
-            // The other end is there.
-            let _ = sender.send(gettid());
-            context::wait(xid)
-        });
-        // The context is there until its init is waited for.
-        if let Ok(thread) = receiver.recv() {
-            while !is_in_call(thread) && !waiter.is_finished() {
-                thread::sleep(LOOK);
-            }
-        }
+        let ended = context::wait(self.xid);
         while let Err(Errno::INTR) = waitpid(Some(self.init), WaitOptions::empty()) {}
-        match waiter.join() {
-            Ok(Ok(ended)) => Ok(u32::from_ne_bytes(ended.reboot_cmd.to_ne_bytes())),
-            Ok(Err(e)) if e.errno() == Some(Errno::SRCH) => Ok(0),
-            Ok(Err(e)) => Err(e),
-            Err(_) => Err(Error::Invalid("the wait broke off".into())),
+        match ended {
+            Ok(ended) => Ok(u32::from_ne_bytes(ended.reboot_cmd.to_ne_bytes())),
+            // It was gone before.
+            Err(e) if e.errno() == Some(Errno::SRCH) => Ok(0),
+            Err(e) => Err(e),
         }
     }
-}
-
-/// Whether a thread of this process waits in a system call of ours.
-fn is_in_call(thread: Pid) -> bool {
-    let path = format!("/proc/self/task/{}/syscall", thread.as_raw_nonzero());
-    let call = fs::read_to_string(path).unwrap_or_default();
-    call.split(' ').next() == Some(&abi::NR_VSERVER.to_string())
 }
 
 /// The mark of a guest that is to stay down.
@@ -266,18 +242,5 @@ mod tests {
         let_up(&store, "web").unwrap();
         let_up(&store, "web").unwrap();
         assert!(!is_down(&store, "web"));
-    }
-
-    #[test]
-    fn a_thread_that_waits_elsewhere_is_in_no_call_of_ours() {
-        let (sender, receiver) = channel();
-        let (end, until) = channel::<()>();
-        let waiting = thread::spawn(move || {
-            sender.send(gettid()).unwrap();
-            let _ = until.recv();
-        });
-        assert!(!is_in_call(receiver.recv().unwrap()));
-        drop(end);
-        waiting.join().unwrap();
     }
 }
