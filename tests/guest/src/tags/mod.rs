@@ -61,7 +61,13 @@ fn mount_at(at: &Path, options: &str) -> Result<(), rustix::io::Errno> {
     let kind = kind().unwrap_or_default();
     let name = root().to_string_lossy().replace("/mnt/", "");
     let variable = format!("DISK_{}", name.to_uppercase().replace('-', "_"));
-    let device = std::env::var(variable).unwrap_or_else(|_| kind.clone());
+    let device = std::env::var(variable).unwrap_or_default();
+    // With none, a line of /proc/mounts would begin with the second field.
+    let device = if device.is_empty() {
+        kind.clone()
+    } else {
+        device
+    };
     let options = CString::new(options).unwrap_or_default();
     let flags = MountFlags::empty();
     mount(device, at, kind, flags, Some(options.as_c_str()))
