@@ -33,7 +33,7 @@ fn rival(xid: u32, sched: abi::Sched) -> Result<Child> {
 
 /// Is in the kernel nearly all of the time.
 fn read_on() -> ! {
-    let mut buffer = vec![0; 4 << 20];
+    let mut buffer = vec![0; 64 << 10];
     loop {
         let _ = fs::File::open("/dev/zero").and_then(|mut zero| zero.read_exact(&mut buffer));
     }
