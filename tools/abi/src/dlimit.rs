@@ -3,7 +3,9 @@
 
 use rustix::path::Arg;
 
-use crate::header::{VCMD_add_dlimit, VCMD_get_dlimit, VCMD_rem_dlimit, VCMD_set_dlimit};
+use crate::header::{
+    CDLIM_KEEP, CDLIM64_KEEP, VCMD_add_dlimit, VCMD_get_dlimit, VCMD_rem_dlimit, VCMD_set_dlimit,
+};
 use crate::structs::{DlimitBase, DlimitData};
 use crate::syscall::{Result, call_with};
 
@@ -21,6 +23,17 @@ pub struct Dlimit {
     pub inodes_total: u64,
     /// Percent of both that are root's alone; `CDLIM_KEEP` here.
     pub reserved: u32,
+}
+
+impl Dlimit {
+    /// To set it changes nothing.
+    pub const KEEP: Self = Self {
+        space_used: CDLIM64_KEEP,
+        space_total: CDLIM64_KEEP,
+        inodes_used: CDLIM64_KEEP,
+        inodes_total: CDLIM64_KEEP,
+        reserved: CDLIM_KEEP,
+    };
 }
 
 /// Begins to count what context `xid` has of the file system of `path`, from nothing, without a

@@ -96,14 +96,6 @@ pub struct Found {
     pub inodes: u64,
 }
 
-const KEEP: abi::Dlimit = abi::Dlimit {
-    space_used: abi::CDLIM64_KEEP,
-    space_total: abi::CDLIM64_KEEP,
-    inodes_used: abi::CDLIM64_KEEP,
-    inodes_total: abi::CDLIM64_KEEP,
-    reserved: abi::CDLIM_KEEP,
-};
-
 fn called<T>(done: Result<T, Errno>, xid: u32, path: &Path) -> Result<T> {
     match done {
         // It need not exist, so it is not the context that is missing.
@@ -134,10 +126,10 @@ pub fn show(xid: u32, path: &Path) -> Result<Disk> {
 /// context meanwhile.
 pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)) -> Result<()> {
     let mut limit = abi::Dlimit {
-        space_total: change.space.map_or(KEEP.space_total, |s| s.0.to_abi()),
-        inodes_total: change.inodes.map_or(KEEP.inodes_total, Most::to_abi),
-        reserved: change.reserved.map_or(KEEP.reserved, |p| p.0),
-        ..KEEP
+        space_total: change.space.map_or(abi::CDLIM64_KEEP, |s| s.0.to_abi()),
+        inodes_total: change.inodes.map_or(abi::CDLIM64_KEEP, Most::to_abi),
+        reserved: change.reserved.map_or(abi::CDLIM_KEEP, |p| p.0),
+        ..abi::Dlimit::KEEP
     };
     if abi::get_dlimit(xid, path) == Err(Errno::SRCH) {
         called(abi::add_dlimit(xid, path), xid, path)?;
@@ -156,7 +148,7 @@ pub fn mend(xid: u32, path: &Path, found: Found) -> Result<()> {
     let limit = abi::Dlimit {
         space_used: found.space,
         inodes_used: found.inodes,
-        ..KEEP
+        ..abi::Dlimit::KEEP
     };
     called(abi::set_dlimit(xid, path, &limit), xid, path)
 }

@@ -36,14 +36,7 @@ const OTHER: u32 = 332;
 const THIRD: u32 = 333;
 const XIDS: [u32; 3] = [OWN, OTHER, THIRD];
 
-/// A limit that changes nothing.
-const KEEP: abi::Dlimit = abi::Dlimit {
-    space_used: abi::CDLIM64_KEEP,
-    space_total: abi::CDLIM64_KEEP,
-    inodes_used: abi::CDLIM64_KEEP,
-    inodes_total: abi::CDLIM64_KEEP,
-    reserved: abi::CDLIM_KEEP,
-};
+const KEEP: abi::Dlimit = abi::Dlimit::KEEP;
 
 /// An empty directory on a file system with tags, where there is nothing else; what [`OWN`] has of it
 /// is counted.

@@ -51,6 +51,18 @@ fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
     fds.context("no descriptor came")
 }
 
+/// By no way that a descriptor opened so leaves can the file be modified.
+fn nothing_modifies(fd: &OwnedFd, flags: OFlags) -> Result<()> {
+    let mut tried = [modify_at(fd), modify_by_link(fd)].concat();
+    if flags == OFlags::RDONLY {
+        tried.extend(modify_open(fd));
+    }
+    for (what, got) in tried {
+        refused(what, got, Errno::PERM)?;
+    }
+    Ok(())
+}
+
 /// 4: sent by somebody outside the receiver's root.
 pub(super) fn descriptors_from_outside() -> Result<()> {
     let jail = root().join("jail");
@@ -70,14 +82,7 @@ pub(super) fn descriptors_from_outside() -> Result<()> {
             std::os::unix::fs::chroot(&jail)?;
             std::env::set_current_dir("/")?;
             let fd = receive(&receiver)?;
-            let mut tried = [modify_at(&fd), modify_by_link(&fd)].concat();
-            if flags == OFlags::RDONLY {
-                tried.extend(modify_open(&fd));
-            }
-            for (what, got) in tried {
-                refused(what, got, Errno::PERM)?;
-            }
-            Ok(())
+            nothing_modifies(&fd, flags)
         })?;
         pair.intact()?;
     }
@@ -107,14 +112,7 @@ pub(super) fn renamed_out_of_the_mount() -> Result<()> {
             std::env::set_current_dir("/")?;
             let fd = open("/srv/a".as_ref(), flags)?;
             renameat(&from, "a", &to, "a")?;
-            let mut tried = [modify_at(&fd), modify_by_link(&fd)].concat();
-            if flags == OFlags::RDONLY {
-                tried.extend(modify_open(&fd));
-            }
-            for (what, got) in tried {
-                refused(what, got, Errno::PERM)?;
-            }
-            Ok(())
+            nothing_modifies(&fd, flags)
         })?;
         pair.intact()?;
     }
