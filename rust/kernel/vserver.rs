@@ -18,7 +18,7 @@ use crate::{
         aref::{ARef, AlwaysRefCounted},
         atomic::{Atomic, Relaxed},
     },
-    task::Pid,
+    task::{Pid, Task},
     types::Opaque,
     uaccess::UserPtr,
     vfs::Path,
@@ -37,7 +37,7 @@ pub mod trace;
 pub mod wait;
 
 pub use caller::{capable, current_tgid, current_xid, set_tag, task, Belongs, Capability};
-pub use life::{help, reboot};
+pub use life::{help, reboot, signal};
 pub use registration::Registration;
 
 /// The length of a tick, in nanoseconds: the ABI's unit of CPU time.
@@ -109,7 +109,7 @@ pub enum Whom {
     Only(Pid),
 }
 
-/// How a task left its context.
+/// How a task, the current one, leaves its context.
 #[derive(Clone, Copy)]
 pub struct Exit {
     /// Its process.
@@ -120,6 +120,21 @@ pub struct Exit {
     pub code: i32,
     /// No other task of the context is left.
     pub last: bool,
+}
+
+impl Exit {
+    /// Lets the parent of a process that was killed find that `signal` did it.
+    ///
+    /// Does nothing if another thread of it is left.
+    pub fn blame(&self, signal: i32) {
+        if !self.group_dead {
+            return;
+        }
+        // SAFETY: An `Exit` is of the current task, which keeps its signal structure until it is
+        // waited for. Nobody is told the code or writes it any more before the task's last thread
+        // has become a zombie.
+        unsafe { (*(*Task::current_raw()).signal).group_exit_code = signal };
+    }
 }
 
 /// What the module does for the built-in part. See `struct vserver_ops` for the details.

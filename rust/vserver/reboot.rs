@@ -2,10 +2,14 @@
 
 //! `reboot(2)` inside a context: it ends the context, never the machine.
 
-use crate::{table::SIGKILL, Ctx};
+use crate::Ctx;
 use kernel::{
     prelude::*,
-    vserver::{self, abi, reboot as cmd, Whom},
+    vserver::{
+        self, abi, reboot as cmd,
+        signal::{SIGHUP, SIGINT, SIGKILL},
+        Whom,
+    },
 };
 
 /// What a command means to a context.
@@ -58,6 +62,16 @@ pub(crate) fn reboot(ctx: &Ctx, command: u32) -> Result {
     Ok(())
 }
 
+/// By which signal the parent of an init finds it killed, after those inside asked for `command`
+/// (0 for nothing): the same as after a reboot in a pid namespace, see reboot(2).
+pub(crate) fn blamed(command: i32) -> Option<i32> {
+    match command as u32 {
+        cmd::RESTART | cmd::RESTART2 => Some(SIGHUP),
+        cmd::HALT | cmd::POWER_OFF => Some(SIGINT),
+        _ => None,
+    }
+}
+
 /// Tells the helper, if the context has one, that nobody is left. May sleep.
 pub(crate) fn ended(ctx: &Ctx) {
     if ctx.has(abi::VXF_SC_HELPER) {
@@ -81,5 +95,15 @@ mod tests {
         assert!(matches!(meaning(0x4558_4543), Meaning::Refused));
         assert!(matches!(meaning(0xd000_fce2), Meaning::Refused));
         assert!(matches!(meaning(1), Meaning::Unknown));
+    }
+
+    #[test]
+    fn who_is_to_blame() {
+        assert_eq!(blamed(0), None);
+        assert_eq!(blamed(0x0123_4567), Some(1));
+        assert_eq!(blamed(0xa1b2_c3d4_u32 as i32), Some(1));
+        assert_eq!(blamed(0xcdef_0123_u32 as i32), Some(2));
+        assert_eq!(blamed(0x4321_fedc), Some(2));
+        assert_eq!(blamed(0x4558_4543), None);
     }
 }

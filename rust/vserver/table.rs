@@ -12,7 +12,7 @@
 //!
 //! Who creates a context of the same id meanwhile waits for the third step.
 
-use crate::{bucket::Mode, caps, context::Context, proc, sched, xid, Ctx, Registration};
+use crate::{bucket::Mode, caps, context::Context, proc, reboot, sched, xid, Ctx, Registration};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -20,7 +20,7 @@ use kernel::{
     rbtree::{RBTree, RBTreeNode},
     sync::{aref::ARef, Arc, Mutex},
     task::Pid,
-    vserver::{self, abi, Exit, Whom, Word},
+    vserver::{self, abi, signal::SIGKILL, Exit, Whom, Word},
 };
 
 /// The table.
@@ -181,6 +181,9 @@ impl Table {
     pub(crate) fn task_exit(&self, ctx: &Ctx, exit: Exit) {
         if exit.group_dead && self.forget_init(ctx, exit.tgid) {
             ctx.set_exit_code(exit.code);
+            if let Some(signal) = reboot::blamed(ctx.reboot_cmd()) {
+                exit.blame(signal);
+            }
             // A system whose init is gone is gone. Nobody being left is no error.
             let _ = ctx.signal(Whom::AllBut(exit.tgid), SIGKILL);
         } else if exit.last && ctx.is_without_init() {
@@ -246,6 +249,3 @@ fn store_flags(ctx: &Ctx, flags: u64) {
         },
     );
 }
-
-/// The signal that cannot be caught.
-pub(crate) const SIGKILL: i32 = 9;

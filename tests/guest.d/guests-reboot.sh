@@ -59,6 +59,18 @@ check "one that ends" vserver start ended
 check "stays down" down ended
 check "it was started once" started ended 1
 
+# One that reboots before anybody watches it
+guest hasty <<END
+xid = 50
+[init]
+style = "command"
+command = ["/bin/sh", "-c", "echo up >>/data/starts; [ \$(wc -l </data/starts) -gt 3 ] || reboot -f; sleep 1000"]
+END
+check "one that reboots at once" vserver start hasty
+check "comes back until it stays" soon started hasty 4
+check "it is stopped" vserver stop hasty
+check "it stays down" down hasty
+
 # One whose answer to the word to end is to reboot
 guest stubborn <<END
 xid = 50

@@ -24,6 +24,16 @@ pub mod reboot {
     };
 }
 
+/// Signals.
+#[allow(missing_docs)]
+pub mod signal {
+    use crate::bindings;
+
+    pub const SIGHUP: i32 = bindings::SIGHUP as i32;
+    pub const SIGINT: i32 = bindings::SIGINT as i32;
+    pub const SIGKILL: i32 = bindings::SIGKILL as i32;
+}
+
 /// The init process of a context whose init has exited.
 const GONE: Pid = -1;
 

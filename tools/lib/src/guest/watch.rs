@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitOptions, setsid, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use vserver_abi::process::{Fork, close_others_on_exec, fork};
 
@@ -33,8 +33,6 @@ pub const WATCHER: &str = "vserver-watch";
 const OWN: &str = "/proc/self/exe";
 /// How long a guest that restarts is down: one that does nothing else costs the host little.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The commands of reboot(2) after which a guest is started again: RESTART, RESTART2.
-const RESTARTS: [u32; 2] = [0x0123_4567, 0xa1b2_c3d4];
 
 /// A guest that this process has started and watches.
 #[derive(Debug)]
@@ -181,26 +179,37 @@ impl Watch {
 
     /// Waits until it is down and stays so.
     pub fn until_down(self, store: &Store) -> Result<()> {
-        let command = self.wait()?;
+        let restarts = self.wait()?;
         cgroup::remove(self.xid);
-        match RESTARTS.contains(&command) && !is_down(store, &self.name) {
+        match restarts && !is_down(store, &self.name) {
             // A process with one thread again.
             true => Err(become_watcher(&self.name, &[])),
             false => Ok(()),
         }
     }
 
-    /// Waits for its end; returns what it asked of reboot(2), 0 if nothing.
-    fn wait(&self) -> Result<u32> {
+    /// Waits for its end; returns whether it is to start again.
+    ///
+    /// Its init tells, as in a pid namespace, and cannot be missed: it stays until it is waited for.
+    fn wait(&self) -> Result<bool> {
         let ended = context::wait(self.xid);
-        while let Err(Errno::INTR) = waitpid(Some(self.init), WaitOptions::empty()) {}
+        let status = loop {
+            match waitpid(Some(self.init), WaitOptions::empty()) {
+                Err(Errno::INTR) => {}
+                status => break status.doing(|| "wait for a guest's init".into())?,
+            }
+        };
         match ended {
-            Ok(ended) => Ok(u32::from_ne_bytes(ended.reboot_cmd.to_ne_bytes())),
             // It was gone before.
-            Err(e) if e.errno() == Some(Errno::SRCH) => Ok(0),
-            Err(e) => Err(e),
+            Err(e) if e.errno() != Some(Errno::SRCH) => Err(e),
+            _ => Ok(status.is_some_and(|(_, status)| asks_for_restart(status))),
         }
     }
+}
+
+/// Whether that is how an init ends after a reboot(2) for a restart.
+fn asks_for_restart(status: WaitStatus) -> bool {
+    status.terminating_signal() == Some(Signal::HUP.as_raw())
 }
 
 /// The mark of a guest that is to stay down.

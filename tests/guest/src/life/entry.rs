@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who may enter a context.
+
+use super::XID;
+use crate::process::{self, Child, Gate, Status, isolated, spawn};
+use crate::unified::{refused, syscall};
+use anyhow::{Context as _, Result, ensure};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+use std::fs;
+use vserver_abi as abi;
+
+/// A child that has things in common with this process. It waits to be killed.
+fn share(what: libc::c_int) -> Result<Child> {
+    // SAFETY: without CLONE_VM this is fork() as far as memory is concerned, and there is one
+    // thread.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, what | libc::SIGCHLD, 0, 0, 0, 0) };
+    if syscall(pid)? == 0 {
+        process::sleep_forever();
+    }
+    let pid = Pid::from_raw(pid as i32).context("a pid")?;
+    Ok(Child::of(pid))
+}
+
+/// The same with the memory.
+fn share_memory() -> Result<Child> {
+    extern "C" fn pause(_: *mut libc::c_void) -> libc::c_int {
+        loop {
+            // SAFETY: it waits and touches no memory.
+            unsafe { libc::syscall(libc::SYS_pause) };
+        }
+    }
+    let mut stack = vec![0u128; 4096];
+    // SAFETY: the stack is the child's alone: it is never freed. What the child runs touches
+    // nothing of this process.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(stack.len());
+        libc::clone(
+            pause,
+            top.cast(),
+            libc::CLONE_VM | libc::SIGCHLD,
+            std::ptr::null_mut(),
+        )
+    };
+    std::mem::forget(stack);
+    syscall(pid.into())?;
+    Ok(Child::of(Pid::from_raw(pid).context("a pid")?))
+}
+
+fn enters_after(child: Child, what: &str) -> Result<()> {
+    refused(what, abi::ctx_create(XID, 0), Errno::INVAL)?;
+    refused(what, abi::ctx_migrate(abi::VX_XID_WATCH, 0), Errno::INVAL)?;
+    ensure!(!fs::exists(format!("/proc/virtual/{XID}"))?, "debris");
+    child.kill(Signal::KILL)?;
+    child.wait()?;
+    abi::ctx_create(XID, 0)?;
+    Ok(())
+}
+
+pub(super) fn who_shares_cannot_enter() -> Result<()> {
+    isolated(|| enters_after(share(libc::CLONE_FS)?, "working directory"))?;
+    isolated(|| enters_after(share(libc::CLONE_FILES)?, "files"))?;
+    isolated(|| enters_after(share_memory()?, "memory"))?;
+    // A child as most are is no hindrance. It is out of reach then, and has to end by itself.
+    isolated(|| {
+        let go = Gate::new()?;
+        let child = spawn(|| i32::from(go.pass().is_err()))?;
+        let entered = abi::ctx_create(XID, 0);
+        go.open()?;
+        std::mem::forget(child);
+        Ok(entered.map(drop)?)
+    })
+}
+
+fn seize(pid: Pid) -> Result<(), Errno> {
+    // SAFETY: the call takes numbers.
+    let ret = unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid.as_raw_nonzero().get(), 0, 0) };
+    syscall(ret).map(drop)
+}
+
+pub(super) fn who_traces_cannot_enter() -> Result<()> {
+    isolated(|| {
+        let child = spawn(|| process::sleep_forever())?;
+        seize(child.pid())?;
+        enters_after(child, "tracing")
+    })?;
+    // Who is traced: it is the tracer that gets something, and it is outside.
+    isolated(|| {
+        let go = Gate::new()?;
+        let child = spawn(|| i32::from(go.pass().is_err() || abi::ctx_create(XID, 0).is_err()))?;
+        seize(child.pid())?;
+        go.open()?;
+        ensure!(child.wait()? == Status::Exited(0));
+        Ok(())
+    })
+}
+
+pub(super) fn who_used_io_uring_cannot_enter() -> Result<()> {
+    isolated(|| {
+        let mut params = [0u64; 15];
+        // SAFETY: struct io_uring_params has 120 bytes.
+        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) };
+        let ring = syscall(ring)?;
+        refused("a ring", abi::ctx_create(XID, 0), Errno::INVAL)?;
+        // SAFETY: the descriptor is this function's alone.
+        syscall(unsafe { libc::close(ring as i32) }.into())?;
+        refused("one that was", abi::ctx_create(XID, 0), Errno::INVAL)
+    })
+}
