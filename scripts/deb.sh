@@ -50,9 +50,9 @@ fill() {
 		-e "s|@SIZE@|${size:-}|g; s|@YEAR@|$(date -d "@$SOURCE_DATE_EPOCH" +%Y)|g"
 }
 
-# pack NAME: makes the package of what is in $STAGE/root and in scripts/deb/NAME.
+# pack NAME: makes the package of what is in $STAGE/tree and in scripts/deb/NAME.
 pack() {
-	local own=$REPO/scripts/deb/$1 root=$STAGE/root package version doc size script
+	local own=$REPO/scripts/deb/$1 root=$STAGE/tree package version doc size script
 	package=$(fill "$own/control" | sed -n 's/^Package: //p')
 	version=$(fill "$own/control" | sed -n 's/^Version: //p')
 	doc=$root/usr/share/doc/$package
@@ -85,27 +85,27 @@ pack() {
 
 # install_modules ARGUMENT...: stripped, and signed with the kernel's key.
 install_modules() {
-	logged "deb-modules" "${KMAKE[@]}" INSTALL_MOD_PATH="$STAGE/root/usr" INSTALL_MOD_STRIP=1 \
+	logged "deb-modules" "${KMAKE[@]}" INSTALL_MOD_PATH="$STAGE/tree/usr" INSTALL_MOD_STRIP=1 \
 		DEPMOD=true "$@" modules_install
 }
 
 say "making packages"
-mkdir -p "$STAGE/root/boot"
+mkdir -p "$STAGE/tree/boot"
 install_modules
-rm -f "$STAGE/root/usr/lib/modules/$RELEASE/build"
-install -m 644 "$BUILD/arch/x86/boot/bzImage" "$STAGE/root/boot/vmlinuz-$RELEASE"
-install -m 644 "$BUILD/.config" "$STAGE/root/boot/config-$RELEASE"
-install -m 600 "$BUILD/System.map" "$STAGE/root/boot/System.map-$RELEASE"
+rm -f "$STAGE/tree/usr/lib/modules/$RELEASE/build"
+install -m 644 "$BUILD/arch/x86/boot/bzImage" "$STAGE/tree/boot/vmlinuz-$RELEASE"
+install -m 644 "$BUILD/.config" "$STAGE/tree/boot/config-$RELEASE"
+install -m 600 "$BUILD/System.map" "$STAGE/tree/boot/System.map-$RELEASE"
 pack image
 
 install_modules M="$REPO/rust/vserver" MO="$MODULE_OUT"
 install -D -m 644 "$REPO/include/uapi/linux/vserver.h" \
-	"$STAGE/root/usr/share/vserver/$RELEASE/vserver.h"
-mkdir -p "$STAGE/root/usr/include/linux"
+	"$STAGE/tree/usr/share/vserver/$RELEASE/vserver.h"
+mkdir -p "$STAGE/tree/usr/include/linux"
 pack module
 
-DESTDIR=$STAGE/root PREFIX=/usr "$REPO/scripts/install.sh" >/dev/null
-find "$STAGE/root/usr/share/man" -name '*.[1-8]' -exec gzip -9n {} +
+DESTDIR=$STAGE/tree PREFIX=/usr "$REPO/scripts/install.sh" >/dev/null
+find "$STAGE/tree/usr/share/man" -name '*.[1-8]' -exec gzip -9n {} +
 "$REPO/scripts/tools.sh" tree --locked --package vserver-cli --edges normal --prefix none \
 	--format '{p}: {l}' | sed '\|(/|d; s/ (\*)$//; s/^/  /' | sort -u >"$STAGE/crates"
 pack tools

@@ -27,10 +27,10 @@ mkdir -m 755 "$part"
 trap 'rm -rf --one-file-system "$part"' EXIT
 
 say "making a disk with Debian $suite"
-mkdir "$part/root"
-tar -C "$part/root" -xpf "$tree" --numeric-owner --acls --xattrs --xattrs-include='*'
-rm -rf "$part"/root/var/cache/apt/* "$part"/root/var/lib/apt/lists/*
-PATH=$PATH:/usr/sbin mkfs.ext4 -q -L debian -d "$part/root" \
+mkdir "$part/tree"
+tar -C "$part/tree" -xpf "$tree" --numeric-owner --acls --xattrs --xattrs-include='*'
+rm -rf "$part"/tree/var/cache/apt/* "$part"/tree/var/lib/apt/lists/*
+PATH=$PATH:/usr/sbin mkfs.ext4 -q -L debian -d "$part/tree" \
 	-E lazy_itable_init=0,lazy_journal_init=0 "$part/image" "$SIZE" >/dev/null
 mv "$part/image" "$image"
 note "$(size "$image") of $SIZE in $(elapsed): $image"

@@ -79,6 +79,12 @@ pub trait Show: Send + Sync + 'static {
     fn show(&self, m: &SeqFile) -> Result;
 }
 
+/// What functions in C print to, to print to `m`.
+pub(crate) fn seq_file(m: &SeqFile) -> *mut bindings::seq_file {
+    // CAST: `SeqFile` is transparent.
+    core::ptr::from_ref(m).cast_mut().cast()
+}
+
 /// A read-only file in `/proc`; dropping it removes it, after waiting for who is just opening it.
 /// Readers have the text already: they hold up nothing.
 ///

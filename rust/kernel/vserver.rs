@@ -13,6 +13,7 @@ use crate::{
     error::{to_result, Result},
     ffi::c_int,
     prelude::*,
+    proc_fs,
     seq_file::SeqFile,
     sync::{
         aref::{ARef, AlwaysRefCounted},
@@ -386,13 +387,9 @@ impl<T: Operations> Context<T> {
 
     /// A number that stands for the object, as the kernel hashes pointers: not its address.
     pub fn print_id(&self, m: &SeqFile) {
-        // CAST: `SeqFile` is transparent.
-        let m = core::ptr::from_ref(m)
-            .cast_mut()
-            .cast::<bindings::seq_file>();
         // SAFETY: `m` is a valid `seq_file` that this thread prints to; the pointer is not
         // followed.
-        unsafe { bindings::seq_print_hashed(m, self.base.get().cast()) };
+        unsafe { bindings::seq_print_hashed(proc_fs::seq_file(m), self.base.get().cast()) };
     }
 
     /// Moves the caller into the context. The context's end must be locked out meanwhile.

@@ -112,6 +112,14 @@ def two(built, cpus):
         figure = f"{percent} % beside another"
         yield Row(figure, "ppm of the rate", ours, "cpu.max", theirs, 1.0)
         yield Row(figure, "ppm of the rate", ours, "goal", Value([ERROR_GOAL * PPM]), 1.0)
+    ours, theirs = (error(of(found, what="alone", who=who, rate=75), 75)
+                    for who in ("context", "cpu.max"))
+    yield Row("75 % when the other is quiet", "ppm of the rate", ours, "cpu.max", theirs, 1.0)
+    yield Row("75 % when the other is quiet", "ppm of the rate", ours, "goal",
+              Value([ERROR_GOAL * PPM]), 1.0)
+    rest = error(of(found, what="rest", who="context"), 100)
+    yield Row("the CPU with idle time", "ppm of the rate", rest, "goal",
+              Value([ERROR_GOAL * PPM]), 1.0)
 
 
 def cost(built):

@@ -33,12 +33,12 @@ trap 'rm -rf --one-file-system "$part"' EXIT
 
 say "making the guests' disk"
 unpack() {
-	mkdir -p "$part/root/$1"
-	tar -C "$part/root/$1" -xpf "$2" --numeric-owner --acls --xattrs --xattrs-include='*'
+	mkdir -p "$part/tree/$1"
+	tar -C "$part/tree/$1" -xpf "$2" --numeric-owner --acls --xattrs --xattrs-include='*'
 }
 unpack a "$tree_a"
 unpack b "$tree_b"
-PATH=$PATH:/usr/sbin mkfs.ext4 -q -L vservers -d "$part/root" \
+PATH=$PATH:/usr/sbin mkfs.ext4 -q -L vservers -d "$part/tree" \
 	-E lazy_itable_init=0,lazy_journal_init=0 "$part/image" "$SIZE" >/dev/null
 mv "$part/image" "$image"
 note "$(size "$image") of $SIZE in $(elapsed): $image"

@@ -8,6 +8,7 @@ use super::Path;
 use crate::{
     bindings,
     error::{to_result, Result},
+    proc_fs,
     seq_file::SeqFile,
 };
 
@@ -85,10 +86,6 @@ impl Path {
 
 /// Lists the limits of the context `xid`, a line for a file system.
 pub fn show_dlimits(m: &SeqFile, xid: u32) {
-    // CAST: `SeqFile` is transparent.
-    let m = core::ptr::from_ref(m)
-        .cast_mut()
-        .cast::<bindings::seq_file>();
     // SAFETY: `m` is a valid `seq_file` that this thread prints to.
-    unsafe { bindings::vserver_dlimit_show(m, xid) };
+    unsafe { bindings::vserver_dlimit_show(proc_fs::seq_file(m), xid) };
 }

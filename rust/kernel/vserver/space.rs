@@ -4,7 +4,7 @@
 //!
 //! C source: [`security/vserver/space.c`](srctree/security/vserver/space.c)
 
-use crate::{bindings, error::to_result, prelude::*, seq_file::SeqFile};
+use crate::{bindings, error::to_result, prelude::*, proc_fs, seq_file::SeqFile};
 use core::ptr::NonNull;
 
 /// How long a name may be, with the NUL at its end.
@@ -89,13 +89,9 @@ impl Space {
 
     /// Prints what it is, then a line for each namespace.
     pub fn print(&self, m: &SeqFile) {
-        // CAST: `SeqFile` is transparent.
-        let m = core::ptr::from_ref(m)
-            .cast_mut()
-            .cast::<bindings::seq_file>();
         // SAFETY: `m` is a valid `seq_file` that this thread prints to; by the type invariants
         // the other is a space.
-        unsafe { bindings::vserver_space_show(m, self.raw.as_ptr()) };
+        unsafe { bindings::vserver_space_show(proc_fs::seq_file(m), self.raw.as_ptr()) };
     }
 
     /// Changes host and domain name in its UTS namespace, if it has one that is not the host's.

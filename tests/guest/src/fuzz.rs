@@ -33,6 +33,8 @@ const WORKERS: u64 = 4;
 const CALLS_EACH: u64 = 100;
 /// How long it may take for them; a context may hold or pause it, and then it is killed.
 const PATIENCE: Duration = Duration::from_millis(600);
+/// By how much the kernel's memory may differ, in KiB: much less than a hundred contexts or processes.
+const SLACK: u64 = 1024;
 /// How often the module goes.
 const TIMES: u32 = 100;
 
@@ -312,23 +314,49 @@ fn end_all() -> bool {
     none
 }
 
+/// What the kernel has of its own memory, in KiB, when it has given back what it can.
+fn kernel_memory() -> Result<u64> {
+    fs::write("/proc/sys/vm/drop_caches", "3")?;
+    for cache in fs::read_dir("/sys/kernel/slab")? {
+        // Some are gone by now.
+        let _ = fs::write(cache?.path().join("shrink"), "1");
+    }
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let kib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let words = line.and_then(|rest| rest.split_whitespace().next());
+        words
+            .and_then(|word| word.parse::<u64>().ok())
+            .with_context(|| format!("{name} in /proc/meminfo"))
+    };
+    Ok(kib("SUnreclaim:")? + kib("Percpu:")? + kib("KernelStack:")?)
+}
+
 fn calls() -> Result<()> {
     // Longer than a test may take otherwise: the suite's own time is the limit.
     crate::process::alarm(800);
     let calls = setting("FUZZ", 100_000)?;
-    for worker in start_workers(seed()?, calls)? {
-        ensure!(worker.wait()? == Status::Exited(0), "a worker");
+    let seed = seed()?;
+    // The first half makes what is made once.
+    let mut kib = [0; 2];
+    for (half, kib) in kib.iter_mut().enumerate() {
+        for worker in start_workers(seed + half as u64 * 2 * WORKERS, calls / 2)? {
+            ensure!(worker.wait()? == Status::Exited(0), "a worker");
+        }
+        eventually("all contexts end", end_all)?;
+        eventually("none is counted", || {
+            fs::read_to_string("/proc/virtual/status").is_ok_and(|s| s.starts_with("#CTotal:\t0\n"))
+        })?;
+        // Not if a reference to anything of the module's were left.
+        eventually("nobody needs the module", || remove().is_ok())?;
+        *kib = kernel_memory()?;
+        insert()?;
     }
-    eventually("all contexts end", end_all)?;
-    eventually("none is counted", || {
-        fs::read_to_string("/proc/virtual/status").is_ok_and(|s| s.starts_with("#CTotal:\t0\n"))
-    })?;
-    // Not if a reference to anything of the module's were left.
-    eventually("nobody needs the module", || remove().is_ok())?;
-    insert()
+    println!("# {kib:?} KiB of the kernel's after half of the calls and after all");
+    ensure!(kib[1] < kib[0] + SLACK, "memory is left");
+    Ok(())
 }
 
-/// While the last callers are still at it, and some meet a kernel without the call.
 fn module_comes_and_goes() -> Result<()> {
     crate::process::alarm(800);
     let workers = start_workers(seed()?, u64::MAX / 2)?;

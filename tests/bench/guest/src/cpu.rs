@@ -437,12 +437,13 @@ pub fn burst(report: &mut Report) {
     });
 }
 
-/// A quarter and three quarters of one CPU for two tasks each, in millionths.
+/// A quarter and three quarters of one CPU for two tasks each, in millionths; then for those of three
+/// quarters, while the others are quiet, without and with a part of the idle time.
 pub fn two(report: &mut Report) {
     report.group("two contexts", || {
         let tick = go_first()?;
         for who in [Who::Context, Who::CpuMax] {
-            let both: Vec<_> = [25, 75]
+            let mut both = [25, 75]
                 .into_iter()
                 .enumerate()
                 .map(|(i, percent)| -> Result<_> {
@@ -458,7 +459,7 @@ pub fn two(report: &mut Report) {
                     limit(who, xid, &cgroup, rate, tick)?;
                     Ok((percent, tasks))
                 })
-                .collect::<Result<_>>()?;
+                .collect::<Result<Vec<_>>>()?;
             std::thread::sleep(Duration::from_secs(2));
             let before: Vec<_> = both.iter().map(|(_, t)| t.used()).collect::<Result<_>>()?;
             let start = Instant::now();
@@ -468,7 +469,29 @@ pub fn two(report: &mut Report) {
                 let share = spent / u64::try_from(start.elapsed().as_micros())?;
                 figure(&format!("what=two {} rate={percent}", label(who)), &[share]);
             }
+
+            drop(both.remove(0));
+            for (percent, tasks) in &both {
+                let (shares, _) = windows(tasks, 1)?;
+                let labels = format!("what=alone {} rate={percent}", label(who));
+                figure(&labels, &shares);
+                if who == Who::Context {
+                    abi::set_sched(XID + 1, on_idle_time())?;
+                    let (shares, _) = windows(tasks, 1)?;
+                    figure(&format!("what=rest {}", label(who)), &shares);
+                }
+            }
         }
         Ok(())
     });
+}
+
+/// Any claim will do for the only one that makes it.
+fn on_idle_time() -> abi::Sched {
+    abi::Sched {
+        mask: abi::VXSM_FILL_RATE2 | abi::VXSM_INTERVAL2 | abi::VXSM_IDLE_TIME,
+        fill_rate: [0, 1],
+        interval: [0, 4],
+        ..abi::Sched::default()
+    }
 }

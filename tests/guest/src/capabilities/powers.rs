@@ -80,8 +80,13 @@ const REFUSED: &[Test] = powers! {
     sysfs_to_write ACCESS: open("/sys/kernel/rcu_expedited", OFlags::WRONLY);
     sysfs_to_read_for_root ACCESS: open(pci_resource(), OFlags::RDONLY);
     sysfs_to_read_addresses ACCESS: open("/sys/module/vserver/sections/.text", OFlags::RDONLY);
-    bpf_files ACCESS [mount_bpf]: open("/mnt", OFlags::RDONLY);
-    bpf_files_to_make ACCESS [mount_bpf]: make_directory("/mnt/new");
+    bpf_files ACCESS [|| new_mount_of("bpf")]: open("/mnt", OFlags::RDONLY);
+    bpf_files_to_make ACCESS [|| new_mount_of("bpf")]: make_directory("/mnt/new");
+    pstore ACCESS [|| new_mount_of("pstore")]: open("/mnt", OFlags::RDONLY);
+    configfs_to_make ACCESS (PERM) [|| new_mount_of("configfs")]: rfs::mkdir("/mnt/new", Mode::RWXU);
+    connections_of_fuse ACCESS (PERM) [|| new_mount_of("fusectl")]: rfs::mkdir("/mnt/new", Mode::RWXU);
+    register_binary_format ACCESS (INVAL) [|| new_mount_of("binfmt_misc")]: write("/mnt/register", b"?");
+    switch_binary_formats ACCESS [|| new_mount_of("binfmt_misc")]: write("/mnt/status", b"1");
     debugfs ACCESS: open("/sys/kernel/debug", OFlags::RDONLY);
     tracefs ACCESS: open("/sys/kernel/tracing/trace", OFlags::RDONLY);
     securityfs ACCESS: open("/sys/kernel/security/lsm", OFlags::RDONLY);
@@ -199,9 +204,9 @@ fn pci_resource() -> PathBuf {
         .unwrap_or_default()
 }
 
-fn mount_bpf() -> Result<()> {
+fn new_mount_of(kind: &str) -> Result<()> {
     new_mounts()?;
-    Ok(mount("bpf", "/mnt")?)
+    mount(kind, "/mnt").with_context(|| kind.to_owned())
 }
 
 fn make_directory(path: &str) -> Result<(), Errno> {
@@ -247,6 +252,11 @@ fn new_file(name: &str) -> Result<std::os::fd::OwnedFd, Errno> {
 
 fn open(path: impl AsRef<Path>, flags: OFlags) -> Result<(), Errno> {
     rfs::open(path.as_ref(), flags, Mode::from_raw_mode(0o644)).map(drop)
+}
+
+fn write(path: &str, bytes: &[u8]) -> Result<(), Errno> {
+    let file = rfs::open(path, OFlags::WRONLY, Mode::empty())?;
+    rustix::io::write(file, bytes).map(drop)
 }
 
 fn disk() -> String {
