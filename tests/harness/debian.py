@@ -3,7 +3,7 @@
 
 A boot with the kernel "installed" is one of this Debian itself: by the kernel that a package has put
 into its /boot, with the initramfs that its own tools have made. For that our packages lie in its
-/packages, the scripts of tests/guest.d in its /tests.
+/packages, the scripts of tests/guest.d and the tutorial in its /tests.
 """
 
 import glob
@@ -15,6 +15,8 @@ from . import disks
 from .boot import Boot
 from .built import TESTS
 from .machine import Machine
+
+TUTORIAL = os.path.join(os.path.dirname(TESTS), "Documentation", "tutorial.rst")
 
 
 class Debian(Boot):
@@ -29,7 +31,7 @@ class Debian(Boot):
             return
         packages = self.built.packages()
         scripts = os.path.join(TESTS, "guest.d")
-        self._put("/tests", [os.path.join(TESTS, "debian-init"),
+        self._put("/tests", [os.path.join(TESTS, "debian-init"), TUTORIAL,
                              *(os.path.join(scripts, name) for name in os.listdir(scripts))])
         self._put("/packages", glob.glob(os.path.join(packages, "*.deb")))
         self._put("/etc/systemd/system", [os.path.join(TESTS, "debian.service")])
