@@ -9,6 +9,7 @@
 mod calls;
 mod cow;
 mod cpu;
+mod hashify;
 mod life;
 mod many;
 mod meter;
@@ -49,10 +50,15 @@ fn main() -> ExitCode {
         ["cpu", "latency"] => cpu::latency(&mut report),
         ["cpu", "burst"] => cpu::burst(&mut report),
         ["cpu", "two"] => cpu::two(&mut report),
+        ["hashify", disks @ ..] => {
+            for disk in disks.chunks_exact(3) {
+                hashify::run(&mut report, disk[0], disk[1], disk[2]);
+            }
+        }
         ["memory"] => many::memory(&mut report),
         _ => {
             eprintln!(
-                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two"
+                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two | hashify [DISK TOOL CACHE]..."
             );
             return ExitCode::FAILURE;
         }
