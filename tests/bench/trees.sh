@@ -52,15 +52,15 @@ trap 'rm -rf --one-file-system "$part"' EXIT
 
 say "making the disk of $count trees"
 unpack() {
-	mkdir -p "$part/root/$1"
-	tar -C "$part/root/$1" -xpf "$2" --numeric-owner --acls --xattrs --xattrs-include='*'
+	mkdir -p "$part/tree/$1"
+	tar -C "$part/tree/$1" -xpf "$2" --numeric-owner --acls --xattrs --xattrs-include='*'
 }
 for n in "${!trees[@]}"; do
 	unpack "trees/$n" "${trees[n]}"
 done
 unpack peers "$peers"
-cp "$fclones/bin/fclones" "$part/root/peers/usr/bin/"
-PATH=$PATH:/usr/sbin mkfs.ext4 -q -L trees -I 256 -d "$part/root" \
+cp "$fclones/bin/fclones" "$part/tree/peers/usr/bin/"
+PATH=$PATH:/usr/sbin mkfs.ext4 -q -L trees -I 256 -d "$part/tree" \
 	-E lazy_itable_init=0,lazy_journal_init=0 "$part/image" "$((count / 2 + 2))G" >/dev/null
 mv "$part/image" "$image"
 note "$(size "$image") in $(elapsed): $image"
