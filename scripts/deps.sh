@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Makes sure that the host has what the given groups need (build, guest, demo,
-# deb, check; all without an argument). On Debian 12 and 13 it installs exactly the
+# Makes sure that the host has what the given groups need (build, guest, demo, bench,
+# deb, check; all but bench without an argument). On Debian 12 and 13 it installs exactly the
 # missing packages; elsewhere it lists what is missing, in one message.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -76,6 +76,9 @@ want_demo() {
 	want has mmdebstrap -- mmdebstrap "mmdebstrap"
 	want test -e /usr/share/keyrings/debian-archive-keyring.gpg -- debian-archive-keyring \
 		"the keys of Debian's archive"
+}
+want_bench() {
+	want has crun -- crun "crun"
 }
 want_deb() {
 	want has dpkg-deb -- dpkg "dpkg-deb"

@@ -4,7 +4,7 @@
 On trees of Debian that were built one by one, against fclones, jdupes, rdfind and
 hardlink, each on an equal disk of its own in one guest. What is measured how stands
 in Documentation/benchmarks.rst. ONLY=two or ten takes as many trees, ONLY=count
-counts the instructions of two on one CPU.
+counts the instructions of two on one CPU; ONLY=start starts a guest of one.
 """
 
 import os
@@ -33,6 +33,7 @@ class Trees(Boot):
     """All disks show the same image; what is written to one is its own, and gone at the end."""
 
     programs = ("vserver", "guest-bench")
+    others = ("crun",)
     image = None
 
     def _make_disks(self):
@@ -56,14 +57,9 @@ def build_image(count):
                           stdout=subprocess.PIPE).stdout.strip()
 
 
-def measure(count, built, accel, unit):
-    """The figures of all runs on so many trees."""
+def measure(suite, count, built, accel):
+    """The figures of a suite, on disks with so many trees."""
     image = build_image(count)
-    disks = " ".join(f"/mnt/ext4-{number} {tool} {cache}"
-                     for number, (tool, cache) in enumerate(runs()))
-    suite = Suite(f"hashify-{count}", f"env BENCH_UNIT={unit} guest-bench hashify {disks}",
-                  timeout=1800 * max(1, count // 4), memory=3072,
-                  cpus=1 if unit == "instructions" else 2)
     os.makedirs(built.runs, exist_ok=True)
     directory = tempfile.mkdtemp(prefix=f"bench-{suite.name}-", dir=built.runs)
     print(f"== {suite.name}: logs in {directory}", flush=True)
@@ -73,6 +69,23 @@ def measure(count, built, accel, unit):
     if boot.results.failures or not boot.results.passed:
         sys.exit("\n".join(f"FAILED {failure}" for failure in boot.results.failures))
     return figures(os.path.join(directory, "boot", "results.log"))
+
+
+def hashify(count, built, accel, unit):
+    """The figures of all runs on so many trees."""
+    disks = " ".join(f"/mnt/ext4-{number} {tool} {cache}"
+                     for number, (tool, cache) in enumerate(runs()))
+    suite = Suite(f"hashify-{count}", f"env BENCH_UNIT={unit} guest-bench hashify {disks}",
+                  timeout=1800 * max(1, count // 4), memory=3072,
+                  cpus=1 if unit == "instructions" else 2)
+    return measure(suite, count, built, accel)
+
+
+def start(built, accel):
+    """A guest against a container of the same tree."""
+    found = measure(Suite("start", "guest-bench start /mnt/ext4-0", timeout=300), 2, built, accel)
+    ours, theirs = (found[frozenset({"what=start", f"who={who}"})] for who in ("ours", "crun"))
+    return [Row("start of a guest", "ns", ours, "crun run", theirs, 0.5)]
 
 
 def rows(count, found, unit):
@@ -110,15 +123,19 @@ def rows(count, found, unit):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    subprocess.run([os.path.join(SCRIPTS, "deps.sh"), "demo"], check=True)
+    subprocess.run([os.path.join(SCRIPTS, "deps.sh"), "demo", "bench"], check=True)
     built = Built()
-    chosen = parts("two", "ten", also=["count"])
+    chosen = parts("two", "ten", "start", also=["count"])
     tables = []
     for part in chosen:
-        count, counting = COUNTS[part], part == "count"
+        counting = part == "count"
         accel = COUNTING if counting else accelerator(built.kernel, built.cache)
         unit = "instructions" if counting else "ns"
-        found = measure(count, built, accel, unit)
+        if part == "start":
+            tables.append(("To the first instruction inside, in ns", start(built, accel)))
+            continue
+        count = COUNTS[part]
+        found = hashify(count, built, accel, unit)
         tables.append((f"{count} trees, {unit} and bytes", list(rows(count, found, unit))))
     for title, table in tables:
         show(title, table)

@@ -14,6 +14,7 @@ class Boot:
     """`built` has the kernel, module and tools; `patience` stretches time limits."""
 
     programs = image.PROGRAMS
+    others = ()                 # of the host
 
     def __init__(self, group, directory, built, accel, patience=1):
         self.group, self.directory = group, directory
@@ -75,6 +76,7 @@ class Boot:
         guest = Machine(debian.image if debian else self.built.kernel, self.file("initrd"), self.accel,
                         memory=shape.memory, cpus=shape.cpus, append=shape.append)
         image.write(self.file("initrd"), tools=self.built.tools, programs=self.programs,
+                    others=self.others,
                     module=self.built.module if kernel == "vserver" else None,
                     drivers=debian.modules if debian else (),
                     checkers=sorted(set().union(*(s.checkers for s in self.group))),

@@ -12,10 +12,10 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAMS = ("vserver", "guest-tests", "conformance64", "conformance32")
 
 
-def write(path, *, tools, programs=PROGRAMS, module=None, drivers=(), checkers=(),
+def write(path, *, tools, programs=PROGRAMS, others=(), module=None, drivers=(), checkers=(),
           plan=None):
     """An initramfs. /init loads the modules `drivers`, in this order, before anything else;
-    `plan` is the shell script that it runs, else it gives a shell. For each of the file systems
+    `plan` is the shell script that it runs, else it gives a shell. `others` are programs of the host. For each of the file systems
     `checkers` there is a command check-FS that looks at an image as disks.complaint() does."""
     with open(path, "wb") as out:
         archive = Archive(out)
@@ -30,6 +30,8 @@ def write(path, *, tools, programs=PROGRAMS, module=None, drivers=(), checkers=(
             program = os.path.join(tools, name)
             if os.path.exists(program):
                 archive.copy(f"bin/{name}", program)
+        for name in others:
+            archive.program(f"bin/{name}", shutil.which(name))
         scripts = os.path.join(TESTS, "guest.d")
         for name in os.listdir(scripts):
             archive.copy(f"tests/{name}", os.path.join(scripts, name))

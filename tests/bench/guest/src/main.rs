@@ -16,6 +16,7 @@ mod meter;
 mod overlay;
 mod plain;
 mod report;
+mod start;
 mod tasks;
 
 use report::Report;
@@ -55,10 +56,17 @@ fn main() -> ExitCode {
                 hashify::run(&mut report, disk[0], disk[1], disk[2]);
             }
         }
+        ["start", disk] => start::run(&mut report, disk),
+        ["stamp"] => {
+            return match start::stamp() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
         ["memory"] => many::memory(&mut report),
         _ => {
             eprintln!(
-                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two | hashify [DISK TOOL CACHE]..."
+                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two | hashify [DISK TOOL CACHE]... | start DISK"
             );
             return ExitCode::FAILURE;
         }
