@@ -45,7 +45,7 @@ void vserver_charge_stop(void)
 #define VSERVER_SLICE_NS	(TICK_NSEC / 4)
 
 /* How soon one looks again at the earliest. */
-#define VSERVER_LOOK_NS		(TICK_NSEC / 32)
+#define VSERVER_LOOK_NS		(TICK_NSEC / 16)
 
 static DEFINE_PER_CPU(struct hrtimer, vserver_look_timer);
 
@@ -64,7 +64,7 @@ static int __init vserver_look_init(void)
 	for_each_possible_cpu(cpu)
 		hrtimer_setup(per_cpu_ptr(&vserver_look_timer, cpu),
 			      vserver_look, CLOCK_MONOTONIC,
-			      HRTIMER_MODE_REL_PINNED_HARD);
+			      HRTIMER_MODE_ABS_PINNED_HARD);
 	return 0;
 }
 core_initcall(vserver_look_init);
@@ -88,10 +88,11 @@ static s64 vserver_lasts(const struct vserver_ctx *ctx, s64 left)
 static void vserver_look_in(const struct task_struct *p, s64 ns)
 {
 	struct hrtimer *timer = this_cpu_ptr(&vserver_look_timer);
+	ktime_t at = ktime_add_ns(ktime_get(), max(ns, VSERVER_LOOK_NS));
 
-	if (task_cpu(p) == smp_processor_id() && !hrtimer_is_queued(timer))
-		hrtimer_start(timer, max(ns, VSERVER_LOOK_NS),
-			      HRTIMER_MODE_REL_PINNED_HARD);
+	if (task_cpu(p) == smp_processor_id() &&
+	    (!hrtimer_is_queued(timer) || hrtimer_get_expires(timer) > at))
+		hrtimer_start(timer, at, HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
 /*
@@ -162,7 +163,7 @@ static noinline void vserver_charge_ctx(struct task_struct *p,
 		if (left < TICK_NSEC)
 			vserver_look_in(p, left);
 	}
-	if (ns)
+	if (use)
 		use->slice_ns = min(left, VSERVER_SLICE_NS);
 	if (left < 0 ||
 	    unlikely(vserver_task(p)->prio_bias != READ_ONCE(ctx->prio_bias)))
@@ -222,7 +223,7 @@ static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 	start = ktime_get_ns();
 	WRITE_ONCE(vt->hold_start, start);
 	why = vserver_idle_wait(ctx, again, events);
-	if (!again)
+	if (!again && why == VSERVER_RELEASE_TOKENS)
 		vt->turn_ns = current->se.sum_exec_runtime;
 	ns = ktime_get_ns() - start;
 	WRITE_ONCE(vt->hold_start, 0);

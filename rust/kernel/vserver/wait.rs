@@ -155,7 +155,7 @@ pub struct HoldQueue<G: Gate> {
     timer: Opaque<bindings::hrtimer>,
     #[pin]
     queue: WaitQueue,
-    /// Those who were let go and got nothing.
+    /// Those who were let go and got nothing, or next to nothing.
     #[pin]
     again: WaitQueue,
     waiting: Atomic<i32>,
@@ -207,24 +207,34 @@ impl<G: Gate> HoldQueue<G> {
     /// it stands before all for whom it is not. Process context, no locks held.
     ///
     /// Returns false if that, or a signal, came first.
-    pub fn wait(&self, again: bool, ended: impl Fn() -> bool) -> bool {
+    pub fn wait(&self, mut again: bool, ended: impl Fn() -> bool) -> bool {
         if self.gate.turn(now_ns()) == Turn::Now {
             return true;
         }
         let mut released = false;
-        let queue = if again { &self.again } else { &self.queue };
         self.waiting.add(1, Relaxed);
-        queue.wait(true, || match self.gate.turn(now_ns()) {
-            Turn::Now => {
-                released = true;
-                true
+        loop {
+            let (mut asked, mut late) = (false, false);
+            let queue = if again { &self.again } else { &self.queue };
+            queue.wait(true, || {
+                match self.gate.turn(now_ns()) {
+                    Turn::Now => {
+                        released = true;
+                        return true;
+                    }
+                    Turn::At(time) => self.start(time),
+                    Turn::Never => {}
+                }
+                // Who is asked once more was woken, and others were faster.
+                late = !again && asked;
+                asked = true;
+                late || ended()
+            });
+            if released || !late || ended() {
+                break;
             }
-            Turn::At(time) => {
-                self.start(time);
-                ended()
-            }
-            Turn::Never => ended(),
-        });
+            again = true;
+        }
         self.waiting.add(-1, Relaxed);
         released
     }

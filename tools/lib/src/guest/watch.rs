@@ -33,6 +33,8 @@ pub const WATCHER: &str = "vserver-watch";
 const OWN: &str = "/proc/self/exe";
 /// How long a guest that restarts is down: one that does nothing else costs the host little.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The commands of reboot(2) after which a guest is started again: RESTART, RESTART2.
+const RESTARTS: [u32; 2] = [0x0123_4567, 0xa1b2_c3d4];
 
 /// A guest that this process has started and watches.
 #[derive(Debug)]
@@ -190,19 +192,24 @@ impl Watch {
 
     /// Waits for its end; returns whether it is to start again.
     ///
-    /// Its init tells, as in a pid namespace, and cannot be missed: it stays until it is waited for.
+    /// If it was gone before, its init tells, which stays until it is waited for. Else that would
+    /// take any SIGHUP for a reboot.
     fn wait(&self) -> Result<bool> {
         let ended = context::wait(self.xid);
         let status = loop {
             match waitpid(Some(self.init), WaitOptions::empty()) {
                 Err(Errno::INTR) => {}
+                // Who started this process ignores its children.
+                Err(Errno::CHILD) => break None,
                 status => break status.doing(|| "wait for a guest's init".into())?,
             }
         };
         match ended {
-            // It was gone before.
-            Err(e) if e.errno() != Some(Errno::SRCH) => Err(e),
-            _ => Ok(status.is_some_and(|(_, status)| asks_for_restart(status))),
+            Ok(ended) => Ok(RESTARTS.contains(&u32::from_ne_bytes(ended.reboot_cmd.to_ne_bytes()))),
+            Err(e) if e.errno() == Some(Errno::SRCH) => {
+                Ok(status.is_some_and(|(_, status)| asks_for_restart(status)))
+            }
+            Err(e) => Err(e),
         }
     }
 }
