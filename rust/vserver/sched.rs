@@ -68,7 +68,7 @@ pub(crate) fn charge(ctx: &Ctx, ns: u64) -> Option<u64> {
         }
         weigh(ctx);
     }
-    Some(bucket.left())
+    Some(bucket.slice(vserver::nr_cpus()))
 }
 
 /// Brings the bucket up to date: what CPUs have collected is charged.
