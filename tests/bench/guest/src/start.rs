@@ -134,7 +134,7 @@ impl Container {
         // The initramfs can't be pivoted away from.
         done(
             Command::new("crun")
-                .args(["--cgroup-manager=cgroupfs", "run", "--no-pivot", "--bundle"])
+                .args(["--cgroup-manager=disabled", "run", "--no-pivot", "--bundle"])
                 .arg(&self.bundle)
                 .arg(NAME),
         )
