@@ -80,7 +80,8 @@ def test_guests(chosen, built, directory):
 
     for group, boot in zip(groups, boots):
         results.add(boot.results)
-        if group[0].module and (not kunit or boot.kunit.failures):
+        runs_kunit = group[0].module and "kunit.enable=0" not in group[0].append
+        if runs_kunit and (not kunit or boot.kunit.failures):
             kunit = boot.kunit
             print(f"   kunit: {kunit}", flush=True)
             results.add(kunit)

@@ -132,8 +132,8 @@ impl Exit {
             return;
         }
         // SAFETY: An `Exit` is of the current task, which keeps its signal structure until it is
-        // waited for. Nobody is told the code or writes it any more before the task's last thread
-        // has become a zombie.
+        // waited for. Nobody writes the code any more when the last thread exits, and who waits is
+        // told it later; /proc may show the old one.
         unsafe { (*(*Task::current_raw()).signal).group_exit_code = signal };
     }
 }

@@ -7,6 +7,7 @@
 //! one processor can tell.
 
 use crate::harness::Suite;
+use crate::illusion::{kib, lines};
 use crate::module::{insert, remove};
 use crate::process::{Child, Status, eventually, spawn};
 use crate::unified::open;
@@ -321,15 +322,8 @@ fn kernel_memory() -> Result<u64> {
         // Some are gone by now.
         let _ = fs::write(cache?.path().join("shrink"), "1");
     }
-    let text = fs::read_to_string("/proc/meminfo")?;
-    let kib = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let words = line.and_then(|rest| rest.split_whitespace().next());
-        words
-            .and_then(|word| word.parse::<u64>().ok())
-            .with_context(|| format!("{name} in /proc/meminfo"))
-    };
-    Ok(kib("SUnreclaim:")? + kib("Percpu:")? + kib("KernelStack:")?)
+    let all = lines("/proc/meminfo")?;
+    Ok(kib(&all, "SUnreclaim")? + kib(&all, "Percpu")? + kib(&all, "KernelStack")?)
 }
 
 fn calls() -> Result<()> {
@@ -357,6 +351,7 @@ fn calls() -> Result<()> {
     Ok(())
 }
 
+/// While the last callers are still at it, and some meet a kernel without the call.
 fn module_comes_and_goes() -> Result<()> {
     crate::process::alarm(800);
     let workers = start_workers(seed()?, u64::MAX / 2)?;

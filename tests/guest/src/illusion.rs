@@ -91,7 +91,7 @@ fn end(guest: Child) -> Result<()> {
 }
 
 /// `KEY:\tVALUE` lines.
-fn lines(path: impl AsRef<Path>) -> Result<HashMap<String, String>> {
+pub fn lines(path: impl AsRef<Path>) -> Result<HashMap<String, String>> {
     let text = fs::read_to_string(&path).context(format!("{:?}", path.as_ref()))?;
     Ok(text
         .lines()
@@ -506,7 +506,8 @@ fn limited(bytes: u64, body: impl FnOnce() -> Result<()>) -> Result<()> {
     done
 }
 
-fn kib(lines: &HashMap<String, String>, key: &str) -> Result<u64> {
+/// A value of those of /proc/meminfo.
+pub fn kib(lines: &HashMap<String, String>, key: &str) -> Result<u64> {
     let value = lines.get(key).context(key.to_owned())?;
     Ok(value.trim_end_matches(" kB").parse()?)
 }

@@ -6,12 +6,12 @@
 
 use crate::life::prepare_cgroups;
 use crate::report::{Report, figure};
+use crate::shared::{self, clock_ns};
 use anyhow::{Context as _, Result, ensure};
-use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use vserver_abi as abi;
 use vserver_abi::process::{Fork, fork};
@@ -389,29 +389,6 @@ fn lateness(mut phases: Vec<u64>, interval: u64) -> Result<Vec<u64>> {
     Ok(late)
 }
 
-/// A number that children have, too.
-fn shared() -> Result<&'static AtomicU64> {
-    // SAFETY: a new mapping, which stays and is all zeroes.
-    unsafe {
-        let page = libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<AtomicU64>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        ensure!(page != libc::MAP_FAILED, "mmap");
-        Ok(&*page.cast())
-    }
-}
-
-/// Microseconds of a clock that is everybody's.
-fn clock_us() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
-}
-
 /// A full bucket of 125 ticks that is not filled again: how much more is run, in microseconds, and
 /// how long that took, one task for each CPU.
 pub fn burst(report: &mut Report) {
@@ -420,13 +397,13 @@ pub fn burst(report: &mut Report) {
         let tick = go_first()?;
         let cpus = std::thread::available_parallelism()?.get();
         // When one of them ran last: who measures is not to be in their way.
-        let last: &AtomicU64 = shared()?;
+        let last = shared::number()?;
         for n in [1, cpus] {
             let (mut beyond, mut times) = (Vec::new(), Vec::new());
             for _ in 0..11 {
                 let watch = || {
                     loop {
-                        last.store(clock_us(), Ordering::Relaxed);
+                        last.store(clock_ns(), Ordering::Relaxed);
                     }
                 };
                 let tasks = Tasks::start(n, Some(XID), Class::Fair, CGROUP, watch)?;
@@ -443,13 +420,13 @@ pub fn burst(report: &mut Report) {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 abi::set_sched(XID, full)?;
-                let (used, start) = (tasks.used()?, clock_us());
+                let (used, start) = (tasks.used()?, clock_ns());
                 let flags = abi::VXF_SCHED_HARD | abi::VXF_SCHED_PAUSE;
                 abi::set_cflags(XID, abi::VXF_SCHED_HARD, flags)?;
                 while abi::get_sched(XID)?.tokens > 0 || !held()? {
                     std::thread::sleep(Duration::from_millis(100));
                 }
-                times.push(last.load(Ordering::Relaxed).saturating_sub(start));
+                times.push(last.load(Ordering::Relaxed).saturating_sub(start) / 1000);
                 let tokens = u64::try_from(TICKS)? * tick;
                 beyond.push((tasks.used()? - used).saturating_sub(tokens));
             }

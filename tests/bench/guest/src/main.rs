@@ -16,6 +16,7 @@ mod meter;
 mod overlay;
 mod plain;
 mod report;
+mod shared;
 mod start;
 mod tasks;
 

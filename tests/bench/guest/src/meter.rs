@@ -7,6 +7,7 @@
 //! long it takes is the host's affair. So the CPU never idles: while nobody else wants it, a
 //! process of the lowest priority counts, and what it has executed is taken off.
 
+use crate::shared;
 use anyhow::{Context as _, Result, ensure};
 use std::arch::asm;
 use std::arch::x86_64::_rdtsc;
@@ -87,21 +88,7 @@ pub struct Filler {
 
 impl Filler {
     fn start() -> Result<Self> {
-        // SAFETY: a new mapping, which is never removed.
-        let page = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                size_of::<AtomicU64>(),
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        ensure!(page != libc::MAP_FAILED, "mmap");
-        // SAFETY: zeroed, aligned, and only ever used as this.
-        let counter: &'static AtomicU64 = unsafe { &*page.cast() };
-
+        let counter = shared::number()?;
         match fork()? {
             Fork::Parent(pid) => Ok(Self {
                 pid: pid.as_raw_nonzero().get(),

@@ -4,8 +4,8 @@
 
 use crate::life::prepare_cgroups;
 use crate::report::{Report, figure};
+use crate::shared::clock_ns;
 use anyhow::{Context as _, Result, ensure};
-use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,20 +42,17 @@ pub fn run(report: &mut Report, disk: &str) {
 
 /// Writes down the time.
 pub fn stamp() -> Result<()> {
-    Ok(fs::write(Path::new("/").join(STAMP), now().to_string())?)
-}
-
-/// Nanoseconds of a clock that is the same inside.
-fn now() -> i64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
+    Ok(fs::write(
+        Path::new("/").join(STAMP),
+        clock_ns().to_string(),
+    )?)
 }
 
 /// How many nanoseconds after the start of `start` the program inside runs.
 fn first_instruction(root: &Path, start: impl FnOnce() -> Result<()>) -> Result<u64> {
     let stamp = root.join(STAMP);
     let _ = fs::remove_file(&stamp);
-    let before = now();
+    let before = clock_ns();
     start()?;
     let text = loop {
         match fs::read_to_string(&stamp) {
@@ -63,7 +60,9 @@ fn first_instruction(root: &Path, start: impl FnOnce() -> Result<()>) -> Result<
             _ => std::thread::sleep(Duration::from_millis(1)),
         }
     };
-    Ok(u64::try_from(text.parse::<i64>()? - before)?)
+    text.parse::<u64>()?
+        .checked_sub(before)
+        .context("a clock of its own")
 }
 
 fn done(command: &mut Command) -> Result<()> {
