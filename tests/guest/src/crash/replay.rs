@@ -51,7 +51,7 @@ fn ext4() -> Result<()> {
 }
 
 /// With a journal that knows single files, as that of btrfs does. There is no cache that mixes up its
-/// blocks, which it does not expect ([`Copy::is_halfway`]).
+/// blocks, which it does not expect ([`Copy::is_halfway`]), and no checker ([`Copy::fsck`]).
 fn ext4_fast() -> Result<()> {
     replay("ext4-fast", false)
 }
@@ -307,8 +307,8 @@ impl Copy {
     }
 
     /// Mounts it, and looks at every name. If a break has left debris, the next one takes it away.
-    /// Then it is looked at by the file system's checker: what a crash leaves to the next mount, such
-    /// as inodes without a name, has been done by then.
+    /// What a crash leaves to the next mount, such as inodes without a name, has been done when the
+    /// file system's checker looks.
     fn check(&self, known: impl Fn(Way, u64) -> Known) -> Result<Count> {
         mount_at(&self.kind, Path::new(LOOP), &self.tree.root)?;
         let found = check::names(&self.tree, known).and_then(|count| {
@@ -321,6 +321,20 @@ impl Copy {
         });
         unmount(&self.tree.root, UnmountFlags::empty())?;
         let count = found?;
+        self.fsck()?;
+        Ok(count)
+    }
+
+    /// The file system's own checker looks at it.
+    ///
+    /// Not at what the recovery of ext4's fast commits leaves: it forgets the block of a file's
+    /// attributes when it counts the blocks (ext4_ext_replay_set_iblocks()), and may leave an inode
+    /// without a name. A program that makes a file without a name, links it and renames it over another
+    /// finds the same, and even the name lost.
+    fn fsck(&self) -> Result<()> {
+        if self.kind == "ext4-fast" {
+            return Ok(());
+        }
         let checker = format!("check-{}", fs_type(&self.kind));
         let done = Command::new(&checker).arg(COPY).output().context(checker)?;
         ensure!(
@@ -329,7 +343,7 @@ impl Copy {
             String::from_utf8_lossy(&done.stdout),
             String::from_utf8_lossy(&done.stderr)
         );
-        Ok(count)
+        Ok(())
     }
 }
 
