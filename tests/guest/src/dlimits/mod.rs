@@ -7,7 +7,7 @@ mod count;
 mod hit;
 mod work;
 
-pub use work::CRASH;
+pub use work::{CRASH_EXT4, CRASH_F2FS};
 
 use crate::harness::{Suite, Test};
 use crate::tags::fresh;

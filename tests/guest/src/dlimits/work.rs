@@ -19,12 +19,13 @@ use vserver_abi as abi;
 
 pub(super) const TESTS: &[Test] = tests![to_its_end];
 
-/// The runner cuts the power a random moment after `@@cut`, and boots the same disk again.
-pub const CRASH: Suite = Suite::new(
-    "dlimit_crash",
-    "ext4 memory=768 timeout=200 cuts=4",
-    tests![as_it_was_found, until_the_cut],
-);
+// The runner cuts the power a random moment after `@@cut`, and boots the same disk again.
+pub const CRASH_EXT4: Suite = crash("dlimit_crash", "ext4 memory=768 timeout=200 cuts=4");
+pub const CRASH_F2FS: Suite = crash("dlimit_crash-f2fs", "f2fs memory=768 timeout=200 cuts=4");
+
+const fn crash(name: &'static str, wants: &'static str) -> Suite {
+    Suite::new(name, wants, tests![as_it_was_found, until_the_cut])
+}
 
 /// A generator of numbers; the same seed gives the same.
 struct Numbers(u64);
@@ -186,6 +187,8 @@ fn as_it_was_found() -> Result<()> {
         gone(&dir)?;
     }
     fs::create_dir(&dir)?;
+    // The next boot looks for it.
+    rfs::syncfs(open(&root(), OFlags::RDONLY)?)?;
     limit(&dir)
 }
 
