@@ -46,10 +46,11 @@ struct vserver_wait;
  * @charge:	@ns nanoseconds of CPU time were used by a task of @ctx, or 0 to
  *		ask only for the answer. The run queue's lock is held and
  *		interrupts are off. Returns a negative number if the task has to be
- *		held before it returns to user mode; else how many nanoseconds a
- *		CPU may collect before it says so.
+ *		held before it returns to user mode; else how many nanoseconds of
+ *		CPU time there are tokens for, S64_MAX if nobody counts.
  * @hold:	wait until @ctx has tokens, or vserver_wait_ended(@wait) says so
- *		when somebody wakes the caller. Without locks. Returns whether
+ *		when somebody wakes the caller; before all whose turn is yet to
+ *		come if it is @again the caller's. Without locks. Returns whether
  *		there are tokens.
  * @reboot:	a task of @ctx that may do so called reboot(2) for it, with
  *		LINUX_REBOOT_CMD_*. May sleep.
@@ -70,7 +71,8 @@ struct vserver_ops {
 	int (*break_link)(const struct vserver_ops *ops, struct path *path,
 			  loff_t keep);
 	s64 (*charge)(struct vserver_ctx *ctx, u64 ns);
-	bool (*hold)(struct vserver_ctx *ctx, const struct vserver_wait *wait);
+	bool (*hold)(struct vserver_ctx *ctx, bool again,
+		     const struct vserver_wait *wait);
 	int (*reboot)(struct vserver_ctx *ctx, u32 cmd);
 	void (*task_exit)(struct vserver_ctx *ctx, pid_t tgid, bool group_dead,
 			  int code, bool last);
@@ -191,7 +193,8 @@ struct vserver_traffic {
  *		does it for tasks
  * @owed_ns:	run time that is not in the bucket's books yet, because it is
  *		less than
- * @slice_ns:	what charge() allowed. Written under the run queue's lock.
+ * @slice_ns:	the CPU's part of what charge() said that there is. Written under
+ *		the run queue's lock.
  * @hold_ns:	time its tasks waited for tokens, by the CPU where it ended
  * @idle_ns:	what of @run_ns was idle time. Written as that is.
  * @traffic:	what its sockets sent and received here

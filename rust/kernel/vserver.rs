@@ -159,15 +159,16 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// Name and inode are then as before; `ESTALE` if the name has moved.
     fn break_link(reg: &Registration<Self>, path: &mut Path, keep: i64) -> Result;
 
-    /// Tasks of `ctx` ran for `ns` nanoseconds, or may they run on? Returns how many nanoseconds a
-    /// CPU may collect before it says so, or nothing if the task is to be held.
+    /// Tasks of `ctx` ran for `ns` nanoseconds, or may they run on? Returns for how many
+    /// nanoseconds of CPU time there are tokens, or nothing if the task is to be held.
     ///
     /// The run queue's lock is held, interrupts are off: no sleeping, no waking, no locks.
     fn charge(ctx: &Context<Self>, ns: u64) -> Option<u64>;
 
-    /// Holds the caller, a task of `ctx`, until `ended` says that it has something else to do.
-    /// Process context without locks. Returns false if that, or a signal, came first.
-    fn hold(ctx: &Context<Self>, ended: impl Fn() -> bool) -> bool;
+    /// Holds the caller, a task of `ctx`, until `ended` says that it has something else to do. It
+    /// goes before all whose turn is yet to come if it is `again` its own. Process context without
+    /// locks. Returns false if that, or a signal, came first.
+    fn hold(ctx: &Context<Self>, again: bool, ended: impl Fn() -> bool) -> bool;
 
     /// A task of `ctx` that may do so called `reboot(2)` for it. May sleep.
     ///

@@ -89,9 +89,6 @@ pub(crate) struct Mode {
     pub(crate) paused: bool,
 }
 
-/// The most that a CPU collects before it charges it.
-pub(crate) const SLICE_MAX: i64 = TICK_NS / 4;
-
 /// How full a bucket can be, as [`Bucket::level`] says it.
 pub(crate) const LEVEL_MAX: i32 = 10;
 
@@ -148,14 +145,12 @@ impl Bucket {
         self.is_closed()
     }
 
-    /// How many nanoseconds a CPU may collect before it charges them, if `cpus` do so: less and
-    /// less the emptier the bucket is, so that all of them together don't overlook the end.
-    pub(crate) fn slice(&self, cpus: u32) -> u64 {
-        if !self.counts() {
-            return SLICE_MAX as u64;
+    /// The tokens there are as of the last charge, without a limit where they are not counted.
+    pub(crate) fn left(&self) -> u64 {
+        match self.counts() {
+            true => self.tokens.load(Relaxed).max(0) as u64,
+            false => u64::MAX,
         }
-        let each = self.tokens.load(Relaxed).checked_div(2 * i64::from(cpus));
-        each.map_or(0, |each| each.clamp(0, SLICE_MAX) as u64)
     }
 
     /// How full it is, from 0 to [`LEVEL_MAX`], as of the last charge, where that matters.

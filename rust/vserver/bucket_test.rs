@@ -7,7 +7,7 @@ use kernel::prelude::kunit_tests;
 
 #[kunit_tests(vserver_bucket)]
 mod tests {
-    use crate::bucket::{Bucket, Mode, Settings, LEVEL_MAX, SLICE_MAX};
+    use crate::bucket::{Bucket, Mode, Settings, LEVEL_MAX};
     use kernel::vserver::{
         wait::{Gate, Turn},
         TICK_NS,
@@ -102,15 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn slices_shrink() {
+    fn what_is_left() {
         let b = quarter();
-        assert_eq!(b.slice(2), SLICE_MAX as u64);
-        let left = SLICE_MAX;
-        assert!(!b.charge(0, (50 * MS - left) as u64));
-        assert_eq!(b.slice(2), left as u64 / 4);
-        assert!(b.slice(200) * 200 < left as u64);
-        assert!(b.charge(0, 2 * left as u64));
-        assert_eq!(b.slice(2), 0);
+        assert_eq!(b.left(), 50 * MS as u64);
+        assert!(!b.charge(0, 49_000_000));
+        assert_eq!(b.left(), MS as u64);
+        assert!(b.charge(0, 2_000_000));
+        assert_eq!(b.left(), 0);
+        let unlimited = Bucket::new(0, Settings::DEFAULT);
+        assert_eq!(unlimited.left(), u64::MAX);
     }
 
     #[test]

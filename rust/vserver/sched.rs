@@ -68,7 +68,7 @@ pub(crate) fn charge(ctx: &Ctx, ns: u64) -> Option<u64> {
         }
         weigh(ctx);
     }
-    Some(bucket.slice(vserver::nr_cpus()))
+    Some(bucket.left())
 }
 
 /// Brings the bucket up to date: what CPUs have collected is charged.

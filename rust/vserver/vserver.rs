@@ -82,8 +82,8 @@ impl vserver::Operations for Ops {
         sched::charge(ctx, ns)
     }
 
-    fn hold(ctx: &Ctx, ended: impl Fn() -> bool) -> bool {
-        ctx.hold.wait(ended)
+    fn hold(ctx: &Ctx, again: bool, ended: impl Fn() -> bool) -> bool {
+        ctx.hold.wait(again, ended)
     }
 
     fn reboot(ctx: &Ctx, cmd: u32) -> Result {

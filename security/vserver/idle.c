@@ -318,7 +318,7 @@ bool vserver_idle_take(struct vserver_ctx *ctx)
 }
 
 /* Waits for tokens, idle time, a signal or @events. Says what came. */
-enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx,
+enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx, bool again,
 				       const unsigned long *events)
 {
 	struct vserver_wait wait = {
@@ -333,7 +333,7 @@ enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx,
 		prepare_to_swait_exclusive(&wait.granted.wait, &wait.waiter,
 					   TASK_RUNNING);
 		vserver_idle_enter(&ctx->idle, &wait);
-		tokens = ctx->ops->hold(ctx, &wait);
+		tokens = ctx->ops->hold(ctx, again, &wait);
 		vserver_idle_leave(&ctx->idle, &wait);
 		finish_swait(&wait.granted.wait, &wait.waiter);
 		if (tokens)

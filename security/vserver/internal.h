@@ -51,8 +51,9 @@ union bpf_attr;
  * @prio_bias:	what of @ctx->prio_bias its weight has; its own, and its
  *		parent's until it runs
  * @hold_start:	when a wait for tokens under way began, 0 if there is none; its
- *		own, as is
- * @hold_ns:	how long it waited before
+ *		own, as are
+ * @hold_ns:	how long it waited before, and
+ * @turn_ns:	how long it had run when its last turn began
  */
 struct vserver_task {
 	struct vserver_ctx *ctx;
@@ -65,6 +66,7 @@ struct vserver_task {
 	bool entered;
 	u64 hold_start;
 	u64 hold_ns;
+	u64 turn_ns;
 };
 
 /**
@@ -462,7 +464,7 @@ void vserver_idle_init(struct vserver_ctx *ctx);
 void vserver_idle_switch(const struct task_struct *p);
 bool vserver_idle_bill(struct task_struct *p, struct vserver_ctx *ctx, u64 ns);
 bool vserver_idle_take(struct vserver_ctx *ctx);
-enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx,
+enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx, bool again,
 				       const unsigned long *events);
 
 /* ops.c: the registered operations, pinned for one call, or NULL */

@@ -7,11 +7,17 @@
  * where it has no locks that others need.
  */
 
+#include <linux/cpumask.h>
 #include <linux/export.h>
+#include <linux/hrtimer.h>
+#include <linux/init.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/percpu.h>
 #include <linux/ptrace.h>
 #include <linux/resume_user_mode.h>
+#include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
 #include <linux/static_call.h>
 #include <linux/tick.h>
@@ -33,6 +39,60 @@ void vserver_charge_stop(void)
 {
 	static_call_update(vserver_charge_call,
 			   (void *)&__static_call_return0);
+}
+
+/* The most that a CPU collects before it charges it. */
+#define VSERVER_SLICE_NS	(TICK_NSEC / 4)
+
+/* How soon one looks again at the earliest. */
+#define VSERVER_LOOK_NS		(TICK_NSEC / 16)
+
+static DEFINE_PER_CPU(struct hrtimer, vserver_look_timer);
+
+/* Lets the scheduler bill who runs, and with it look at the tokens. */
+static enum hrtimer_restart vserver_look(struct hrtimer *unused)
+{
+	if (vserver_task(current)->ctx)
+		task_sched_runtime(current);
+	return HRTIMER_NORESTART;
+}
+
+static int __init vserver_look_init(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		hrtimer_setup(per_cpu_ptr(&vserver_look_timer, cpu),
+			      vserver_look, CLOCK_MONOTONIC,
+			      HRTIMER_MODE_ABS_PINNED_HARD);
+	return 0;
+}
+core_initcall(vserver_look_init);
+
+/*
+ * How long nobody need look where @left nanoseconds are in the books: all that
+ * can run may do so, and have as much that is not due yet.
+ */
+static s64 vserver_lasts(const struct vserver_ctx *ctx, s64 left)
+{
+	int runners = min_t(int, num_online_cpus(), vserver_ctx_tasks(ctx));
+
+	return div_s64(left, 2 * max(runners, 1));
+}
+
+/*
+ * The last token may go before the next tick: a timer looks when that may be,
+ * and again, as other CPUs may not have used their part. The run queue's lock
+ * is held.
+ */
+static void vserver_look_in(const struct task_struct *p, s64 ns)
+{
+	struct hrtimer *timer = this_cpu_ptr(&vserver_look_timer);
+	ktime_t at = ktime_add_ns(ktime_get(), max(ns, VSERVER_LOOK_NS));
+
+	if (task_cpu(p) == smp_processor_id() &&
+	    (!hrtimer_is_queued(timer) || hrtimer_get_expires(timer) > at))
+		hrtimer_start(timer, at, HRTIMER_MODE_ABS_PINNED_HARD);
 }
 
 /*
@@ -80,7 +140,7 @@ static noinline void vserver_charge_ctx(struct task_struct *p,
 {
 	struct vserver_cpu *use = NULL;
 	struct pt_regs *regs;
-	s64 slice;
+	s64 left;
 
 	vserver_keep_tick(p, ctx);
 	if (ns) {
@@ -97,10 +157,15 @@ static noinline void vserver_charge_ctx(struct task_struct *p,
 			return;
 		ns = vserver_due(use, ns);
 	}
-	slice = static_call(vserver_charge_call)(ctx, ns);
-	if (ns)
-		use->slice_ns = slice;
-	if (slice < 0 ||
+	left = static_call(vserver_charge_call)(ctx, ns);
+	if (left >= 0 && READ_ONCE(ctx->flags) & VXF_SCHED_HARD) {
+		left = vserver_lasts(ctx, left);
+		if (left < TICK_NSEC)
+			vserver_look_in(p, left);
+	}
+	if (use)
+		use->slice_ns = min(left, VSERVER_SLICE_NS);
+	if (left < 0 ||
 	    unlikely(vserver_task(p)->prio_bias != READ_ONCE(ctx->prio_bias)))
 		vserver_mark(p);
 }
@@ -132,11 +197,24 @@ static void vserver_update_weight(struct vserver_task *vt)
 	vserver_reweigh();
 }
 
+/*
+ * Of those who are let go some get nothing before the tokens are gone: others
+ * were faster. Who had less than half of the tick that is meant for each goes
+ * on where it was.
+ */
+static bool vserver_had_no_turn(const struct vserver_task *vt)
+{
+	u64 ran = current->se.sum_exec_runtime - vt->turn_ns;
+
+	return vt->turn_ns && ran < TICK_NSEC / 2;
+}
+
 /* Returns whether the caller may go on: there are tokens, or idle time. */
 static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 {
 	struct vserver_ctx *ctx = vt->ctx;
 	enum vserver_release why;
+	bool again = vserver_had_no_turn(vt);
 	u64 start, ns;
 
 	if (ctx->ops->charge(ctx, 0) >= 0 || vserver_idle_take(ctx))
@@ -144,7 +222,9 @@ static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 	trace_vserver_hold(ctx->xid);
 	start = ktime_get_ns();
 	WRITE_ONCE(vt->hold_start, start);
-	why = vserver_idle_wait(ctx, events);
+	why = vserver_idle_wait(ctx, again, events);
+	if (!again && why == VSERVER_RELEASE_TOKENS)
+		vt->turn_ns = current->se.sum_exec_runtime;
 	ns = ktime_get_ns() - start;
 	WRITE_ONCE(vt->hold_start, 0);
 	WRITE_ONCE(vt->hold_ns, vt->hold_ns + ns);

@@ -140,16 +140,17 @@ impl<T: Operations> Registration<T> {
 
     unsafe extern "C" fn charge(ctx: *mut bindings::vserver_ctx, ns: u64) -> i64 {
         // SAFETY: The task's reference keeps the context, or the grace period before it is freed.
-        let slice = T::charge(unsafe { Self::context(ctx) }, ns);
-        slice.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))
+        let left = T::charge(unsafe { Self::context(ctx) }, ns);
+        left.map_or(-1, |ns| i64::try_from(ns).unwrap_or(i64::MAX))
     }
 
     unsafe extern "C" fn hold(
         ctx: *mut bindings::vserver_ctx,
+        again: bool,
         wait: *const bindings::vserver_wait,
     ) -> bool {
         // SAFETY: The caller's reference keeps the context.
-        T::hold(unsafe { Self::context(ctx) }, || {
+        T::hold(unsafe { Self::context(ctx) }, again, || {
             // SAFETY: `wait` is valid for the call.
             unsafe { bindings::vserver_wait_ended(wait) }
         })

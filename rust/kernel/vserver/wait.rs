@@ -90,11 +90,12 @@ impl WaitQueue {
     }
 
     /// Wakes those who wait not exclusively, and the first `exclusive` of the others (all for 0).
+    /// Returns how many of the latter it were, where that is limited.
     ///
     /// Any context.
-    pub fn wake(&self, exclusive: u16) {
+    pub fn wake(&self, exclusive: u16) -> u16 {
         // SAFETY: The queue is initialised.
-        unsafe {
+        let woken = unsafe {
             bindings::__wake_up(
                 self.head.get(),
                 TASK_NORMAL,
@@ -102,6 +103,7 @@ impl WaitQueue {
                 core::ptr::null_mut(),
             )
         };
+        u16::try_from(woken).unwrap_or(0)
     }
 }
 
@@ -153,6 +155,9 @@ pub struct HoldQueue<G: Gate> {
     timer: Opaque<bindings::hrtimer>,
     #[pin]
     queue: WaitQueue,
+    /// Those who were let go and got nothing, or next to nothing.
+    #[pin]
+    again: WaitQueue,
     waiting: Atomic<i32>,
     gate: G,
 }
@@ -181,6 +186,7 @@ impl<G: Gate> HoldQueue<G> {
                 )
             }),
             queue <- WaitQueue::new(name, key),
+            again <- WaitQueue::new(name, key),
             waiting: Atomic::new(0),
             gate: gate,
         })
@@ -197,27 +203,38 @@ impl<G: Gate> HoldQueue<G> {
     }
 
     /// Waits for the caller's turn, behind those who came before, or until `ended` says so: it is
-    /// asked each time that somebody wakes the caller, and must not sleep. Process context, no locks
-    /// held.
+    /// asked each time that somebody wakes the caller, and must not sleep. If it is its turn `again`
+    /// it stands before all for whom it is not. Process context, no locks held.
     ///
     /// Returns false if that, or a signal, came first.
-    pub fn wait(&self, ended: impl Fn() -> bool) -> bool {
+    pub fn wait(&self, mut again: bool, ended: impl Fn() -> bool) -> bool {
         if self.gate.turn(now_ns()) == Turn::Now {
             return true;
         }
         let mut released = false;
         self.waiting.add(1, Relaxed);
-        self.queue.wait(true, || match self.gate.turn(now_ns()) {
-            Turn::Now => {
-                released = true;
-                true
+        loop {
+            let (mut asked, mut late) = (false, false);
+            let queue = if again { &self.again } else { &self.queue };
+            queue.wait(true, || {
+                match self.gate.turn(now_ns()) {
+                    Turn::Now => {
+                        released = true;
+                        return true;
+                    }
+                    Turn::At(time) => self.start(time),
+                    Turn::Never => {}
+                }
+                // Who is asked once more was woken, and others were faster.
+                late = !again && asked;
+                asked = true;
+                late || ended()
+            });
+            if released || !late || ended() {
+                break;
             }
-            Turn::At(time) => {
-                self.start(time);
-                ended()
-            }
-            Turn::Never => ended(),
-        });
+            again = true;
+        }
         self.waiting.add(-1, Relaxed);
         released
     }
@@ -245,6 +262,16 @@ impl<G: Gate> HoldQueue<G> {
         };
     }
 
+    /// Lets `batch` tasks go, at least one.
+    fn wake(&self, batch: u16) {
+        match batch.saturating_sub(self.again.wake(batch)) {
+            0 => {}
+            rest => {
+                self.queue.wake(rest);
+            }
+        }
+    }
+
     unsafe extern "C" fn expired(timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
         // CAST: `Opaque` is transparent.
         let timer = timer.cast::<Opaque<bindings::hrtimer>>();
@@ -255,7 +282,7 @@ impl<G: Gate> HoldQueue<G> {
             let now = now_ns();
             match this.gate.turn(now) {
                 Turn::Now => {
-                    this.queue.wake(this.gate.batch(now).max(1));
+                    this.wake(this.gate.batch(now).max(1));
                     // Look again for those who stay behind, in case that nobody who was let go
                     // uses anything up and comes back.
                     this.start(now.saturating_add(super::TICK_NS));

@@ -80,15 +80,7 @@ const XID: u32 = 200;
 
 /// `n` processes that use up all the CPU time they get, in a new context.
 fn spinners(n: usize, flags: u64, sched: Option<abi::Sched>) -> Result<Vec<Child>> {
-    (0..n)
-        .map(|i| {
-            if i == 0 {
-                first(XID, flags, sched, || process::spin())
-            } else {
-                inside(XID, || abi::ctx_migrate(XID, 0), || process::spin())
-            }
-        })
-        .collect()
+    begin(XID, flags, sched, n, || process::spin())
 }
 
 /// The first process of a new context, which does what `body` says.
@@ -96,14 +88,39 @@ fn first(
     xid: u32,
     flags: u64,
     sched: Option<abi::Sched>,
-    body: impl FnOnce() -> i32,
+    body: impl FnMut() -> i32,
 ) -> Result<Child> {
-    let make = || {
-        abi::ctx_create(xid, abi::VXF_STATE_SETUP)?;
-        sched.map_or(Ok(()), |s| abi::set_sched(xid, s))?;
-        abi::set_cflags(xid, flags, u64::MAX)
-    };
-    inside(xid, make, body)
+    begin(xid, flags, sched, 1, body)?
+        .pop()
+        .context("no process")
+}
+
+/// `n` processes in a new context, which do what `body` says. Its flags are set when they all are
+/// inside, as the first that it holds says nothing any more.
+fn begin(
+    xid: u32,
+    flags: u64,
+    sched: Option<abi::Sched>,
+    n: usize,
+    mut body: impl FnMut() -> i32,
+) -> Result<Vec<Child>> {
+    let go = Gate::new()?;
+    let mut children = Vec::new();
+    for i in 0..n {
+        let enter = || {
+            if i > 0 {
+                return abi::ctx_migrate(xid, 0);
+            }
+            abi::ctx_create(xid, abi::VXF_STATE_SETUP)?;
+            sched.map_or(Ok(()), |s| abi::set_sched(xid, s))
+        };
+        children.push(inside(xid, enter, || go.pass().map_or(1, |()| body()))?);
+    }
+    abi::set_cflags(xid, flags, u64::MAX)?;
+    for _ in 0..n {
+        go.open()?;
+    }
+    Ok(children)
 }
 
 fn inside(
@@ -231,9 +248,7 @@ const NEVER: (i32, i32) = (0, 1000);
 
 /// A spinner that is held for good.
 fn held(flags: u64) -> Result<Child> {
-    let child = spinners(1, flags, Some(rate(NEVER.0, NEVER.1)))?
-        .pop()
-        .context("no spinner")?;
+    let child = first(XID, flags, Some(rate(NEVER.0, NEVER.1)), || process::spin())?;
     process::eventually("held", || state(child.id()) == Some('S'))?;
     Ok(child)
 }
@@ -353,7 +368,7 @@ fn cpu_time(pid: u32) -> Result<u64> {
 
 /// What the context is billed is what its processes used, whichever way they went.
 fn use_is_billed() -> Result<()> {
-    let child = spinners(1, 0, None)?.pop().context("no spinner")?;
+    let child = first(XID, 0, None, || process::spin())?;
     std::thread::sleep(Duration::from_millis(500));
     // Stopped, so that both figures stand still.
     child.kill(Signal::STOP)?;
