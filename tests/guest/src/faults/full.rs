@@ -6,7 +6,7 @@ use super::ground::Ground;
 use crate::process::isolated;
 use crate::unified::{Pair, become_user, look, open, refused};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use rustix::fs::{self as rfs, FallocateFlags, OFlags};
+use rustix::fs::{self as rfs, FallocateFlags, OFlags, XattrFlags, setxattr};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount_remount};
 use std::fs;
@@ -32,6 +32,20 @@ impl Filler {
         let this = Self { dir, pages };
         fill(&this.dir.join("rest"))?;
         ground.sync()?;
+        Ok(this)
+    }
+
+    /// And no room for metadata.
+    pub fn with_metadata(ground: &Ground) -> Result<Self> {
+        let this = Self::new(ground, 1)?;
+        for round in 0.. {
+            let dir = this.dir.join(format!("round{round}"));
+            // What was reserved for too much comes back with what is written.
+            ground.sync()?;
+            if fs::create_dir(&dir).is_err() || fill_with_names(&dir)? == 0 {
+                break;
+            }
+        }
         Ok(this)
     }
 
@@ -64,6 +78,28 @@ fn fill(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// As many empty files with an attribute as there is room for; returns how many.
+fn fill_with_names(dir: &Path) -> Result<usize> {
+    for i in 0.. {
+        let file = dir.join(i.to_string());
+        let made = open(&file, OFlags::WRONLY | OFlags::CREATE)
+            .and_then(|_| setxattr(&file, "user.x", &[b'.'; 3000], XattrFlags::empty()));
+        match made {
+            Err(Errno::NOSPC) => return Ok(i),
+            made => made?,
+        }
+    }
+    bail!("never full")
+}
+
+/// Breaks of every kind.
+const BREAKS: [(&str, &Case); 4] = [
+    ("open", &case::OPEN),
+    ("chmod", &case::CHMOD),
+    ("truncate", &case::TRUNCATE),
+    ("setxattr", &case::SETXATTR),
+];
+
 /// With no page free, with one, with two ... until there are enough.
 pub fn no_space_at_any_step() -> Result<()> {
     const PAGES: usize = 80;
@@ -81,12 +117,7 @@ pub fn no_space_at_any_step() -> Result<()> {
     }
     let account = ground.account()?;
     let mut filler = Filler::new(&ground, PAGES)?;
-    let mut cases: Vec<(&str, &Case)> = vec![
-        ("open", &case::OPEN),
-        ("chmod", &case::CHMOD),
-        ("truncate", &case::TRUNCATE),
-        ("setxattr", &case::SETXATTR),
-    ];
+    let mut cases = BREAKS.to_vec();
 
     for free in 0.. {
         let mut left = Vec::new();
@@ -114,6 +145,35 @@ pub fn no_space_at_any_step() -> Result<()> {
     }
     drop(filler);
     ground.nothing_leaked(&account, SIZE as u64)
+}
+
+/// There is no room for metadata, but for what the file system keeps in reserve.
+pub fn no_metadata() -> Result<()> {
+    let ground = Ground::new()?;
+    let pairs = BREAKS
+        .iter()
+        .map(|(name, case)| Ok((*name, *case, Pair::with(name, rich)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let filler = Filler::with_metadata(&ground)?;
+    let account = ground.account()?;
+    for (name, case, pair) in &pairs {
+        let got = (case.act)(pair).map(drop);
+        println!("# {name}: {got:?}");
+        match got {
+            Ok(()) => (case.done)(pair).and_then(|()| (case.again)(pair)),
+            Err(Errno::NOSPC) => case.failed(pair),
+            Err(e) => bail!("{name}: {e}"),
+        }
+        .map_err(|e| anyhow!("{name}: {}", short(&e)))?;
+    }
+    ground.nothing_leaked(&account, SIZE as u64)?;
+    drop(filler);
+    ground.sync()?;
+    for (name, case, pair) in &pairs {
+        (case.act)(pair).context(*name)?;
+        (case.done)(pair).context(*name)?;
+    }
+    Ok(())
 }
 
 /// What is reserved for root is not for copies of the files of others, though root breaks the link.

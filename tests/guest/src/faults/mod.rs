@@ -169,6 +169,8 @@ pub const BTRFS: Suite = Suite {
         unify_on_a_dead_disk,
         no_space_at_any_step,
         unify_on_a_full_disk,
+        no_metadata,
+        unify_without_metadata,
         quota_of_the_subvolume,
         unify_over_the_limit_of_the_subvolume,
         killed_at_any_moment,

@@ -152,11 +152,19 @@ fn finish(case: &Case, pair: &Pair) -> Result<()> {
 
 /// No file gets any longer, but the file system may want to have something in reserve.
 pub fn unify_on_a_full_disk() -> Result<()> {
+    where_nothing_is_left(|ground| Filler::new(ground, 1))
+}
+
+pub fn unify_without_metadata() -> Result<()> {
+    where_nothing_is_left(Filler::with_metadata)
+}
+
+fn where_nothing_is_left(fill: fn(&Ground) -> Result<Filler>) -> Result<()> {
     let ground = Ground::with(if super::is_tmpfs() { "size=2m" } else { "" })?;
     for (what, case) in CASES {
         let pair = Pair::with("unify_full", rich)?;
         (case.prepare)(&pair)?;
-        let filler = Filler::new(&ground, 1)?;
+        let filler = fill(&ground)?;
         let account = ground.account()?;
         match (case.act)(&pair).map(drop) {
             Ok(()) => (case.done)(&pair),
