@@ -2,20 +2,23 @@
 //! Spaces: what a context holds of namespaces and directories, who enters it, and what its end
 //! lets go.
 
+mod mounts;
+mod refused;
 mod together;
 
 use crate::harness::Suite;
 use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn};
 use crate::unified::expect;
-use crate::{namespace, raw, tests};
+use crate::{raw, tests};
 use anyhow::{Context as _, Result, ensure};
+use mounts::*;
+use refused::*;
 use rustix::io::Errno;
 use rustix::process::{Signal, chdir, chroot};
 use rustix::system::{sethostname, uname};
 use rustix::thread::UnshareFlags;
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use together::pinned_at_once;
@@ -337,102 +340,6 @@ fn versions() -> Result<()> {
     guest.end()
 }
 
-/// The administrator gives a context what he is in.
-fn of_the_host() -> Result<()> {
-    let guest = Guest::new(UnshareFlags::NEWUTS, 0)?;
-    isolated(|| {
-        abi::process::unshare(UnshareFlags::NEWIPC)?;
-        abi::set_space(XID, IPC, 0)?;
-        let given = own("ipc")?;
-        isolated(|| {
-            abi::process::unshare(UnshareFlags::NEWIPC)?;
-            abi::enter_space(XID, 0, 0)?;
-            ensure!(own("ipc")? == given && own("uts")? == guest.namespace("uts")?);
-            Ok(())
-        })
-    })?;
-    guest.end()
-}
-
-fn refusals() -> Result<()> {
-    let guest = Guest::new(UnshareFlags::NEWUTS, 0)?;
-    let uts = own("uts")?;
-    for (mask, index) in [
-        (UTS, 2),
-        (UTS, u32::MAX),
-        (1, 0),
-        (u64::MAX, 0),
-        (1 << 40, 0),
-    ] {
-        expect(abi::set_space(XID, mask, index), Errno::INVAL)
-            .with_context(|| format!("set {mask:#x} {index}"))?;
-        expect(abi::enter_space(XID, mask, index), Errno::INVAL)
-            .with_context(|| format!("enter {mask:#x} {index}"))?;
-    }
-    expect(abi::enter_space(XID, MNT, 0), Errno::INVAL)?;
-    expect(abi::enter_space(XID, 0, 1), Errno::INVAL)?;
-    for xid in [0, 1, XID + 1, abi::VX_XID_SELF] {
-        expect(abi::set_space(xid, UTS, 0), Errno::SRCH)?;
-        expect(abi::enter_space(xid, UTS, 0), Errno::SRCH)?;
-    }
-    for cmd in [
-        abi::VCMD_set_space,
-        abi::VCMD_set_space_v1,
-        abi::VCMD_enter_space,
-        abi::VCMD_enter_space_v1,
-        abi::VCMD_get_space_mask,
-        abi::VCMD_get_space_default,
-    ] {
-        for data in [1, usize::MAX, 1 << 47] {
-            expect(raw::vserver(cmd, XID, data), Errno::FAULT)
-                .with_context(|| format!("{cmd:#x} {data:#x}"))?;
-        }
-    }
-    for cmd in [abi::VCMD_get_space_mask, abi::VCMD_get_space_default] {
-        expect(raw::vserver(cmd, XID, 0), Errno::FAULT)?;
-    }
-    ensure!(status(XID, "Spaces")? == format!("{UTS:08x}"));
-    ensure!(own("uts")? == uts && uts != guest.namespace("uts")?);
-    guest.end()
-}
-
-fn who_may() -> Result<()> {
-    let guest = Guest::new(UnshareFlags::NEWUTS, 0)?;
-    isolated(|| {
-        become_nobody()?;
-        expect(abi::set_space(XID, UTS, 0), Errno::PERM)?;
-        expect(abi::enter_space(XID, UTS, 0), Errno::PERM)
-    })?;
-    isolated(|| {
-        abi::ctx_create(XID + 1, abi::VXF_STATE_SETUP)?;
-        expect(abi::set_space(XID, UTS, 0), Errno::SRCH)?;
-        expect(abi::enter_space(XID, UTS, 0), Errno::SRCH)?;
-        abi::set_space(XID + 1, UTS, 0)?;
-        abi::enter_space(XID + 1, UTS, 0)?;
-        abi::set_cflags(XID + 1, 0, abi::VXF_STATE_SETUP)?;
-        expect(abi::set_space(XID + 1, IPC, 0), Errno::PERM)?;
-        ensure!(status(XID + 1, "Spaces")? == format!("{UTS:08x}"));
-        // This every client asks.
-        abi::get_space_mask()?;
-        Ok(())
-    })?;
-    isolated(|| {
-        abi::process::unshare(UnshareFlags::NEWUTS)?;
-        abi::ctx_create(XID + 1, abi::VXF_STATE_SETUP)?;
-        abi::set_bcaps(XID + 1, !0, !0)?;
-        abi::set_space(XID + 1, UTS, 0)?;
-        abi::set_cflags(XID + 1, 0, abi::VXF_STATE_SETUP)?;
-        expect(abi::set_space(XID + 1, IPC, 0), Errno::PERM)?;
-        // What is held is entered as by setns(2): umask says that it may not.
-        expect(abi::enter_space(XID + 1, UTS, 0), Errno::PERM)
-    })?;
-    isolated(|| {
-        abi::ctx_migrate(abi::VX_XID_WATCH, 0)?;
-        expect(abi::set_space(XID, UTS, 0), Errno::PERM)
-    })?;
-    guest.end()
-}
-
 fn private_is_not_entered() -> Result<()> {
     let guest = Guest::new(UnshareFlags::NEWUTS, 0)?;
     abi::set_cflags(XID, abi::VXF_INFO_PRIVATE, abi::VXF_INFO_PRIVATE)?;
@@ -483,124 +390,6 @@ fn live_without_processes() -> Result<()> {
     ensure!(uname().nodename().to_bytes() == b"host");
     abi::set_cflags(XID, 0, abi::VXF_PERSISTENT)?;
     isolated(|| expect(abi::enter_space(XID, 0, 0), Errno::SRCH))
-}
-
-/// Whether a file system is mounted from the disk, anywhere.
-fn is_mounted(disk: &str) -> bool {
-    let exclusively = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_EXCL)
-        .open(disk);
-    exclusively.is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY))
-}
-
-/// Runs `body` while the disk is mounted only where `body` has it done, then mounts it again.
-fn with_disk(body: impl FnOnce(&str) -> Result<()>) -> Result<()> {
-    let disk = std::env::var("DISK_EXT4")?;
-    let done = body(&disk);
-    rustix::mount::mount(
-        &disk,
-        "/mnt/ext4",
-        "ext4",
-        rustix::mount::MountFlags::empty(),
-        None,
-    )
-    .context("mount it again")?;
-    done
-}
-
-/// A guest in mounts of its own, who is the only one who still has the disk mounted.
-fn guest_with_disk(disk: &str, flags: u64) -> Result<Guest> {
-    let guest = Guest::with(|| {
-        namespace::new_mounts()?;
-        abi::ctx_create(XID, flags | abi::VXF_STATE_SETUP)?;
-        chdir("/mnt/ext4")?;
-        abi::set_space(XID, MNT | DIRS, 0)?;
-        Ok(abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?)
-    })?;
-    rustix::mount::unmount("/mnt/ext4", rustix::mount::UnmountFlags::empty())?;
-    ensure!(is_mounted(disk), "the guest has it mounted");
-    Ok(guest)
-}
-
-fn end_unmounts() -> Result<()> {
-    with_disk(|disk| {
-        let guest = guest_with_disk(disk, abi::VXF_PERSISTENT)?;
-        guest.end()?;
-        ensure!(is_mounted(disk), "the context holds it");
-        isolated(|| {
-            abi::enter_space(XID, 0, 0)?;
-            ensure!(fs::read_to_string("/proc/self/mounts")?.contains(" /mnt/ext4 "));
-            Ok(())
-        })?;
-        abi::set_cflags(XID, 0, abi::VXF_PERSISTENT)?;
-        eventually("it is unmounted", || !is_mounted(disk))
-    })
-}
-
-/// References to the context keep it in memory, not what it holds: here a process that nobody has
-/// waited for, and a reader whose buffer is never there.
-fn end_waits_for_nobody() -> Result<()> {
-    with_disk(|disk| {
-        let guest = guest_with_disk(disk, 0)?;
-        let reader = spawn(|| {
-            let page = raw::unfilled_page();
-            let file = fs::File::open(format!("/proc/virtual/{XID}/nsproxy"));
-            match (page, file) {
-                (Ok(page), Ok(file)) => raw::read_into(&file, page),
-                _ => return 1,
-            }
-            0
-        })?;
-        eventually("a read that does not end", || {
-            fs::read_to_string(format!("/proc/{}/syscall", reader.id()))
-                .is_ok_and(|syscall| syscall.starts_with("0 "))
-        })?;
-        guest.child.kill(Signal::KILL)?;
-        // The reader has a copy of all mounts, but for this one.
-        eventually("it is unmounted", || !is_mounted(disk))?;
-        guest.child.wait()?;
-        reader.kill(Signal::KILL)?;
-        reader.wait()?;
-        Ok(())
-    })
-}
-
-/// Whether no context is in memory that has ended: each uses the module.
-fn none_lingers() -> bool {
-    let known = fs::read_to_string("/proc/virtual/status")
-        .ok()
-        .and_then(|status| {
-            let count = status.strip_prefix("#CTotal:\t")?.lines().next()?;
-            count.parse::<u32>().ok()
-        });
-    let used = fs::read_to_string("/sys/module/vserver/refcnt");
-    used.is_ok_and(|used| used.trim().parse().ok() == known)
-}
-
-/// Who mounts an overlay lends it his credentials, and they refer to his context: with the mounts
-/// that it holds, a context would keep itself.
-fn mounter_does_not_hold_the_context() -> Result<()> {
-    eventually("those of other tests are gone", none_lingers)?;
-    let base = PathBuf::from("/mnt/ext4/overlay");
-    for dir in ["lower", "upper", "work", "merged"] {
-        fs::create_dir_all(base.join(dir))?;
-    }
-    let guest = Guest::with(|| {
-        namespace::new_mounts()?;
-        abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
-        let options = c"lowerdir=/mnt/ext4/overlay/lower,upperdir=/mnt/ext4/overlay/upper,workdir=/mnt/ext4/overlay/work";
-        rustix::mount::mount(
-            "overlay",
-            base.join("merged"),
-            "overlay",
-            rustix::mount::MountFlags::empty(),
-            options,
-        )?;
-        Ok(abi::set_space(XID, MNT, 0)?)
-    })?;
-    guest.end()?;
-    eventually("it is gone", none_lingers)
 }
 
 fn shown() -> Result<()> {
