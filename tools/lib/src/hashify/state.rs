@@ -18,7 +18,7 @@ use super::key;
 use super::pool::Pool;
 
 /// First in the file: what it is, and in which form.
-const MAGIC: u64 = u64::from_le_bytes(*b"vshash01");
+const MAGIC: u64 = u64::from_le_bytes(*b"vshash02");
 
 /// A file that was read: what it was, and the hashes of its beginning and of all of it (0: not made).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
