@@ -135,8 +135,9 @@ fn try_join(
     if leader.member.key != member.key {
         return Err(Outcome::Differs(Reason::Metadata));
     }
-    if !likely {
-        // Both may be in use: look before they are protected in vain.
+    // Both may be in use: look before they are protected in vain. What is as old came from one archive
+    // and will hardly differ.
+    if !likely && !leader.member.is_as_old_as(member) {
         let size = member.key.size;
         share::same(compare::same_prefix(
             &leader.member.file,

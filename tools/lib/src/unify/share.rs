@@ -73,8 +73,11 @@ impl<'a> Member<'a> {
     ) -> Result<Self, Outcome> {
         let using = engine.uses.begin((stat.st_dev, stat.st_ino));
         let unified = match engine.attributes.get(file.as_fd()) {
-            Ok(attr) => attr.flags & attr.mask & UNIFIED == UNIFIED,
-            Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Err(Outcome::Skip(Reason::Unsupported)),
+            Ok(attr) if attr.mask & UNIFIED == UNIFIED => attr.flags & UNIFIED == UNIFIED,
+            // It could not be made to stand still.
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOTTY) => {
+                return Err(Outcome::Skip(Reason::Unsupported));
+            }
             Err(errno) => return Err(Outcome::Failed("read the attributes of", errno)),
         };
         // What the administrator has locked stays as it is.
@@ -101,6 +104,12 @@ impl<'a> Member<'a> {
         (self.stat.st_dev, self.stat.st_ino)
     }
 
+    /// Whether both were modified last at the same time.
+    pub(crate) fn is_as_old_as(&self, other: &Self) -> bool {
+        let time = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
+        time(&self.stat) == time(&other.stat)
+    }
+
     fn content(&self) -> (&File, &Stat) {
         (&self.file, &self.stat)
     }
@@ -124,11 +133,6 @@ impl<'a> Member<'a> {
             .set(self.file.as_fd(), UNIFIED, UNIFIED)
             .map_err(failed)?;
         self.ours = true;
-        let attr = engine.attributes.get(self.file.as_fd()).map_err(failed)?;
-        if attr.flags & attr.mask & UNIFIED != UNIFIED {
-            self.unprotect(engine);
-            return Err(Outcome::Skip(Reason::Unsupported));
-        }
         self.unified = true;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, SystemTime};
 
 use vserver::attr::UNIFIED;
 use vserver::hashify::Options;
@@ -117,6 +118,25 @@ fn files_that_differ_late_are_told_apart() {
     assert_eq!(skipped(&report, Reason::Content), 4);
     for tree in TREES {
         assert_eq!(fake.flags(&trees.path(tree, "y")), 0, "protected in vain");
+    }
+}
+
+#[test]
+fn files_of_one_name_and_age_are_compared() {
+    let trees = Trees::empty(&["a", "b"]);
+    let time = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 42);
+    for (tree, content) in [("a", b"content"), ("b", b"CONTENT")] {
+        trees.write(tree, "f", content);
+        let file = fs::File::open(trees.path(tree, "f")).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let fake = Fake::new();
+    let report = trees.hashify(&fake);
+    assert_eq!(report.files.shared.files, 0);
+    assert_eq!(fs::read(trees.path("a", "f")).unwrap(), b"content");
+    assert_eq!(fs::read(trees.path("b", "f")).unwrap(), b"CONTENT");
+    for tree in ["a", "b"] {
+        assert_eq!(fake.flags(&trees.path(tree, "f")), 0, "still protected");
     }
 }
 
