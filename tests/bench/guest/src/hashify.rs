@@ -106,8 +106,8 @@ impl Bench {
         let known = Known::of(&self.trees)?;
         let hashify = || {
             let mut command = Command::new("vserver");
-            command.args(["hashify", "--no-default-excludes", "--pool"]);
-            command.arg(self.disk.join("pool")).args(&self.trees);
+            command.args(["hashify", "--no-default-excludes"]);
+            command.args(&self.trees);
             command
         };
         self.saving("ours", &mut hashify())?;
