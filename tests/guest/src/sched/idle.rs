@@ -57,6 +57,19 @@ fn on_host(run_ms: u64, pause_ms: u64) -> Result<Child> {
     })
 }
 
+/// A process of the host that gets only what nobody else wants of the first CPU.
+fn idler_does(what: fn() -> !) -> Result<Child> {
+    spawn(|| {
+        let _ = process::stay_on_one_cpu();
+        let param = libc::sched_param { sched_priority: 0 };
+        // SAFETY: `param` is valid for the call.
+        if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &param) } != 0 {
+            return 1;
+        }
+        what()
+    })
+}
+
 /// How long a process ran, and waited for others to run, in milliseconds.
 fn ran_and_waited(pid: u32) -> Result<(u64, u64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
@@ -188,7 +201,8 @@ pub fn idle_time_is_shared_by_the_rates() -> Result<()> {
     settles("1 to 1", 0.75..1.35, both, ratio)
 }
 
-/// Neither who runs all the time nor who comes and goes notices, whatever the guest does.
+/// Neither who runs all the time nor who comes and goes notices, whatever the guest does: to take a CPU
+/// from it takes about as long as from a process of the policy that is made for this.
 pub fn nobody_waits_for_idle_time() -> Result<()> {
     for what in [process::spin as fn() -> !, read_on] {
         for (run_ms, pause_ms) in [(0, 0), (5, 5)] {
@@ -197,14 +211,16 @@ pub fn nobody_waits_for_idle_time() -> Result<()> {
                 let (ran, waited) = ran_and_waited(host.id())?;
                 Ok([ran, waited, used().unwrap_or_default().0])
             };
+            let idler = idler_does(what)?;
             std::thread::sleep(Duration::from_millis(500));
-            let [_, alone, _] = more(3, look)?;
+            let [_, usual, _] = more(3, look)?;
+            drop(idler);
             let _guest = guest_does(XID, with_idle(NEVER, (1, 1)), what)?;
             std::thread::sleep(Duration::from_millis(500));
             let [ran, waited, guest] = more(3, look)?;
             ensure!(
-                waited < alone + ran / 4,
-                "it ran {ran} ms and waited {waited} ms instead of {alone} ms, for {guest} ms"
+                waited < 2 * usual + ran / 4,
+                "it ran {ran} ms and waited {waited} ms instead of {usual} ms, for {guest} ms"
             );
             if pause_ms == 0 {
                 ensure!(guest * 8 < ran, "{guest} ms of idle time beside {ran} ms");
