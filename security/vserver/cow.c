@@ -471,6 +471,7 @@ int __vserver_nameless(struct dentry **dentry)
 	*dentry = nameless;
 	return 0;
 }
+EXPORT_SYMBOL_GPL(__vserver_nameless);
 
 int __vserver_raced(struct inode *inode, int error, bool nowait)
 {
@@ -491,6 +492,7 @@ bool __vserver_silent(void)
 {
 	return vserver_cred(current_cred())->silent;
 }
+EXPORT_SYMBOL_GPL(__vserver_silent);
 
 /**
  * vserver_act_begin - act with other credentials, and unseen by audit
