@@ -254,7 +254,7 @@ fn set(ctx: &Ctx, arg: &abi::vcmd_sched_v5) -> Result<u32> {
     ctx.bucket().configure(now_ns(), settings, tokens);
     weigh(ctx);
     if sched.idle.is_claim() && sched.idle_hooks.is_none() {
-        sched.idle_hooks = Some(Hooks::new());
+        sched.idle_hooks = Some(Hooks::on());
     }
     claim(ctx, &sched);
     if !sched.idle.is_claim() {

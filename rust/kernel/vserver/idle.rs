@@ -20,7 +20,7 @@ pub struct Hooks(());
 
 impl Hooks {
     /// Turns them on.
-    pub fn new() -> Self {
+    pub fn on() -> Self {
         // SAFETY: Always safe to call.
         unsafe { bindings::vserver_idle_get() };
         // INVARIANT: Called just now.

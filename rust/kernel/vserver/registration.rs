@@ -7,7 +7,7 @@
 use super::{space::Name, Context, Exit, Operations};
 use crate::{
     bindings, container_of,
-    error::{from_result, to_result, Result},
+    error::{from_result, to_result},
     ffi::{c_char, c_int, c_long, c_void},
     prelude::*,
     sync::aref::ARef,
