@@ -180,11 +180,11 @@ attempt /usr/bin/nl "truncate" /usr/bin/truncate -s 0 /usr/bin/nl
 attempt /usr/bin/od "chown" /bin/chown nobody /usr/bin/od
 attempt /usr/bin/pr "touch" /bin/touch -d 2001-01-01 /usr/bin/pr
 attempt /usr/bin/fmt "file capability (setcap)" /usr/sbin/setcap cap_chown+ep /usr/bin/fmt
-attempt /usr/bin/comm "another name, then append" /bin/sh -c 'ln /usr/bin/comm /root/c && echo x >>/root/c'
-attempt /usr/bin/join "mv over it" /bin/sh -c 'echo x >/root/j && mv -f /root/j /usr/bin/join'
+attempt /usr/bin/comm "another name, then append" /bin/sh -c 'ln /usr/bin/comm /srv/c && echo x >>/srv/c'
+attempt /usr/bin/join "mv over it" /bin/sh -c 'echo x >/srv/j && mv -f /srv/j /usr/bin/join'
 attempt /usr/bin/fold "rm" /bin/rm -f /usr/bin/fold
 check "A can't make the disk's device node" denied 'not permitted' \
-	in_guest a /bin/mknod /root/disk b "$(stat -c '0x%t' /dev/vda)" 0
+	in_guest a /bin/mknod /srv/disk b "$(stat -c '0x%t' /dev/vda)" 0
 check "guest B is byte for byte what it was" b_is_as_before
 
 step "6. Token buckets: four busy loops in each, A gets 25 %, B 50 % of a CPU"

@@ -2,9 +2,9 @@
 //! By what files are told apart before they are compared, and what the pool calls them.
 //!
 //! The hash is BLAKE3 of what an inode has one of (mode, owner, group, size, the extended attributes),
-//! of where each hole before data begins and ends, and of the hash of the data. A block of 64 KiB that is all
-//! zeros is a hole: files that differ only in where they have holes are equal, and holes need not be
-//! read. Data has a hash of its own because BLAKE3 is fast on what begins at its block boundaries.
+//! of where each hole before data begins and ends, and of the hash of the data. A block of 64 KiB that
+//! is all zeros is a hole: files that differ only in where they have holes are equal, and holes need not
+//! be read. Data has a hash of its own because BLAKE3 is fast on what begins at its block boundaries.
 
 use std::fs::File;
 use std::io;
