@@ -277,12 +277,17 @@ int vserver_uring_override_creds(const struct cred *new);
 int vserver_path_notify(const struct path *path, u64 mask,
 			unsigned int obj_type);
 
+/* mm.c */
+void vserver_mm_enter(struct vserver_ctx *ctx);
+
 /* limit.c */
 void vserver_limit_init(struct vserver_ctx *ctx);
 void vserver_limit_check(const struct vserver_ctx *ctx);
 bool vserver_limit_charge(struct vserver_ctx *ctx, unsigned int id, u64 n);
 void vserver_limit_force(struct vserver_ctx *ctx, unsigned int id, u64 n);
 void vserver_limit_uncharge(struct vserver_ctx *ctx, unsigned int id, u64 n);
+u64 vserver_limit_room(const struct vserver_ctx *ctx, unsigned int id);
+bool vserver_limit_fits(struct vserver_ctx *ctx, unsigned int id, u64 n);
 bool vserver_limit_is_exceeded(struct vserver_ctx *ctx, unsigned int id);
 
 /* charge.c */

@@ -10,7 +10,6 @@
 
 #include <linux/bug.h>
 #include <linux/export.h>
-#include <linux/fdtable.h>
 #include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -118,6 +117,36 @@ void vserver_limit_uncharge(struct vserver_ctx *ctx, unsigned int id, u64 n)
 }
 
 /**
+ * vserver_limit_room - how much more a context may have
+ * @ctx:	the context
+ * @id:		of what
+ */
+u64 vserver_limit_room(const struct vserver_ctx *ctx, unsigned int id)
+{
+	const struct vserver_limit *limit = &ctx->limits[id];
+	u64 hard = READ_ONCE(limit->hard);
+	u64 value = atomic64_read(&limit->value);
+
+	return hard > value ? hard - value : 0;
+}
+
+/**
+ * vserver_limit_fits - whether a context may have more
+ * @ctx:	the context, which gets nothing yet
+ * @id:		of what
+ * @n:		how much more
+ *
+ * No is a hit.
+ */
+bool vserver_limit_fits(struct vserver_ctx *ctx, unsigned int id, u64 n)
+{
+	if (n <= vserver_limit_room(ctx, id))
+		return true;
+	atomic_inc(&ctx->limits[id].hits);
+	return false;
+}
+
+/**
  * vserver_limit_is_exceeded - whether a context has more than it may have
  * @ctx:	the context
  * @id:		of what
@@ -133,18 +162,6 @@ bool vserver_limit_is_exceeded(struct vserver_ctx *ctx, unsigned int id)
 		return false;
 	atomic_inc(&limit->hits);
 	return true;
-}
-
-/* How many descriptors a process has open; task_lock() is held. */
-static unsigned int vserver_open_fds(const struct task_struct *p)
-{
-	const struct fdtable *fdt;
-
-	if (!p->files)
-		return 0;
-	guard(rcu)();
-	fdt = files_fdtable(p->files);
-	return bitmap_weight(fdt->open_fds, fdt->max_fds);
 }
 
 /**
@@ -179,13 +196,10 @@ void vserver_limit_sum(struct vserver_ctx *ctx)
 		t = find_lock_task_mm(p);
 		if (!t)
 			continue;
-		sum[RLIMIT_AS] += READ_ONCE(t->mm->total_vm);
-		sum[RLIMIT_MEMLOCK] += READ_ONCE(t->mm->locked_vm);
 		sum[RLIMIT_RSS] += get_mm_rss_sum(t->mm);
 		sum[VLIMIT_ANON] += get_mm_counter_sum(t->mm, MM_ANONPAGES);
 		sum[VLIMIT_MAPPED] += get_mm_counter_sum(t->mm, MM_FILEPAGES) +
 				      get_mm_counter_sum(t->mm, MM_SHMEMPAGES);
-		sum[VLIMIT_OPENFD] += vserver_open_fds(t);
 		task_unlock(t);
 	}
 	rcu_read_unlock();

@@ -268,6 +268,7 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 		vt->counted = true;
 		WRITE_ONCE(vt->entered, true);
 		commit_creds(cred);
+		vserver_mm_enter(ctx);
 		/* What it left undone with semaphores is the host's. */
 		exit_sem(current);
 	}

@@ -52,19 +52,26 @@ pub const ARRAYS: Thing = thing("semaphore_arrays", abi::VLIMIT_SEMARY);
 /// Semaphores.
 pub const SEMAPHORES: Thing = thing("semaphores", abi::VLIMIT_NSEMS);
 
+/// Descriptors, however many there are of a file.
+pub const DESCRIPTORS: Thing = thing("descriptors", abi::VLIMIT_OPENFD);
+/// Pages of address space.
+pub const ADDRESS_SPACE: Thing = pages("address_space", 9);
+/// Pages that are locked in memory.
+pub const LOCKED: Thing = pages("locked_memory", 8);
+
 /// All that the kernel knows of.
 pub const THINGS: [Thing; 14] = [
     PROCESSES,
     FILES,
-    thing("descriptors", abi::VLIMIT_OPENFD),
+    DESCRIPTORS,
     SOCKETS,
     LOCKS,
     QUEUES,
     SHARED,
     ARRAYS,
     SEMAPHORES,
-    pages("address_space", 9),
-    pages("locked_memory", 8),
+    ADDRESS_SPACE,
+    LOCKED,
     pages("resident", 5),
     pages("anonymous", abi::VLIMIT_ANON),
     pages("mapped", abi::VLIMIT_MAPPED),

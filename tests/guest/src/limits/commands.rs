@@ -10,23 +10,23 @@ use std::fs;
 use vserver_abi as abi;
 
 /// What can be limited.
-const SETTABLE: [u32; 8] = [
+const SETTABLE: [u32; 11] = [
+    libc::RLIMIT_AS,
+    libc::RLIMIT_MEMLOCK,
     PROCESSES,
     FILES,
     LOCKS,
     QUEUES,
     abi::VLIMIT_NSOCK,
+    abi::VLIMIT_OPENFD,
     abi::VLIMIT_SHMEM,
     abi::VLIMIT_SEMARY,
     abi::VLIMIT_NSEMS,
 ];
 
 /// What is only shown.
-const SHOWN: [u32; 7] = [
-    libc::RLIMIT_AS,
-    libc::RLIMIT_MEMLOCK,
+const SHOWN: [u32; 4] = [
     libc::RLIMIT_RSS,
-    abi::VLIMIT_OPENFD,
     abi::VLIMIT_ANON,
     abi::VLIMIT_MAPPED,
     abi::VLIMIT_DENTRY,
@@ -57,6 +57,11 @@ pub fn mask() -> Result<()> {
 }
 
 pub fn keep_and_infinity() -> Result<()> {
+    // More of each than the test needs.
+    const FEW: u64 = 500_000;
+    const SOME: u64 = 2 * FEW;
+    const MORE: u64 = 4 * FEW;
+    const MANY: u64 = 6 * FEW;
     inside(|| {
         for id in SETTABLE {
             let limits = |soft, hard| -> Result<()> {
@@ -70,14 +75,14 @@ pub fn keep_and_infinity() -> Result<()> {
             };
             let (keep, none) = (abi::CRLIM_KEEP, abi::CRLIM_INFINITY);
             limits(none, none)?;
-            abi::set_rlimit(XID, id, 1000, 2000)?;
-            limits(1000, 2000)?;
-            abi::set_rlimit(XID, id, keep, 3000)?;
-            limits(1000, 3000)?;
-            abi::set_rlimit(XID, id, 500, keep)?;
-            limits(500, 3000)?;
+            abi::set_rlimit(XID, id, SOME, MORE)?;
+            limits(SOME, MORE)?;
+            abi::set_rlimit(XID, id, keep, MANY)?;
+            limits(SOME, MANY)?;
+            abi::set_rlimit(XID, id, FEW, keep)?;
+            limits(FEW, MANY)?;
             abi::set_rlimit(XID, id, keep, keep)?;
-            limits(500, 3000)?;
+            limits(FEW, MANY)?;
             abi::set_rlimit(XID, id, none, none)?;
             limits(none, none)?;
         }

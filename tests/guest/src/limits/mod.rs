@@ -2,6 +2,7 @@
 //! Limits of contexts: what counts and what not, what happens at the limit, what is shown of it.
 
 mod commands;
+mod descriptors;
 mod files;
 mod ipc;
 mod locks;
@@ -26,6 +27,10 @@ use commands::{
     bad_pointers, hides_from_others, inside_changes_only_in_setup, keep_and_infinity, mask,
     proc_file, resets, unknown_things, what_cannot_be_set,
 };
+use descriptors::{
+    descriptors_are_counted, descriptors_are_refused, descriptors_of_who_enters, descriptors_storm,
+    tables_are_shared_and_copied,
+};
 use files::{
     copies_are_no_files, files_are_counted, files_are_refused, files_in_flight, files_storm,
     hosts_files_are_not_counted, programs_hold_files,
@@ -37,7 +42,10 @@ use locks::{
     byte_locks_are_counted, byte_locks_are_refused, flocks_are_converted, flocks_are_counted,
     leases_are_counted, locks_end_with_their_holder, locks_storm,
 };
-use memory::{descriptors_are_summed, pages_are_summed};
+use memory::{
+    address_space_is_refused, locked_memory_is_refused, memory_of_who_enters, memory_storm,
+    pages_are_summed,
+};
 use oom::bias;
 use processes::{
     entering_counts, processes_are_counted, processes_are_refused, processes_storm,
@@ -92,7 +100,15 @@ pub const SUITE: Suite = Suite {
         segments_are_counted,
         objects_outlive_their_context,
         pages_are_summed,
-        descriptors_are_summed,
+        address_space_is_refused,
+        locked_memory_is_refused,
+        memory_of_who_enters,
+        memory_storm,
+        descriptors_are_counted,
+        descriptors_are_refused,
+        tables_are_shared_and_copied,
+        descriptors_of_who_enters,
+        descriptors_storm,
         traffic_by_family,
         traffic_fails,
         traffic_of_the_host,
@@ -189,10 +205,14 @@ fn expect_io<T: std::fmt::Debug>(result: std::io::Result<T>, errno: Errno) -> Re
 /// What a call of libc returned, or its error.
 fn check<T: Copy + Default + PartialOrd>(ret: T) -> Result<T, Errno> {
     if ret < T::default() {
-        let errno = std::io::Error::last_os_error();
-        return Err(Errno::from_io_error(&errno).unwrap_or(Errno::IO));
+        return Err(last_errno());
     }
     Ok(ret)
+}
+
+/// Why the last call of libc failed.
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 fn null() -> std::io::Result<File> {

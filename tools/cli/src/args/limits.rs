@@ -51,6 +51,9 @@ pub(crate) struct Limits {
     /// Open files
     #[arg(long, value_name = "N")]
     files: Option<Most>,
+    /// Descriptors, however many there are of a file
+    #[arg(long, value_name = "N")]
+    descriptors: Option<Most>,
     /// Sockets
     #[arg(long, value_name = "N")]
     sockets: Option<Most>,
@@ -69,6 +72,12 @@ pub(crate) struct Limits {
     /// Semaphores in all arrays
     #[arg(long, value_name = "N")]
     semaphores: Option<Most>,
+    /// Address space of all processes together
+    #[arg(long, value_name = "PAGES")]
+    address_space: Option<Most>,
+    /// Memory that they lock
+    #[arg(long, value_name = "PAGES")]
+    locked_memory: Option<Most>,
     /// Switch flags on (x or +x) and off (-x): persistent, sched_hard, sched_pause, ...
     #[arg(long, value_name = "[+-]FLAG", allow_hyphen_values = true)]
     flag: Vec<FlagChange>,
@@ -95,12 +104,15 @@ impl Limits {
         [
             (limits::PROCESSES, self.processes),
             (limits::FILES, self.files),
+            (limits::DESCRIPTORS, self.descriptors),
             (limits::SOCKETS, self.sockets),
             (limits::LOCKS, self.locks),
             (limits::QUEUES, self.message_queues),
             (limits::SHARED, self.shared_memory),
             (limits::ARRAYS, self.semaphore_arrays),
             (limits::SEMAPHORES, self.semaphores),
+            (limits::ADDRESS_SPACE, self.address_space),
+            (limits::LOCKED, self.locked_memory),
         ]
         .into_iter()
         .filter_map(|(thing, most)| Some((thing, most?)))

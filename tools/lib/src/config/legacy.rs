@@ -42,15 +42,18 @@ const FLAGS_DONE: [&str; 8] = [
 ];
 
 /// Their limits, and ours.
-const LIMITS: [(&str, &str); 8] = [
+const LIMITS: [(&str, &str); 11] = [
     ("nproc", "processes"),
     ("nofile", "files"),
+    ("openfd", "descriptors"),
     ("nsock", "sockets"),
     ("locks", "locks"),
     ("msgqueue", "message_queues"),
     ("shm", "shared_memory"),
     ("semary", "semaphore_arrays"),
     ("nsems", "semaphores"),
+    ("as", "address_space"),
+    ("memlock", "locked_memory"),
 ];
 
 /// Files of theirs that say nothing about the guest, or what goes without saying.
@@ -331,11 +334,14 @@ impl Reading<'_> {
             match *key {
                 "processes" => l.processes = most,
                 "files" => l.files = most,
+                "descriptors" => l.descriptors = most,
                 "sockets" => l.sockets = most,
                 "locks" => l.locks = most,
                 "message_queues" => l.message_queues = most,
                 "shared_memory" => l.shared_memory = most,
                 "semaphore_arrays" => l.semaphore_arrays = most,
+                "address_space" => l.address_space = most,
+                "locked_memory" => l.locked_memory = most,
                 _ => l.semaphores = most,
             }
         }
@@ -419,6 +425,7 @@ mod tests {
             ("apps/vunify/hash/0", "x"),
             ("rlimits/nproc.hard", "200\n"),
             ("rlimits/nofile", "inf\n"),
+            ("rlimits/as", "90000\n"),
             ("rlimits/rss", "1000\n"),
             ("schedule", "1\n4\n50\n20\n100\n"),
             ("interfaces/0/ip", "10.0.0.1\n"),
@@ -446,6 +453,7 @@ context = ["secure_mount"]
 [limits]
 processes = 200
 files = "unlimited"
+address_space = 90000
 
 [scheduler]
 fill_rate = 1

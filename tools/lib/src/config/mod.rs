@@ -233,6 +233,9 @@ pub struct Limits {
     /// Open files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<Text<Most>>,
+    /// Descriptors, however many there are of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub descriptors: Option<Text<Most>>,
     /// Sockets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sockets: Option<Text<Most>>,
@@ -251,6 +254,12 @@ pub struct Limits {
     /// Semaphores in all arrays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub semaphores: Option<Text<Most>>,
+    /// Pages of address space of all processes together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address_space: Option<Text<Most>>,
+    /// Pages of memory that they lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_memory: Option<Text<Most>>,
     /// Memory: `512M`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Text<Bytes>>,
@@ -386,12 +395,15 @@ impl Guest {
         [
             (limits::PROCESSES, &l.processes),
             (limits::FILES, &l.files),
+            (limits::DESCRIPTORS, &l.descriptors),
             (limits::SOCKETS, &l.sockets),
             (limits::LOCKS, &l.locks),
             (limits::QUEUES, &l.message_queues),
             (limits::SHARED, &l.shared_memory),
             (limits::ARRAYS, &l.semaphore_arrays),
             (limits::SEMAPHORES, &l.semaphores),
+            (limits::ADDRESS_SPACE, &l.address_space),
+            (limits::LOCKED, &l.locked_memory),
         ]
         .into_iter()
         .filter_map(|(thing, most)| Some((thing, **most.as_ref()?)))
