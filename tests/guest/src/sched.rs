@@ -20,7 +20,7 @@ use idle::*;
 use input::*;
 use locks::*;
 use rustix::io::Errno;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use std::fs;
 use std::time::{Duration, Instant};
 use vserver_abi as abi;
@@ -307,12 +307,18 @@ fn held_task_can_be_stopped_and_traced() -> Result<()> {
     process::eventually("held again", || state(child.id()) == Some('S'))
 }
 
+/// How a process, the caller if none, is scheduled.
+fn set_policy(pid: Option<Pid>, policy: i32, sched_priority: i32) -> Result<()> {
+    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get());
+    let param = libc::sched_param { sched_priority };
+    // SAFETY: `param` is valid for the call.
+    ensure!(unsafe { libc::sched_setscheduler(pid, policy, &param) } == 0);
+    Ok(())
+}
+
 fn realtime_is_held_too() -> Result<()> {
     let child = held(abi::VXF_SCHED_HARD)?;
-    let param = libc::sched_param { sched_priority: 10 };
-    let pid = child.pid().as_raw_nonzero().get();
-    // SAFETY: `param` is valid for the call.
-    ensure!(unsafe { libc::sched_setscheduler(pid, libc::SCHED_FIFO, &param) } == 0);
+    set_policy(Some(child.pid()), libc::SCHED_FIFO, 10)?;
     abi::set_sched(XID, rate(1, 1000))?;
     let before = used()?.0;
     std::thread::sleep(Duration::from_secs(1));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Idle time: who is on hold runs where a CPU has nothing else to do.
 
-use super::{NEVER, XID, first, rate, spinners, state, used, used_by};
+use super::{NEVER, XID, first, rate, set_policy, spinners, state, used, used_by};
 use crate::process::{self, Child, spawn};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs;
@@ -61,9 +61,7 @@ fn on_host(run_ms: u64, pause_ms: u64) -> Result<Child> {
 fn idler_does(what: fn() -> !) -> Result<Child> {
     spawn(|| {
         let _ = process::stay_on_one_cpu();
-        let param = libc::sched_param { sched_priority: 0 };
-        // SAFETY: `param` is valid for the call.
-        if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &param) } != 0 {
+        if set_policy(None, libc::SCHED_IDLE, 0).is_err() {
             return 1;
         }
         what()
@@ -298,15 +296,10 @@ pub fn idle_time_comes_and_goes() -> Result<()> {
 
 pub fn realtime_has_no_idle_time() -> Result<()> {
     let child = super::held(abi::VXF_SCHED_HARD)?;
-    let param = libc::sched_param { sched_priority: 10 };
-    let pid = child.pid().as_raw_nonzero().get();
-    // SAFETY: `param` is valid for the call.
-    ensure!(unsafe { libc::sched_setscheduler(pid, libc::SCHED_FIFO, &param) } == 0);
+    set_policy(Some(child.pid()), libc::SCHED_FIFO, 10)?;
     abi::set_sched(XID, with_idle(NEVER, (1, 4)))?;
     rests()?;
-    let param = libc::sched_param { sched_priority: 0 };
-    // SAFETY: as above.
-    ensure!(unsafe { libc::sched_setscheduler(pid, libc::SCHED_OTHER, &param) } == 0);
+    set_policy(Some(child.pid()), libc::SCHED_OTHER, 0)?;
     runs()
 }
 
