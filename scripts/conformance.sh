@@ -13,6 +13,6 @@ for bits in 64 32; do
 		-fno-stack-protector -fno-asynchronous-unwind-tables \
 		-I"$REPO/include/uapi" -I"/usr/include/$(gcc -print-multiarch)" \
 		-include "$PRISTINE/tools/include/nolibc/nolibc.h" \
-		-o "$TOOLS_OUT/conformance$bits" "$REPO/tests/conformance/conformance.c" ||
+		-o "$TOOLS_OUT/conformance$bits" "$REPO/tests/conformance/"*.c ||
 		die "tests/conformance could not be built for $bits bits"
 done
