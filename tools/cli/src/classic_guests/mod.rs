@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The names that the old tools had for what concerns contexts, with the options that people know.
+
+mod attribute;
+mod limit;
+mod processes;
+mod sched;
+mod see;
+mod space;
+mod uname;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Command, CommandFactory, Parser};
+use vserver::abi;
+use vserver::context;
+use vserver::error::{Error, Result};
+
+use attribute::{Attribute, attribute};
+use limit::{Limit, limit};
+use processes::{Kill, Wait, kill, wait};
+use sched::{Sched, sched};
+use see::{Ps, Stat, ps, stat};
+use space::{Space, space};
+use uname::{Uname, uname};
+
+/// The names. A link of one of these to the command is such a tool.
+pub(crate) const NAMES: [&str; 9] = [
+    "vserver-stat",
+    "vattribute",
+    "vsched",
+    "vlimit",
+    "vps",
+    "vkill",
+    "vwait",
+    "vuname",
+    "vspace",
+];
+
+/// The command lines, for their manual pages.
+pub(crate) fn commands() -> Vec<Command> {
+    vec![
+        Stat::command(),
+        Attribute::command(),
+        Sched::command(),
+        Limit::command(),
+        Ps::command(),
+        Kill::command(),
+        Wait::command(),
+        Uname::command(),
+        Space::command(),
+    ]
+}
+
+/// Does as the tool that the first word names; nothing if it names none.
+pub(crate) fn run(words: &[OsString]) -> Option<anyhow::Result<ExitCode>> {
+    let name = Path::new(words.first()?).file_name()?.to_str()?;
+    Some(match name {
+        "vserver-stat" => stat(&Stat::parse_from(words)),
+        "vattribute" => attribute(&Attribute::parse_from(words)),
+        "vsched" => sched(&Sched::parse_from(words)),
+        "vlimit" => limit(&Limit::parse_from(words)),
+        "vps" => ps(&Ps::parse_from(words)),
+        "vkill" => kill(&Kill::parse_from(words)),
+        "vwait" => wait(&Wait::parse_from(words)),
+        "vuname" => uname(&Uname::parse_from(words)),
+        "vspace" => space(Space::parse_from(words)),
+        _ => return None,
+    })
+}
+
+/// The context that a tool is about: given, or the caller's own.
+#[derive(Debug, Args)]
+struct Xid {
+    /// The context's id or name [default: the caller's own]
+    #[arg(long, value_name = "XID|NAME")]
+    xid: Option<String>,
+}
+
+impl Xid {
+    fn get(&self) -> Result<u32> {
+        self.xid
+            .as_ref()
+            .map_or(Ok(abi::VX_XID_SELF), |xid| context::resolve(xid))
+    }
+}
+
+/// The command that a tool runs at the end.
+#[derive(Debug, Args)]
+struct Then {
+    /// A command to run then
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    argv: Vec<OsString>,
+}
+
+impl Then {
+    fn run(&self) -> anyhow::Result<ExitCode> {
+        use std::os::unix::process::CommandExt;
+        match self.argv.split_first() {
+            None => Ok(ExitCode::SUCCESS),
+            Some((program, args)) => {
+                let source = std::process::Command::new(program).args(args).exec();
+                let program = program.to_string_lossy().into_owned();
+                Err(Error::Exec { program, source }.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vserver::limits::Most;
+
+    #[test]
+    fn the_command_lines_are_consistent() {
+        let commands = commands();
+        assert_eq!(commands.len(), NAMES.len());
+        for command in commands {
+            assert!(NAMES.contains(&command.get_name()));
+            command.debug_assert();
+        }
+    }
+
+    #[test]
+    fn other_names_are_no_tool() {
+        assert!(run(&["/usr/sbin/vserver".into()]).is_none());
+        assert!(run(&[]).is_none());
+    }
+
+    #[test]
+    fn what_people_know_is_taken() {
+        let limit = Limit::parse_from(["vlimit", "--xid", "web", "--nproc", "inf", "-H"]);
+        assert_eq!(limit.nproc, Some(Most::Unlimited));
+        let words = ["vattribute", "--set", "--xid", "7", "--flag", "~persistent"];
+        let attribute = Attribute::parse_from(words);
+        assert_eq!(attribute.flag[0].clear, abi::VXF_PERSISTENT);
+        let kill = Kill::parse_from(["vkill", "--xid", "7", "-s", "9", "--", "1"]);
+        assert_eq!((kill.s, kill.pid), (9, vec![1]));
+    }
+}
