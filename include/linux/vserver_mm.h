@@ -13,7 +13,7 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 void __vserver_mm_init(struct mm_struct *mm);
 void __vserver_mm_exit(struct mm_struct *mm);
-int __vserver_vm_charge(struct mm_struct *mm, unsigned long pages);
+int __vserver_vm_charge(const struct mm_struct *mm, unsigned long pages);
 bool __vserver_vm_fits(const struct mm_struct *mm, unsigned long pages);
 void __vserver_vm_account(const struct mm_struct *mm, long pages);
 unsigned long __vserver_locked_room(const struct mm_struct *mm);
@@ -33,7 +33,7 @@ static __always_inline void vserver_mm_init(struct mm_struct *mm)
 
 /**
  * vserver_mm_exit - nothing is mapped any more
- * @mm:		the memory, which nobody else uses
+ * @mm:		the memory; mmap_lock is held, or nobody else has a reference
  */
 static __always_inline void vserver_mm_exit(struct mm_struct *mm)
 {
@@ -48,7 +48,7 @@ static __always_inline void vserver_mm_exit(struct mm_struct *mm)
  *
  * Return: 0, or -ENOMEM if the context then had more than it may have.
  */
-static __always_inline int vserver_vm_charge(struct mm_struct *mm,
+static __always_inline int vserver_vm_charge(const struct mm_struct *mm,
 					     unsigned long pages)
 {
 	if (static_branch_unlikely(&vserver_key) && mm->vserver)
@@ -128,7 +128,8 @@ static __always_inline void vserver_locked_add(struct mm_struct *mm, long pages)
 
 static inline void vserver_mm_init(struct mm_struct *mm) {}
 static inline void vserver_mm_exit(struct mm_struct *mm) {}
-static inline int vserver_vm_charge(struct mm_struct *mm, unsigned long pages)
+static inline int vserver_vm_charge(const struct mm_struct *mm,
+				    unsigned long pages)
 {
 	return 0;
 }

@@ -34,7 +34,7 @@ pub(crate) struct Sched {
 /// The module's part of a context.
 ///
 /// Lock order: the table's lock, then `sched`, `names`, `spaces` or `files`, which do not
-/// nest.
+/// nest. Who enters takes its own `mmap_lock`, then the lock of its descriptors, in the table's.
 #[pin_data]
 pub(crate) struct Context {
     /// What those inside asked of `reboot(2)`; 0 is nothing.

@@ -278,7 +278,7 @@ int vserver_path_notify(const struct path *path, u64 mask,
 			unsigned int obj_type);
 
 /* mm.c */
-void vserver_mm_enter(struct vserver_ctx *ctx);
+int vserver_mm_enter(struct vserver_ctx *ctx);
 
 /* limit.c */
 void vserver_limit_init(struct vserver_ctx *ctx);

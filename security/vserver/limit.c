@@ -120,6 +120,8 @@ void vserver_limit_uncharge(struct vserver_ctx *ctx, unsigned int id, u64 n)
  * vserver_limit_room - how much more a context may have
  * @ctx:	the context
  * @id:		of what
+ *
+ * Return: the rest, 0 also if it has too much
  */
 u64 vserver_limit_room(const struct vserver_ctx *ctx, unsigned int id)
 {

@@ -35,6 +35,7 @@ void __vserver_mm_init(struct mm_struct *mm)
 	mm->vserver = ctx;
 }
 
+/* Whoever changes it after this, for a device, changes nothing here. */
 void __vserver_mm_exit(struct mm_struct *mm)
 {
 	vserver_account(mm->vserver, RLIMIT_AS, -(s64)mm->total_vm);
@@ -43,7 +44,7 @@ void __vserver_mm_exit(struct mm_struct *mm)
 	mm->vserver = NULL;
 }
 
-int __vserver_vm_charge(struct mm_struct *mm, unsigned long pages)
+int __vserver_vm_charge(const struct mm_struct *mm, unsigned long pages)
 {
 	if (!vserver_limit_charge(mm->vserver, RLIMIT_AS, pages))
 		return -ENOMEM;
@@ -121,13 +122,16 @@ void __vserver_fd_uncharge(const struct files_struct *files)
  *
  * The caller is on the host, and shares neither its memory nor its descriptors
  * with another process. None of it is refused. May sleep.
+ *
+ * Return: 0, or -EINTR if the caller was killed while it waited
  */
-void vserver_mm_enter(struct vserver_ctx *ctx)
+int vserver_mm_enter(struct vserver_ctx *ctx)
 {
 	struct files_struct *files = current->files;
 	struct mm_struct *mm = current->mm;
 
-	mmap_write_lock(mm);
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
 	vserver_ctx_get(ctx);
 	mm->vserver = ctx;
 	vserver_account(ctx, RLIMIT_AS, mm->total_vm);
@@ -139,4 +143,5 @@ void vserver_mm_enter(struct vserver_ctx *ctx)
 	files->vserver = ctx;
 	vserver_account(ctx, VLIMIT_OPENFD, vserver_open_fds(files));
 	spin_unlock(&files->file_lock);
+	return 0;
 }

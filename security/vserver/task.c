@@ -243,12 +243,14 @@ static bool vserver_is_alone(void)
  * other threads, which would stay where they are, if it shares memory, open
  * files, the working directory or what I/O is queued by with another process,
  * has used io_uring or traces somebody, -EAGAIN if the context has as many
- * processes as it may have, -ENOMEM. What the caller has open stays the host's.
+ * processes as it may have, -EINTR if the caller was killed, -ENOMEM. The files
+ * that the caller has open stay the host's; its memory and descriptors do not.
  */
 int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 {
 	struct vserver_task *vt = vserver_task(current);
 	struct cred *cred;
+	int error;
 
 	if (vt->ctx)
 		return -EPERM;
@@ -262,13 +264,18 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 			abort_creds(cred);
 			return -EAGAIN;
 		}
+		error = vserver_mm_enter(ctx);
+		if (error) {
+			vserver_limit_uncharge(ctx, RLIMIT_NPROC, 1);
+			abort_creds(cred);
+			return error;
+		}
 		vserver_ctx_get(ctx);
 		vserver_cred(cred)->ctx = ctx;
 		atomic_inc(&ctx->tasks);
 		vt->counted = true;
 		WRITE_ONCE(vt->entered, true);
 		commit_creds(cred);
-		vserver_mm_enter(ctx);
 		/* What it left undone with semaphores is the host's. */
 		exit_sem(current);
 	}

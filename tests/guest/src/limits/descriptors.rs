@@ -63,8 +63,14 @@ pub fn descriptors_are_refused() -> Result<()> {
         // SAFETY: closes what dup2() made.
         ensure!(unsafe { libc::close_range(200, 300, 0) } == 0);
         has(DESCRIPTORS, before + 1)?;
-        // A child would have as many again.
+        // A child would have as many again, and so would who shares no more.
         expect(fork().map(drop), Errno::MFILE)?;
+        has(DESCRIPTORS, before + 1)?;
+        let thread = std::thread::spawn(|| {
+            // SAFETY: it fails.
+            super::check(unsafe { libc::unshare(libc::CLONE_FILES) })
+        });
+        ensure!(matches!(thread.join(), Ok(Err(Errno::MFILE))));
         has(DESCRIPTORS, before + 1)?;
         limit(DESCRIPTORS, 2 * (before + 1))?;
         let child = spawn(|| 0)?;
@@ -132,11 +138,15 @@ pub fn descriptors_of_who_enters() -> Result<()> {
 pub fn descriptors_storm() -> Result<()> {
     inside(|| {
         let before = own(DESCRIPTORS)?;
-        let most = 6 * before + 3;
+        // Each worker has the pipe of the starting gate, too.
+        let most = 6 * (before + 2) + 3;
         limit(DESCRIPTORS, most)?;
         storm(4, || {
             for i in 0..300 {
-                for result in [null().map(drop), std::io::pipe().map(drop)] {
+                for result in [
+                    null().map(drop),
+                    null().and_then(|file| file.try_clone()).map(drop),
+                ] {
                     if let Err(e) = result {
                         ensure!(e.raw_os_error() == Some(libc::EMFILE), "{e}");
                     }

@@ -20,7 +20,7 @@ const PAGE: usize = 4096;
 
 /// Memory that is mapped until the process ends; touched and locked as is said.
 fn map(touch: bool, lock: bool) -> Result<()> {
-    let size = PAGES * 4096;
+    let size = PAGES * PAGE;
     // SAFETY: the kernel chooses an address where nothing is.
     let at = unsafe {
         libc::mmap(
@@ -44,7 +44,7 @@ fn map(touch: bool, lock: bool) -> Result<()> {
     Ok(())
 }
 
-pub fn pages_are_summed() -> Result<()> {
+pub fn pages_are_counted() -> Result<()> {
     const MANY: u64 = PAGES as u64;
     inside(|| {
         let all = || -> Result<[u64; 4]> {
@@ -175,6 +175,7 @@ pub fn address_space_is_refused() -> Result<()> {
         // What takes the place of something else is no more.
         mapping.replace(50)?;
         mapping.protect(libc::PROT_READ)?;
+        mapping.protect(libc::PROT_READ | libc::PROT_WRITE)?;
         has(VM, before + 100)?;
         hits(VM, 2)?;
         mapping.resize(40)?;
@@ -199,6 +200,54 @@ pub fn address_space_is_refused() -> Result<()> {
     // The host is not meant.
     Mapping::new(1000, 0)?;
     Ok(())
+}
+
+/// Neither the heap nor the stack grows, nor is there room for another program.
+pub fn nothing_grows_at_the_limit() -> Result<()> {
+    inside(|| {
+        limit(VM, own(VM)? * 3)?;
+        let grow = || -> Result<()> {
+            limit(VM, own(VM)?)?;
+            // SAFETY: nobody frees what the heap's end moves over.
+            let end = unsafe { libc::sbrk(0) };
+            // SAFETY: as above.
+            let grown = unsafe { libc::sbrk(1 << 20) };
+            ensure!(grown as isize == -1 && end as isize != -1, "the heap grew");
+            hits(VM, 1)
+        };
+        isolated(grow)?;
+        abi::set_hard_limit(abi::VX_XID_SELF, VM, None)?;
+        // With room for a deep stack, and without.
+        for (room, killed) in [(1000, false), (0, true)] {
+            let child = spawn(|| {
+                if own(VM).is_ok_and(|all| limit(VM, all + room).is_ok()) {
+                    std::hint::black_box(deep(256));
+                }
+                0
+            })?;
+            let status = child.wait()?;
+            ensure!(matches!(status, Status::Killed(_)) == killed, "{status:?}");
+            abi::set_hard_limit(abi::VX_XID_SELF, VM, None)?;
+        }
+        let child = spawn(|| {
+            if own(VM).is_ok_and(|all| limit(VM, all / 2).is_ok()) {
+                let _ = Command::new("/bin/busybox").arg("true").exec();
+            }
+            0
+        })?;
+        let status = child.wait()?;
+        ensure!(matches!(status, Status::Killed(_)), "{status:?}");
+        Ok(())
+    })
+}
+
+/// Uses a page of stack a level.
+fn deep(levels: u32) -> u64 {
+    let page = std::hint::black_box([u64::from(levels); PAGE / 8]);
+    match levels {
+        0 => page[0],
+        _ => page[1] + deep(levels - 1),
+    }
 }
 
 /// A process of its own for each way to lock, so that nothing is left of the last one.
@@ -269,18 +318,19 @@ pub fn memory_of_who_enters() -> Result<()> {
     done.open()?;
     ensure!(child.wait()? == Status::Exited(0));
     ensure!((value(VM)?, value(LOCKED)?) == (vm, locked));
-    let (read, write) = process::pipe()?;
     let child = spawn(|| {
-        let entered = Mapping::new(3000, 0).is_ok() && abi::ctx_migrate(XID, 0).is_ok();
-        let error = Command::new("/bin/busybox").arg("cat").stdin(read).exec();
-        i32::from(entered && error.raw_os_error().is_none_or(|errno| errno != 0))
+        let mapping = Mapping::new(3000, 0);
+        if mapping.is_ok() && abi::ctx_migrate(XID, 0).is_ok() {
+            let _ = Command::new("/bin/busybox").args(["sleep", "1000"]).exec();
+        }
+        1
     })?;
     // It has what the program has, not what was before.
     process::eventually("it runs", || {
         value(VM).is_ok_and(|now| now > vm && now < vm + 3000)
     })?;
-    drop(write);
-    ensure!(child.wait()? == Status::Exited(0));
+    child.kill(Signal::KILL)?;
+    ensure!(child.wait()? == Status::Killed(libc::SIGKILL));
     ensure!((value(VM)?, value(LOCKED)?) == (vm, locked));
     guest.end()
 }
@@ -299,7 +349,7 @@ pub fn memory_storm() -> Result<()> {
                         Err(Errno::NOMEM) => continue,
                         Err(e) => return Err(e.into()),
                     };
-                    for result in [mapping.lock(i % 20), mapping.resize(pages + 1)] {
+                    for result in [mapping.resize(pages + 1), mapping.lock(i % 20)] {
                         ensure!(matches!(result, Ok(()) | Err(Errno::NOMEM | Errno::AGAIN)));
                     }
                 }

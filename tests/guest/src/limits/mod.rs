@@ -44,7 +44,7 @@ use locks::{
 };
 use memory::{
     address_space_is_refused, locked_memory_is_refused, memory_of_who_enters, memory_storm,
-    pages_are_summed,
+    nothing_grows_at_the_limit, pages_are_counted,
 };
 use oom::bias;
 use processes::{
@@ -99,8 +99,9 @@ pub const SUITE: Suite = Suite {
         arrays_are_counted,
         segments_are_counted,
         objects_outlive_their_context,
-        pages_are_summed,
+        pages_are_counted,
         address_space_is_refused,
+        nothing_grows_at_the_limit,
         locked_memory_is_refused,
         memory_of_who_enters,
         memory_storm,

@@ -72,10 +72,10 @@ pub(crate) struct Limits {
     /// Semaphores in all arrays
     #[arg(long, value_name = "N")]
     semaphores: Option<Most>,
-    /// Address space of all processes together
+    /// Address space of all its processes together
     #[arg(long, value_name = "PAGES")]
     address_space: Option<Most>,
-    /// Memory that they lock
+    /// Memory that its processes lock
     #[arg(long, value_name = "PAGES")]
     locked_memory: Option<Most>,
     /// Switch flags on (x or +x) and off (-x): persistent, sched_hard, sched_pause, ...
