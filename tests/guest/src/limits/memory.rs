@@ -113,7 +113,7 @@ impl Mapping {
         if at == libc::MAP_FAILED {
             return Err(super::last_errno());
         }
-        *self = Self { at, pages };
+        (self.at, self.pages) = (at, pages);
         Ok(())
     }
 
