@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The flags and the attribute that make a file a unified one.
 
+use crate::calls::new_fd;
 use crate::process::{Status, eventually, pipe, sleep_forever, spawn};
 use crate::raw;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, Mode, OFlags, XattrFlags, setxattr};
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, IoSlice};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
 use std::fs;
 use std::io::Read as _;
-use std::os::fd::AsRawFd as _;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use vserver_abi as abi;
 
@@ -63,6 +67,70 @@ pub(super) fn writers_are_busy() -> Result<()> {
     ensure!(unsafe { libc::munmap(map as *mut libc::c_void, 4096) } == 0);
     set_flags(&pair.a, UNIFIED, UNIFIED)?;
     pair.intact()
+}
+
+/// 3: the only descriptor is in a message that nobody has received.
+pub(super) fn writers_in_flight_are_busy() -> Result<()> {
+    let pair = Pair::new("in_flight")?;
+    set_flags(&pair.a, 0, UNIFIED)?;
+    let (left, right) = UnixStream::pair()?;
+    let fd = open(&pair.a, OFlags::RDWR)?;
+    let fds = [fd.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    ensure!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    sendmsg(
+        &left,
+        &[IoSlice::new(b"x")],
+        &mut control,
+        SendFlags::empty(),
+    )?;
+    drop(fd);
+    busy(&pair.a)?;
+    // Received, without room for it: it is closed.
+    let mut byte = [0];
+    ensure!(rustix::io::read(&right, &mut byte)? == 1);
+    set_flags(&pair.a, UNIFIED, UNIFIED)?;
+    pair.intact()
+}
+
+/// 3: the only descriptor is one that an io_uring keeps.
+pub(super) fn writers_of_a_ring_are_busy() -> Result<()> {
+    const REGISTER_FILES: u32 = 2;
+    let pair = Pair::new("ring")?;
+    set_flags(&pair.a, 0, UNIFIED)?;
+    // struct io_uring_params
+    let mut parameters = [0u32; 30];
+    // SAFETY: the structure is as large as the call takes it to be.
+    let ring =
+        new_fd(unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) })?;
+    let fd = open(&pair.a, OFlags::RDWR)?;
+    let fds = [fd.as_raw_fd()];
+    // SAFETY: there is one descriptor, as is said.
+    syscall(unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_register,
+            ring.as_raw_fd(),
+            REGISTER_FILES,
+            fds.as_ptr(),
+            fds.len(),
+        )
+    })?;
+    drop(fd);
+    busy(&pair.a)?;
+    // The ring is taken apart some time after its end.
+    drop(ring);
+    eventually("the ring has gone", || {
+        set_flags(&pair.a, UNIFIED, UNIFIED).is_ok()
+    })?;
+    pair.intact()
+}
+
+/// It can't be unified, and stays an ordinary file.
+fn busy(path: &Path) -> Result<()> {
+    refused("busy", set_flags(path, UNIFIED, UNIFIED), Errno::TXTBSY)?;
+    ensure!(look(path)?.flags == 0, "flags left behind");
+    Ok(())
 }
 
 /// Somebody writes to pages of the file, which he has pinned, and neither the descriptor nor the

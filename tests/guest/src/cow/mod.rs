@@ -98,6 +98,8 @@ const TESTS: &[Test] = tests![
     inside_a_context,
     plain_immutable_stays,
     writers_are_busy,
+    writers_in_flight_are_busy,
+    writers_of_a_ring_are_busy,
     pinned_pages_are_busy,
     pinned_parts_of_large_pages_are_busy,
     inode_flags_are_fixed,
