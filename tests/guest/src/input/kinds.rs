@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Flags on what can't have them.
 
+use crate::calls::c_path;
 use crate::unified::*;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, Access, CWD, FileType, IFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -101,6 +103,90 @@ pub(super) fn administrators_immutable_file() -> Result<()> {
     fs::remove_dir_all(&dir)?;
     checked?;
     ensure!(after == before, "{after:?}");
+    Ok(())
+}
+
+/// Who may add to a file would add to all its names.
+pub(super) fn append_only_file() -> Result<()> {
+    let path = root().join("append_only");
+    fs::write(&path, CONTENT)?;
+    let fd = open(&path, OFlags::RDONLY)?;
+    let flags = rfs::ioctl_getflags(&fd)?;
+    rfs::ioctl_setflags(&fd, flags | IFlags::APPEND)?;
+    let append = rfs::ioctl_getflags(&fd)?;
+    let before = look(&path)?;
+
+    let got = [UNIFIED, abi::IATTR_IUNLINK].map(|flags| set_flags(&path, flags, UNIFIED));
+    let after = (look(&path)?, rfs::ioctl_getflags(&fd)?);
+    rfs::ioctl_setflags(&fd, flags)?;
+    fs::remove_file(&path)?;
+    for got in got {
+        refused("append-only", got, Errno::PERM)?;
+    }
+    ensure!(append.contains(IFlags::APPEND) && before.flags == 0);
+    ensure!(after == (before, append), "{after:?}");
+    Ok(())
+}
+
+/// The kernel writes to it. There is no swapping to a file of tmpfs, or of f2fs as it may be.
+pub(super) fn swap_file() -> Result<()> {
+    let path = root().join("swap");
+    let file = fs::File::create(&path)?;
+    if root().ends_with("btrfs") {
+        let flags = rfs::ioctl_getflags(&file)?;
+        rfs::ioctl_setflags(&file, flags | IFlags::NOCOW)?;
+    }
+    // mkswap(8)'s header: version 1, the last page's number.
+    let mut area = vec![0; 10 * 4096];
+    area[1024] = 1;
+    area[1028] = 9;
+    area[4086..4096].copy_from_slice(b"SWAPSPACE2");
+    (&file).write_all(&area)?;
+    file.sync_all()?;
+    drop(file);
+    let before = look(&path)?;
+    let name = c_path(&path);
+    // SAFETY: the path is a C string.
+    let on = syscall(unsafe { libc::swapon(name.as_ptr(), 0) }.into());
+    if root().ends_with("tmpfs") || root().ends_with("f2fs") && on.is_err() {
+        fs::remove_file(&path)?;
+        return refused("swapon", on, Errno::INVAL);
+    }
+    on.context("swapon")?;
+
+    let got = set_flags(&path, UNIFIED, UNIFIED);
+    let after = look(&path);
+    // SAFETY: as above.
+    syscall(unsafe { libc::swapoff(name.as_ptr()) }.into()).context("swapoff")?;
+    fs::remove_file(&path)?;
+    refused("a swap file", got, Errno::TXTBSY)?;
+    let after = after?;
+    ensure!(
+        after == before && after.flags == 0,
+        "other flags or content"
+    );
+    Ok(())
+}
+
+/// A file without a name, or whose name has gone, that somebody may write to.
+pub(super) fn nameless_files() -> Result<()> {
+    let path = root().join("nameless");
+    let unlinked = open(&path, OFlags::RDWR | OFlags::CREATE)?;
+    fs::remove_file(&path)?;
+    let unnamed = open(&root(), OFlags::RDWR | OFlags::TMPFILE)?;
+    for (what, fd) in [("unlinked", unlinked), ("O_TMPFILE", unnamed)] {
+        rustix::io::write(&fd, CONTENT)?;
+        let attr = abi::CtxFiattr {
+            xid: 0,
+            flags: UNIFIED,
+            mask: UNIFIED,
+        };
+        refused(what, abi::fset_iattr(&fd, attr), Errno::TXTBSY)?;
+        ensure!(abi::fget_iattr(&fd)?.flags == 0, "{what}: flags");
+        let mut content = [0; CONTENT.len()];
+        rustix::io::pread(&fd, &mut content, 0)?;
+        ensure!(content == CONTENT, "{what}: other content");
+    }
     Ok(())
 }
 
