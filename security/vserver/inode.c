@@ -169,8 +169,9 @@ int vserver_quota_on(struct dentry *dentry)
 /*
  * What file systems do to an immutable inode by a descriptor that is open for
  * reading: ext4 lets the owner change the generation (without metadata
- * checksums) and the block map, f2fs lets anybody pin a file and give up or
- * claim back the blocks that compression saves.
+ * checksums) and the block map, f2fs lets anybody pin a file, set the priority
+ * of its I/O and give up or claim back the blocks that compression saves, and
+ * an administrator write it anew elsewhere, through folios that are not for that.
  */
 int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
@@ -180,6 +181,8 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case EXT4_IOC_SETVERSION:
 	case EXT4_IOC32_SETVERSION:
 	case EXT4_IOC_MIGRATE:
+	case F2FS_IOC_DEFRAGMENT:
+	case F2FS_IOC_IO_PRIO:
 	case F2FS_IOC_SET_PIN_FILE:
 	case F2FS_IOC_RELEASE_COMPRESS_BLOCKS:
 	case F2FS_IOC_RESERVE_COMPRESS_BLOCKS:

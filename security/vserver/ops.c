@@ -43,9 +43,10 @@ int vserver_register(const struct vserver_ops *ops)
 	error = vserver_traffic_start();
 	if (error)
 		return error;
-	rcu_assign_pointer(vserver_ops, ops);
 	vserver_charge_start(ops);
 	static_branch_enable(&vserver_key);
+	/* Not earlier: those in a context pass hooks that all are on, to count. */
+	rcu_assign_pointer(vserver_ops, ops);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vserver_register);
