@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Memory: address space and what is locked of it have limits, the rest is only summed up.
 
-use super::{XID, check, expect, has, hits, inside, limit, own, storm};
+use super::{XID, check, expect, has, hits, inside, limit, own, storm, try_fork};
 use crate::process::{self, Gate, Status, isolated, spawn};
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
@@ -9,7 +9,6 @@ use rustix::process::Signal;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use vserver_abi as abi;
-use vserver_abi::process::{Fork, fork};
 
 const VM: u32 = libc::RLIMIT_AS;
 const LOCKED: u32 = libc::RLIMIT_MEMLOCK;
@@ -20,27 +19,15 @@ const PAGE: usize = 4096;
 
 /// Memory that is mapped until the process ends; touched and locked as is said.
 fn map(touch: bool, lock: bool) -> Result<()> {
-    let size = PAGES * PAGE;
-    // SAFETY: the kernel chooses an address where nothing is.
-    let at = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            size,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
-    };
-    ensure!(at != libc::MAP_FAILED);
+    let mapping = Mapping::new(PAGES, 0)?;
     if touch {
-        // SAFETY: the memory is this function's and as long.
-        unsafe { std::ptr::write_bytes(at.cast::<u8>(), 1, size) };
+        // SAFETY: the memory is this mapping's and as long.
+        unsafe { std::ptr::write_bytes(mapping.at.cast::<u8>(), 1, PAGES * PAGE) };
     }
     if lock {
-        // SAFETY: the memory is mapped.
-        check(unsafe { libc::mlock(at, size) })?;
+        mapping.lock(PAGES)?;
     }
+    std::mem::forget(mapping);
     Ok(())
 }
 
@@ -100,9 +87,7 @@ impl Mapping {
         let (size, access) = (pages * PAGE, libc::PROT_READ | libc::PROT_WRITE);
         // SAFETY: the kernel chooses an address where nothing is.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), size, access, flags, -1, 0) };
-        if at == libc::MAP_FAILED {
-            return Err(super::last_errno());
-        }
+        check(at as isize)?;
         Ok(Self { at, pages })
     }
 
@@ -110,9 +95,7 @@ impl Mapping {
         let (old, new) = (self.pages * PAGE, pages * PAGE);
         // SAFETY: the memory is this mapping's, and nobody has a pointer to it.
         let at = unsafe { libc::mremap(self.at, old, new, libc::MREMAP_MAYMOVE) };
-        if at == libc::MAP_FAILED {
-            return Err(super::last_errno());
-        }
+        check(at as isize)?;
         (self.at, self.pages) = (at, pages);
         Ok(())
     }
@@ -123,9 +106,7 @@ impl Mapping {
         let size = pages.min(self.pages) * PAGE;
         // SAFETY: the memory is this mapping's, and nobody has a pointer to it.
         let at = unsafe { libc::mmap(self.at, size, libc::PROT_READ, flags, -1, 0) };
-        if at == libc::MAP_FAILED {
-            return Err(super::last_errno());
-        }
+        check(at as isize)?;
         Ok(())
     }
 
@@ -149,17 +130,6 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the memory is this mapping's, and nobody has a pointer to it.
         unsafe { libc::munmap(self.at, self.pages * PAGE) };
-    }
-}
-
-/// A child that ends at once.
-fn try_fork() -> Result<(), Errno> {
-    match fork()? {
-        Fork::Child => std::process::exit(0),
-        Fork::Parent(pid) => {
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-            Ok(())
-        }
     }
 }
 

@@ -22,6 +22,7 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs::File;
 use vserver_abi as abi;
+use vserver_abi::process::{Fork, fork};
 
 use commands::{
     bad_pointers, hides_from_others, inside_changes_only_in_setup, keep_and_infinity, mask,
@@ -206,14 +207,21 @@ fn expect_io<T: std::fmt::Debug>(result: std::io::Result<T>, errno: Errno) -> Re
 /// What a call of libc returned, or its error.
 fn check<T: Copy + Default + PartialOrd>(ret: T) -> Result<T, Errno> {
     if ret < T::default() {
-        return Err(last_errno());
+        let errno = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&errno).unwrap_or(Errno::IO));
     }
     Ok(ret)
 }
 
-/// Why the last call of libc failed.
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+/// A child that ends at once, or why there is none.
+fn try_fork() -> Result<(), Errno> {
+    match fork()? {
+        Fork::Child => std::process::exit(0),
+        Fork::Parent(pid) => {
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+            Ok(())
+        }
+    }
 }
 
 fn null() -> std::io::Result<File> {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Processes.
 
-use super::{Guest, PROCESSES, XID, expect, has, hits, inside, limit, own, settled, storm};
+use super::{
+    Guest, PROCESSES, XID, expect, has, hits, inside, limit, own, settled, storm, try_fork,
+};
 use crate::process::{self, Child, Gate, Status, isolated, spawn};
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
@@ -12,17 +14,6 @@ use vserver_abi::process::{Fork, fork};
 
 fn sleeper() -> Result<Child> {
     spawn(|| process::sleep_forever())
-}
-
-/// Forks, or tells why not.
-fn try_fork() -> Result<(), Errno> {
-    match fork()? {
-        Fork::Child => std::process::exit(0),
-        Fork::Parent(pid) => {
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-            Ok(())
-        }
-    }
 }
 
 pub fn processes_are_counted() -> Result<()> {
