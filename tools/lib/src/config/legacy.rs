@@ -7,8 +7,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Guest, Mount, Style, Text, check};
+use super::{Guest, Limits, Mount, Style, Text, check};
 use crate::error::{Error, Result};
+use crate::limits::Most;
 
 /// What became of such a directory.
 #[derive(Clone, Debug)]
@@ -41,19 +42,22 @@ const FLAGS_DONE: [&str; 8] = [
     "hide_mount",
 ];
 
+/// Where a limit goes.
+type Place = fn(&mut Limits) -> &mut Option<Text<Most>>;
+
 /// Their limits, and ours.
-const LIMITS: [(&str, &str); 11] = [
-    ("nproc", "processes"),
-    ("nofile", "files"),
-    ("openfd", "descriptors"),
-    ("nsock", "sockets"),
-    ("locks", "locks"),
-    ("msgqueue", "message_queues"),
-    ("shm", "shared_memory"),
-    ("semary", "semaphore_arrays"),
-    ("nsems", "semaphores"),
-    ("as", "address_space"),
-    ("memlock", "locked_memory"),
+const LIMITS: [(&str, Place); 11] = [
+    ("nproc", |l| &mut l.processes),
+    ("nofile", |l| &mut l.files),
+    ("openfd", |l| &mut l.descriptors),
+    ("nsock", |l| &mut l.sockets),
+    ("locks", |l| &mut l.locks),
+    ("msgqueue", |l| &mut l.message_queues),
+    ("shm", |l| &mut l.shared_memory),
+    ("semary", |l| &mut l.semaphore_arrays),
+    ("nsems", |l| &mut l.semaphores),
+    ("as", |l| &mut l.address_space),
+    ("memlock", |l| &mut l.locked_memory),
 ];
 
 /// Files of theirs that say nothing about the guest, or what goes without saying.
@@ -317,7 +321,7 @@ impl Reading<'_> {
         for name in entries(&self.dir.join("rlimits"))? {
             let (thing, which) = name.split_once('.').unwrap_or((&name, "hard"));
             let path = format!("rlimits/{name}");
-            let Some((_, key)) = LIMITS.iter().find(|(old, _)| *old == thing) else {
+            let Some((_, place)) = LIMITS.iter().find(|(old, _)| *old == thing) else {
                 self.note(&path, "has no counterpart; a memory cgroup limits memory");
                 continue;
             };
@@ -330,20 +334,7 @@ impl Reading<'_> {
                 .strip_prefix("inf")
                 .map_or(text.as_str(), |_| "unlimited");
             let most = Some(text.parse().map_err(|e: Error| self.wrong(&path, e))?);
-            let l = &mut self.guest.limits;
-            match *key {
-                "processes" => l.processes = most,
-                "files" => l.files = most,
-                "descriptors" => l.descriptors = most,
-                "sockets" => l.sockets = most,
-                "locks" => l.locks = most,
-                "message_queues" => l.message_queues = most,
-                "shared_memory" => l.shared_memory = most,
-                "semaphore_arrays" => l.semaphore_arrays = most,
-                "address_space" => l.address_space = most,
-                "locked_memory" => l.locked_memory = most,
-                _ => l.semaphores = most,
-            }
+            *place(&mut self.guest.limits) = most;
         }
         Ok(())
     }
