@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is looked at after a crash.
 
-use super::files::{FILES, NEW, Tree, look};
+use super::files::{FILES, NEW, NUMBERS, Tree, differences, expected, is_single, look};
 use super::ways::{State, WAYS, Way};
 use crate::unified::{Look, UNIFIED};
 use anyhow::{Result, bail, ensure};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use vserver_abi as abi;
 
 /// How the name of a break's temporary file begins.
 const TEMPORARY: &[u8] = b".vserver-cow-";
@@ -15,8 +16,8 @@ const TEMPORARY: &[u8] = b".vserver-cow-";
 /// What was known of a name when the machine lost its power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Nobody had begun to break it.
-    Untouched,
+    /// Nobody had begun to break it, or it was whole again, and that was made durable.
+    Original,
     /// Anything may have been going on.
     Nothing,
     /// It was broken, and that was made durable.
@@ -64,12 +65,14 @@ impl std::fmt::Display for Count {
 /// Counts the names that hold the original or a whole private file, and the temporary names that
 /// hold whole files; tells what is bad about the others.
 pub fn names(tree: &Tree, known: impl Fn(Way, u64) -> Known) -> Result<Count> {
-    let originals = tree.originals()?;
+    let mut originals = tree.originals()?;
+    originals.extend((FILES..NUMBERS).map(expected));
     let mut count = Count::default();
     for way in WAYS {
-        for (n, original) in originals.iter().enumerate() {
-            let path = way.path(tree, n as u64);
-            if let Err(e) = name(*way, &path, original, known(*way, n as u64), &mut count) {
+        for n in 0..NUMBERS {
+            let path = way.path(tree, n);
+            let original = &originals[n as usize];
+            if let Err(e) = name(*way, n, &path, original, known(*way, n), &mut count) {
                 println!("# {}: {e:#}", path.display());
                 count.bad += 1;
             }
@@ -85,18 +88,30 @@ pub fn names(tree: &Tree, known: impl Fn(Way, u64) -> Known) -> Result<Count> {
     Ok(count)
 }
 
-fn name(way: Way, path: &Path, original: &Look, known: Known, count: &mut Count) -> Result<()> {
-    if fs::symlink_metadata(path)?.ino() == original.ino {
+fn name(
+    way: Way,
+    n: u64,
+    path: &Path,
+    original: &Look,
+    known: Known,
+    count: &mut Count,
+) -> Result<()> {
+    let mut is = look(path)?;
+    if way.is_original(n, original, &is) {
         ensure!(known != Known::Durable, "is the original again");
+        is.ino = original.ino;
+        ensure!(is == *original, "{}", differences(original, &is));
         count.original += 1;
         return Ok(());
     }
-    ensure!(known != Known::Untouched, "nobody broke the link");
+    ensure!(known != Known::Original, "nobody broke the link");
     ensure!(fs::metadata(path)?.nlink() == 1, "the copy has more names");
-    let mut is = look(path)?;
-    // It was about to be unified.
-    is.flags &= !UNIFIED;
-    match way.judge(original, &is)? {
+    // It was about to be unified; or, if single, was private without having lost its attribute.
+    let unified = is.flags & UNIFIED;
+    if !is_single(n) || way.overwrites() || unified == abi::IATTR_IUNLINK {
+        is.flags &= !UNIFIED;
+    }
+    match way.judge(n, original, &is)? {
         State::Done => count.done += 1,
         State::Private if known == Known::Durable => bail!("what was durable has gone"),
         State::Private => count.private += 1,
@@ -112,10 +127,10 @@ pub fn debris(dir: &Path) -> Result<Vec<PathBuf>> {
         let bytes = name.as_encoded_bytes();
         if bytes.starts_with(TEMPORARY) {
             found.push(dir.join(&name));
-        } else if name != NEW {
+        } else if !bytes.starts_with(NEW.as_bytes()) {
             let number = name.to_str().and_then(|name| name.parse().ok());
             ensure!(
-                number.is_some_and(|n: u64| n < FILES),
+                number.is_some_and(|n: u64| n < NUMBERS),
                 "a file {} in {}",
                 name.to_string_lossy(),
                 dir.display()
@@ -129,13 +144,12 @@ pub fn debris(dir: &Path) -> Result<Vec<PathBuf>> {
 /// name there: its own is not seen, and those that a crash has left go.
 pub fn sweeps(tree: &Tree, way: Way) -> Result<()> {
     let n = FILES - 1;
-    let path = way.path(tree, n);
-    if !tree.is_original(&path, n)? {
-        tree.relink(&path, n)?;
+    if !tree.is_original(way, n)? {
+        tree.restore(way, n)?;
     }
-    fs::OpenOptions::new().write(true).open(&path)?;
-    ensure!(!tree.is_original(&path, n)?, "the link is not broken");
-    tree.relink(&path, n)?;
+    fs::OpenOptions::new().write(true).open(way.path(tree, n))?;
+    ensure!(!tree.is_original(way, n)?, "the link is not broken");
+    tree.restore(way, n)?;
     let left = debris(&way.dir(tree))?;
     ensure!(left.is_empty(), "still there: {left:?}");
     Ok(())
@@ -151,8 +165,8 @@ fn whole_copy(way: Way, originals: &[Look], path: &Path) -> Result<()> {
     // It was about to be unified.
     is.flags &= !UNIFIED;
     let mut why = anyhow::anyhow!("no originals");
-    for original in originals {
-        match way.judge(original, &is) {
+    for (n, original) in originals.iter().enumerate() {
+        match way.judge(n as u64, original, &is) {
             Ok(_) => return Ok(()),
             // The one whose attributes it has says best what is wrong.
             Err(e) if is.owner.0 % 100 == original.owner.0 % 100 => why = e,

@@ -10,13 +10,13 @@ use super::check::{self, Known};
 use super::files::{NEW, Tree};
 use super::storm;
 use super::ways::WAYS;
+use crate::calls::generation;
 use crate::harness::Suite;
 use crate::tests;
 use crate::unified::{UNIFIED, set_flags};
 use anyhow::{Context as _, Result, ensure};
 use rustix::mount::{MountFlags, mount_remount};
 use std::fs::{self, File};
-use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -162,19 +162,9 @@ fn make_temporary(temp: &Path, tree: &Tree, dir: &Path) -> Result<()> {
     let name: PathBuf = dir.join(format!(
         ".vserver-cow-{:016x}-{:08x}{PLANTED}",
         file.metadata()?.ino(),
-        generation(&file)?
+        generation(&file).context("generation")?
     ));
     fs::rename(temp, &name).with_context(|| tree.root.display().to_string())
-}
-
-fn generation(file: &File) -> Result<u32> {
-    /// _IOR('v', 1, long), which is written as an int.
-    const FS_IOC_GETVERSION: libc::Ioctl = 0x8008_7601_u32 as libc::Ioctl;
-    let mut generation: libc::c_long = 0;
-    // SAFETY: the call writes at most a long.
-    let ret = unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_GETVERSION, &mut generation) };
-    crate::unified::syscall(ret.into()).context("generation")?;
-    Ok(generation as u32)
 }
 
 /// Raises the storm and waits for the end of the world, if it comes in this boot.

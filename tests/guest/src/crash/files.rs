@@ -6,9 +6,10 @@
 //! origin/0 ... origin/9      the originals, which nobody breaks
 //! chmod/0  ... chmod/9       the same unified inodes, each to be broken by chmod
 //! write/0  ... write/9       ... by a write, and so on: a directory for each `Way`
+//! chmod/10 ... chmod/17      single ones: unified inodes of their own, without another name
 //! ```
 
-use super::ways::WAYS;
+use super::ways::{WAYS, Way, fsync};
 use crate::unified::{self, Look, UNIFIED, set_flags};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, AtFlags, CWD, FileType, Gid, Mode, Timespec, Timestamps, Uid};
@@ -21,6 +22,8 @@ use vserver_abi as abi;
 
 /// How many originals there are.
 pub const FILES: u64 = SHAPES.len() as u64;
+/// The numbers of all files. Those from [`FILES`] on have a single name.
+pub const NUMBERS: u64 = FILES + 8;
 
 /// A size, and the ranges that hold data; the rest are holes.
 struct Shape {
@@ -45,6 +48,15 @@ const SHAPES: &[Shape] = &[
     full(2 << 20, &[(65_536, 131_072), (1 << 20, (1 << 20) + 5000)]),
     full(300_000, &[]),
 ];
+
+fn shape(n: u64) -> &'static Shape {
+    &SHAPES[(n % FILES) as usize]
+}
+
+/// Whether the file has no other name.
+pub fn is_single(n: u64) -> bool {
+    n >= FILES
+}
 
 /// cap_net_raw, effective, for the initial user namespace.
 const CAPABILITY: &[u8] = &[
@@ -79,7 +91,7 @@ pub fn pattern(seed: u64, from: u64, to: u64) -> Vec<u8> {
 
 /// What the original `n` looks like; its inode number is not known and stays 0.
 pub fn expected(n: u64) -> Look {
-    let shape = &SHAPES[n as usize];
+    let shape = shape(n);
     let mut content = vec![0; shape.size as usize];
     for &(from, to) in shape.data {
         content[from as usize..to as usize].copy_from_slice(&pattern(n, from, to));
@@ -118,7 +130,7 @@ pub fn look(path: &Path) -> Result<Look> {
 /// Makes the original `n`; not unified yet.
 pub fn make(path: &Path, n: u64) -> Result<()> {
     let want = expected(n);
-    let shape = &SHAPES[n as usize];
+    let shape = shape(n);
     let file = File::create(path)?;
     for &(from, to) in shape.data {
         file.write_all_at(&want.content[from as usize..to as usize], from)?;
@@ -172,6 +184,12 @@ impl Tree {
                 fs::hard_link(&origin, way.path(self, n))?;
             }
         }
+        for n in FILES..NUMBERS {
+            between(n)?;
+            for way in WAYS {
+                self.make_single(&way.path(self, n), n)?;
+            }
+        }
         self.sync()
     }
 
@@ -195,18 +213,38 @@ impl Tree {
             .collect()
     }
 
-    /// Lets a name be one of the original again, as a tool that unifies does.
-    pub fn relink(&self, name: &Path, n: u64) -> Result<()> {
-        unified::set_flags(name, UNIFIED, UNIFIED)?;
+    /// Makes a file of a single name, in place of what has that.
+    fn make_single(&self, name: &Path, n: u64) -> Result<()> {
+        let new = name.with_file_name(format!("{NEW}{n}"));
+        let _ = fs::remove_file(&new);
+        make(&new, n).with_context(|| new.display().to_string())?;
+        fsync(&new)?;
+        unified::set_flags(&new, UNIFIED, UNIFIED)?;
+        Ok(fs::rename(&new, name)?)
+    }
+
+    /// Lets a name be one of the original again, as a tool that unifies does; or makes that of a
+    /// single file anew.
+    pub fn restore(&self, way: Way, n: u64) -> Result<()> {
+        let name = way.path(self, n);
+        if is_single(n) {
+            return self.make_single(&name, n);
+        }
+        unified::set_flags(&name, UNIFIED, UNIFIED)?;
         Ok(abi::unify(File::open(name)?, File::open(self.origin(n))?)?)
     }
 
-    pub fn is_original(&self, name: &Path, n: u64) -> Result<bool> {
+    /// Whether nobody has broken the link, or it is whole again.
+    pub fn is_original(&self, way: Way, n: u64) -> Result<bool> {
+        let name = way.path(self, n);
+        if is_single(n) {
+            return Ok(abi::get_iattr(&name)?.flags & UNIFIED == UNIFIED);
+        }
         Ok(fs::metadata(name)?.ino() == fs::metadata(self.origin(n))?.ino())
     }
 }
 
-/// A name for what is to have a temporary one.
+/// How the name begins of what is to have another.
 pub const NEW: &str = ".new";
 
 /// Where two files differ, in words that fit on a line.

@@ -8,12 +8,12 @@
 //! random part of the writes behind it that no flush had followed yet: those may be on the disk too,
 //! in any order.
 //!
-//! `STOPS` says how many stops there are on each file system, 0 that there is one at every flush;
-//! `SEED` which parts are taken.
+//! There is a stop at every flush on ext4, xfs and btrfs, and at some on other kinds of disks. `STOPS`
+//! says how many there are on each, `SEED` which parts are taken.
 
 use super::check::{self, Count, Known};
 use super::cuts;
-use super::files::{FILES, Tree};
+use super::files::{NUMBERS, Tree, expected};
 use super::image::Image;
 use super::log::{self, Entry};
 use super::log_writes::LogWrites;
@@ -22,54 +22,57 @@ use super::ways::{WAYS, Way, fsync};
 use crate::harness::Suite;
 use crate::process::{self, Status, spawn};
 use crate::tests;
-use crate::unified::Look;
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 pub const SUITE: Suite = Suite {
     name: "replay",
-    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=900 fsck=yes env=STOPS env=SEED",
+    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=1800 fsck=yes env=STOPS env=SEED",
     tests: tests![ext4, ext4_fast, xfs, xfs_plain, btrfs, f2fs],
 };
 
-/// How many stops there are on a file system, if the environment does not say.
-const STOPS: usize = 30;
 /// How many processes break links, each in files of its own.
 const WORKERS: u64 = 3;
+/// How many stops there are, if the environment does not say.
+const EVERY: usize = usize::MAX;
+const SOME: usize = 30;
+/// How long a process that makes things durable waits at least. Each time is a stop.
+const PAUSE: Duration = Duration::from_millis(30);
 /// How often in a row a stop moves on: each of the processes may have one commit under way.
 const MOVES: u32 = WORKERS as u32 + 1;
 const LOOP: &str = "/dev/loop0";
 const COPY: &str = "/tmp/copy";
 
 fn ext4() -> Result<()> {
-    replay("ext4", true)
+    replay("ext4", true, EVERY)
 }
 
 /// With a journal that knows single files, as that of btrfs does. There is no cache that mixes up its
 /// blocks, which it does not expect ([`Copy::is_halfway`]), and no checker ([`Copy::fsck`]).
 fn ext4_fast() -> Result<()> {
-    replay("ext4-fast", false)
+    replay("ext4-fast", false, SOME)
 }
 
 fn xfs() -> Result<()> {
-    replay("xfs", true)
+    replay("xfs", true, EVERY)
 }
 
 fn xfs_plain() -> Result<()> {
-    replay("xfs-plain", true)
+    replay("xfs-plain", true, SOME)
 }
 
 fn btrfs() -> Result<()> {
-    replay("btrfs", true)
+    replay("btrfs", true, EVERY)
 }
 
 fn f2fs() -> Result<()> {
-    replay("f2fs", true)
+    replay("f2fs", true, SOME)
 }
 
 fn number(name: &str) -> Result<Option<u64>> {
@@ -85,19 +88,19 @@ fn disk(kind: &str) -> Result<PathBuf> {
 }
 
 /// With `cache`, the disk has a volatile one: a part of what was written since the last flush is there.
-fn replay(kind: &str, cache: bool) -> Result<()> {
+fn replay(kind: &str, cache: bool, stops: usize) -> Result<()> {
     // The suite's own limit is enough.
     process::alarm(0);
     let (disk, raw) = (disk(kind)?, disk("raw")?);
     let tree = Tree::new(Path::new("/mnt").join(kind));
     cuts::make(kind, &tree)?;
-    let originals = tree.originals()?;
+    tree.originals()?;
     unmount(&tree.root, UnmountFlags::empty())?;
 
     let image = Image::of(&disk, Path::new("/tmp/image"))?;
     let logged = LogWrites::new(&disk, &raw)?;
     mount_at(kind, &logged.path, &tree.root)?;
-    let done = storm(&tree, &originals, &logged);
+    let done = storm(&tree, &logged);
     unmount(&tree.root, UnmountFlags::empty())?;
     done?;
     logged.remove()?;
@@ -109,15 +112,16 @@ fn replay(kind: &str, cache: bool) -> Result<()> {
         entries,
         log: File::open(&raw)?,
     };
-    history.replay(&image, &copy, cache.then_some(&mut random))
+    let stops = number("STOPS")?.map_or(stops, |n| n as usize);
+    history.replay(&image, &copy, cache.then_some(&mut random), stops)
 }
 
-/// Breaks every link once. Before each stands a mark in the log; and another after it, if it was
-/// made durable.
-fn storm(tree: &Tree, originals: &[Look], log: &LogWrites) -> Result<()> {
+/// Breaks every link once, and makes some whole again. Before each stands a mark in the log; and
+/// another after it, if it was made durable.
+fn storm(tree: &Tree, log: &LogWrites) -> Result<()> {
     let mut workers = Vec::new();
     for worker in 0..WORKERS {
-        workers.push(spawn(|| match work(tree, originals, log, worker) {
+        workers.push(spawn(|| match work(tree, log, worker) {
             Ok(()) => 0,
             Err(e) => {
                 println!("# {e:#}");
@@ -128,6 +132,7 @@ fn storm(tree: &Tree, originals: &[Look], log: &LogWrites) -> Result<()> {
     let mut random = Random::new(WORKERS);
     let _durable = spawn(|| {
         loop {
+            std::thread::sleep(PAUSE);
             if make_durable(tree, &mut random).is_err() {
                 return 1;
             }
@@ -139,24 +144,42 @@ fn storm(tree: &Tree, originals: &[Look], log: &LogWrites) -> Result<()> {
     Ok(())
 }
 
-fn work(tree: &Tree, originals: &[Look], log: &LogWrites, worker: u64) -> Result<()> {
+fn work(tree: &Tree, log: &LogWrites, worker: u64) -> Result<()> {
     let mut random = Random::new(worker);
-    for n in (worker..FILES).step_by(WORKERS as usize) {
-        for way in WAYS {
+    for n in (worker..NUMBERS).step_by(WORKERS as usize) {
+        for way in WAYS.iter().filter(|way| way.numbers().contains(&n)) {
             let what = format!("{}/{n}", way.name());
-            log.mark(&format!("begin:{what}"))?;
-            let path = way.path(tree, n);
-            way.apply(&path, &originals[n as usize])
+            let mut then = |mark: &str| -> Result<()> {
+                if random.below(4) == 0 {
+                    fsync(&way.path(tree, n))?;
+                    log.settle()?;
+                    log.mark(&format!("{mark}:{what}"))?;
+                }
+                Ok(())
+            };
+            log.mark(&format!("{BEGIN}:{what}"))?;
+            way.apply(&way.path(tree, n), &expected(n))
                 .with_context(|| what.clone())?;
-            if random.below(2) == 0 {
-                fsync(&path)?;
-                log.settle()?;
-                log.mark(&format!("done:{what}"))?;
+            then(DONE)?;
+            if is_restored(n) {
+                log.mark(&format!("{BEGIN}:{what}"))?;
+                tree.restore(*way, n).with_context(|| what.clone())?;
+                then(RESTORED)?;
             }
         }
     }
     Ok(())
 }
+
+/// Whether the link is made whole again after the break.
+fn is_restored(n: u64) -> bool {
+    n % 4 == 3
+}
+
+/// What marks in the log say of a file: that something begins, and what of it was made durable.
+const BEGIN: &str = "begin";
+const DONE: &str = "done";
+const RESTORED: &str = "restored";
 
 /// What was written, in the order in which it became durable.
 struct History {
@@ -164,43 +187,42 @@ struct History {
     log: File,
 }
 
-/// What the marks up to some place in the log say.
+/// What the marks up to some place in the log say of files.
 #[derive(Default)]
-struct Marks {
-    begun: BTreeSet<String>,
-    done: BTreeSet<String>,
-}
+struct Marks(BTreeMap<String, Known>);
 
 impl Marks {
     fn note(&mut self, entry: &Entry) {
         let Entry::Mark(text) = entry else { return };
-        if let Some(what) = text.strip_prefix("begin:") {
-            self.begun.insert(what.into());
-        } else if let Some(what) = text.strip_prefix("done:") {
-            self.done.insert(what.into());
-        }
+        let Some((mark, what)) = text.split_once(':') else {
+            return;
+        };
+        let known = match mark {
+            DONE => Known::Durable,
+            RESTORED => Known::Original,
+            _ => Known::Nothing,
+        };
+        self.0.insert(what.into(), known);
     }
 
     fn known(&self, way: Way, n: u64) -> Known {
         let what = format!("{}/{n}", way.name());
-        if self.done.contains(&what) {
-            Known::Durable
-        } else if self.begun.contains(&what) {
-            Known::Nothing
-        } else {
-            Known::Untouched
-        }
+        self.0.get(&what).copied().unwrap_or(Known::Original)
     }
 }
 
 impl History {
-    fn replay(&self, image: &Image, copy: &Copy, mut cache: Option<&mut Random>) -> Result<()> {
+    /// Stops at so many flushes, as far as there are.
+    fn replay(
+        &self,
+        image: &Image,
+        copy: &Copy,
+        mut cache: Option<&mut Random>,
+        stops: usize,
+    ) -> Result<()> {
         let flushes = self.flushes();
         ensure!(flushes.len() > 1, "no flushes in the log");
-        let stops = match number("STOPS")?.map_or(STOPS, |n| n as usize) {
-            0 => flushes.len(),
-            n => n.min(flushes.len()),
-        };
+        let stops = stops.min(flushes.len());
         let mut chosen: BTreeSet<usize> = (0..stops)
             .map(|i| i * (flushes.len() - 1) / (stops - 1).max(1))
             .collect();

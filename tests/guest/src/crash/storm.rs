@@ -2,10 +2,9 @@
 //! A storm of breaks that has no end: in each file system some processes break links in every
 //! way and unify the names again, while another makes things durable at odd moments.
 
-use super::files::{FILES, Tree};
+use super::files::{Tree, expected};
 use super::ways::{WAYS, fsync};
 use crate::process::{Child, spawn};
-use crate::unified::Look;
 use anyhow::{Context as _, Result};
 use rustix::fs as rfs;
 use std::fs::File;
@@ -34,13 +33,10 @@ impl Random {
 
 /// Starts the storm in a file system.
 pub fn start(tree: &Tree, seed: u64) -> Result<Vec<Child>> {
-    let originals = tree.originals()?;
     let mut children = Vec::new();
     for worker in 0..WORKERS {
         let mut random = Random::new(seed * 8 + worker);
-        children.push(forever(tree, || {
-            one(tree, &originals, worker, &mut random)
-        })?);
+        children.push(forever(tree, || one(tree, worker, &mut random))?);
     }
     let mut random = Random::new(seed * 8 + WORKERS);
     children.push(forever(tree, || make_durable(tree, &mut random))?);
@@ -61,16 +57,17 @@ fn forever(tree: &Tree, mut step: impl FnMut() -> Result<()>) -> Result<Child> {
 }
 
 /// Breaks some link, or lets the name be one of the original again.
-fn one(tree: &Tree, originals: &[Look], worker: u64, random: &mut Random) -> Result<()> {
+fn one(tree: &Tree, worker: u64, random: &mut Random) -> Result<()> {
     let way = WAYS[random.below(WAYS.len() as u64) as usize];
-    let n = random.below(FILES / WORKERS) * WORKERS + worker;
+    let numbers = way.numbers();
+    let count = (numbers.end - numbers.start) / WORKERS;
+    let n = numbers.start + random.below(count) * WORKERS + worker;
     let path = way.path(tree, n);
-    if !tree.is_original(&path, n)? {
-        return tree.relink(&path, n);
-    }
     let what = || path.display().to_string();
-    way.apply(&path, &originals[n as usize])
-        .with_context(what)?;
+    if !tree.is_original(way, n)? {
+        return tree.restore(way, n).with_context(what);
+    }
+    way.apply(&path, &expected(n)).with_context(what)?;
     if random.below(3) == 0 {
         fsync(&path).with_context(what)?;
     }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The ways in which the crash tests break a link, and what may be found after each.
 
-use super::files::{Tree, differences, pattern};
-use crate::unified::{Look, set_times};
+use super::files::{FILES, NUMBERS, Tree, differences, is_single, pattern};
+use crate::unified::{Look, UNIFIED, set_flags, set_times};
 use anyhow::{Result, bail, ensure};
 use rustix::fs::{self as rfs, AtFlags, CWD, Gid, Mode, Timespec, Uid, XattrFlags, setxattr};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,8 @@ pub enum Way {
     Append,
     Truncate,
     Rewrite,
+    /// The flags are taken from the inode, which single files alone can stand.
+    Clear,
 }
 
 pub const WAYS: &[Way] = &[
@@ -31,6 +35,7 @@ pub const WAYS: &[Way] = &[
     Way::Append,
     Way::Truncate,
     Way::Rewrite,
+    Way::Clear,
 ];
 
 /// What has come of a name.
@@ -69,7 +74,14 @@ impl Way {
             Way::Append => "append",
             Way::Truncate => "truncate",
             Way::Rewrite => "rewrite",
+            Way::Clear => "clear",
         }
+    }
+
+    /// The files to which it may be done. The others have their names in its directory, too.
+    pub fn numbers(self) -> Range<u64> {
+        let first = if self == Way::Clear { FILES } else { 0 };
+        first..NUMBERS
     }
 
     pub fn dir(self, tree: &Tree) -> PathBuf {
@@ -111,6 +123,11 @@ impl Way {
                 let file = OpenOptions::new().write(true).truncate(true).open(path)?;
                 file.write_all_at(&new.content, 0)?;
             }
+            Way::Clear => match set_flags(path, 0, UNIFIED) {
+                // f2fs would read the inode for reading only until it is read anew: a copy then.
+                Err(Errno::BUSY) => drop(OpenOptions::new().write(true).open(path)?),
+                done => done?,
+            },
         }
         Ok(())
     }
@@ -138,6 +155,7 @@ impl Way {
             Way::Truncate if len == 0 => content.resize(GROWN, 0),
             Way::Truncate => content.truncate(len * 2 / 3),
             Way::Rewrite => *content = pattern(NEW, 0, REWRITTEN as u64),
+            Way::Clear => (),
         }
         // Root may keep a set-user-id bit when it writes, but capabilities always go.
         if self == Way::Chown {
@@ -154,13 +172,31 @@ impl Way {
         match self {
             Way::Append | Way::Truncate | Way::Rewrite => true,
             Way::Write => !old.content.is_empty(),
-            Way::Chmod | Way::Chown | Way::Setxattr | Way::Utimes => false,
+            Way::Chmod | Way::Chown | Way::Setxattr | Way::Utimes | Way::Clear => false,
         }
     }
 
-    /// What a private file is that was made from `old`; an error if it is neither whole nor what
-    /// the operation makes of it.
-    pub fn judge(self, old: &Look, is: &Look) -> Result<State> {
+    /// Whether the file `n`, which is there as `is`, is still the original `old`.
+    ///
+    /// A single file is made private in place. What is changed then of its content may get to the disk
+    /// before the journal says so, as with all that is overwritten.
+    pub fn is_original(self, n: u64, old: &Look, is: &Look) -> bool {
+        if is_single(n) {
+            is.flags & UNIFIED == UNIFIED && (is.content == old.content || !self.overwrites())
+        } else {
+            is.ino == old.ino
+        }
+    }
+
+    /// Whether it puts other bytes where some are, if there is no copy: a truncation lets zeros
+    /// follow the last one.
+    pub fn overwrites(self) -> bool {
+        matches!(self, Way::Write | Way::Truncate)
+    }
+
+    /// What a private file is that was made from `old`, the file `n`; an error if it is neither whole
+    /// nor what the operation makes of it.
+    pub fn judge(self, n: u64, old: &Look, is: &Look) -> Result<State> {
         ensure!(is.flags == 0, "the copy's flags are {:#x}", is.flags);
         let new = self.done(old);
         let mut want = Look {
@@ -177,7 +213,7 @@ impl Way {
         }
 
         // The steps of the operation after the break may be there or not, each for itself.
-        want.content = self.content_between(&old.content, &new.content, &is.content)?;
+        want.content = self.content_between(n, &old.content, &new.content, &is.content)?;
         if is.mode == old.mode {
             want.mode = old.mode;
         }
@@ -201,16 +237,25 @@ impl Way {
 
     /// The content that is there, if a write that a crash cuts off may have left it; else what it
     /// should be.
-    fn content_between(self, old: &[u8], new: &[u8], is: &[u8]) -> Result<Vec<u8>> {
+    fn content_between(self, n: u64, old: &[u8], new: &[u8], is: &[u8]) -> Result<Vec<u8>> {
         if is == old || is == new {
             return Ok(is.into());
         }
         let len = is.len();
         let fits = match self {
-            // Neither more nor less than the one sector changes, at once.
-            Way::Chmod | Way::Chown | Way::Setxattr | Way::Utimes | Way::Write | Way::Truncate => {
-                false
+            // In place, the rest of the last block is filled with zeros before the size changes.
+            Way::Truncate if is_single(n) && len == old.len() => {
+                let (kept, gone) = old.split_at(new.len().min(len));
+                is[..kept.len()] == *kept && fills(&is[kept.len()..], gone)
             }
+            // Neither more nor less than the one sector changes, at once.
+            Way::Chmod
+            | Way::Chown
+            | Way::Setxattr
+            | Way::Utimes
+            | Way::Write
+            | Way::Truncate
+            | Way::Clear => false,
             // The new end of a file comes with its size, or before its content.
             Way::Append => {
                 len >= old.len()
