@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A file with everything that a file can have.
+//! A file with everything that a file can have, and what has to be in files that the kernel uses itself.
 
 use crate::unified::{CONTENT, USER};
 use anyhow::{Context as _, Result};
@@ -63,4 +63,22 @@ pub fn owned(path: &Path, uid: u32, gid: u32, mode: u32) -> Result<()> {
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     rfs::chownat(CWD, path, uid, gid, AtFlags::empty())?;
     Ok(rfs::chmod(path, Mode::from_raw_mode(mode))?)
+}
+
+/// Ten pages, the first of which has mkswap(8)'s header: version 1, the last page's number.
+pub fn swap_area() -> Vec<u8> {
+    let mut area = vec![0; 10 * 4096];
+    area[1024] = 1;
+    area[1028] = 9;
+    area[4086..4096].copy_from_slice(b"SWAPSPACE2");
+    area
+}
+
+/// A file of user quotas with nobody in it: header, information, an empty tree.
+pub fn quota_file() -> Vec<u8> {
+    let mut file = vec![0; 2048];
+    file[..4].copy_from_slice(&0xd9c0_1f11u32.to_le_bytes());
+    file[4] = 1;
+    file[20] = 2;
+    file
 }

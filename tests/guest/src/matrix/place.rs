@@ -32,6 +32,7 @@ pub fn enter(place: &str) -> Result<()> {
 fn enter_context() -> Result<()> {
     abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
     abi::set_bcaps(XID, !0, !0)?;
+    abi::set_umask(XID, UnshareFlags::NEWNS.bits().into(), !0)?;
     Ok(abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?)
 }
 

@@ -4,8 +4,10 @@
 use super::prelude::*;
 use crate::matrix::sys::Mapping;
 use crate::matrix::uring;
+use crate::process;
 use rustix::fs as rfs;
 use rustix::io::{pwrite, write};
+use rustix::process::{WaitOptions, waitpid};
 
 pub const TABLE: &[Operation] = &[
     op("write", CopyFirst, |s| done(write(s.writer()?, b"new"))),
@@ -96,10 +98,10 @@ pub const TABLE: &[Operation] = &[
         let map = Mapping::new(s.reader()?, libc::PROT_READ, libc::MAP_SHARED)?;
         map.advise(libc::MADV_REMOVE)
     }),
-    op("/proc/self/mem, shared mapping", Same, |s| {
+    op("ptrace, shared mapping", Same, |s| {
         poke(s, libc::MAP_SHARED)
     }),
-    op("/proc/self/mem, private mapping", Same, |s| {
+    op("ptrace, private mapping", Same, |s| {
         poke(s, libc::MAP_PRIVATE)
     }),
     op("mmap MAP_PRIVATE and store", Same, |s| {
@@ -141,9 +143,21 @@ fn splice(to: &OwnedFd) -> Outcome {
     Ok(rustix::pipe::splice(read, None, to, None, 3, flags)? as u64)
 }
 
-/// Writes to a mapping of its own that it may only read.
+/// Has a debugger write to a mapping that may only be read.
 fn poke(s: &Site, flags: i32) -> Outcome {
     let map = Mapping::new(s.reader()?, libc::PROT_READ, flags)?;
-    let memory = site::open("/proc/self/mem".as_ref(), libc::O_RDWR)?;
-    Ok(pwrite(memory, b"new", map.address() as u64)? as u64)
+    let traced = process::spawn(|| process::sleep_forever()).map_err(|_| Errno::AGAIN)?;
+    let (pid, address) = (traced.id() as usize, map.address());
+    let ptrace = |request: u32, address, data| {
+        let args = [request as usize, pid, address, data, 0, 0];
+        sys::call(libc::SYS_ptrace, args)
+    };
+    ptrace(libc::PTRACE_SEIZE, 0, 0)?;
+    ptrace(libc::PTRACE_INTERRUPT, 0, 0)?;
+    waitpid(Some(traced.pid()), WaitOptions::UNTRACED)?;
+    ptrace(
+        libc::PTRACE_POKEDATA,
+        address,
+        usize::from_ne_bytes(*b"new data"),
+    )
 }

@@ -3,6 +3,7 @@
 
 use super::prelude::*;
 use crate::matrix::place;
+use crate::sample::{quota_file, swap_area};
 use rustix::fs::{Mode, chmod};
 use rustix::mount::{MountFlags, mount_bind, mount_remount};
 use std::ffi::CString;
@@ -86,24 +87,6 @@ const LO_FLAGS_READ_ONLY: u32 = 1;
 const Q_QUOTAON: usize = 0x80_0002;
 const Q_QUOTAOFF: usize = 0x80_0003;
 const QFMT_VFS_V1: usize = 4;
-
-/// Ten pages, the first of which has mkswap(8)'s header: version 1, the last page's number.
-fn swap_area() -> Vec<u8> {
-    let mut area = vec![0; 10 * 4096];
-    area[1024] = 1;
-    area[1028] = 9;
-    area[4086..4096].copy_from_slice(b"SWAPSPACE2");
-    area
-}
-
-/// A file of user quotas with nobody in it: header, information, an empty tree.
-fn quota_file() -> Vec<u8> {
-    let mut file = vec![0; 2048];
-    file[..4].copy_from_slice(&0xd9c0_1f11u32.to_le_bytes());
-    file[4] = 1;
-    file[20] = 2;
-    file
-}
 
 /// What is mounted there.
 fn device_of(mount: &std::path::Path) -> String {

@@ -51,6 +51,20 @@ pub const TABLE: &[Operation] = &[
         Refused(Errno::PERM),
         |s| file_setattr(s.handle()?, c"", libc::AT_EMPTY_PATH),
     ),
+    op(
+        "file_setattr EMPTY_PATH of a reader",
+        Refused(Errno::PERM),
+        |s| file_setattr(s.reader()?, c"", libc::AT_EMPTY_PATH),
+    ),
+    op("F_SET_RW_HINT", Refused(Errno::PERM), |s| {
+        let hint = RWH_WRITE_LIFE_SHORT;
+        let file = s.reader()?;
+        let hint = &raw const hint as usize;
+        sys::call(
+            libc::SYS_fcntl,
+            [sys::fd(&file), F_SET_RW_HINT, hint, 0, 0, 0],
+        )
+    }),
     op("FS_IOC_SETVERSION", Refused(Errno::PERM), |s| {
         sys::ioctl(s.reader()?, sys::FS_IOC_SETVERSION, &mut 7i64)
     }),
@@ -72,6 +86,8 @@ pub const TABLE: &[Operation] = &[
     }),
 ];
 
+const F_SET_RW_HINT: usize = 1036;
+const RWH_WRITE_LIFE_SHORT: u64 = 2;
 const XFLAG_IMMUTABLE: u32 = 0x8;
 const XFLAG_NODUMP: u32 = 0x80;
 const XFLAG_COWEXTSIZE: u32 = 0x1_0000;

@@ -40,12 +40,22 @@ pub const TABLE: &[Operation] = &[
         Untouched(Errno::PERM),
         |s| sys::ioctl_number(s.reader()?, BTRFS_IOC_DEFRAG, 0),
     ),
+    op(
+        "btrfs: defragment a range by a reader",
+        Untouched(Errno::PERM),
+        |s| {
+            // struct btrfs_ioctl_defrag_range_args: start, length, flags; the rest has defaults
+            let mut range = [0u64, u64::MAX, 0, 0, 0, 0];
+            sys::ioctl(s.reader()?, BTRFS_IOC_DEFRAG_RANGE, &mut range)
+        },
+    ),
 ];
 
 const F2FS_IOC_SET_PIN_FILE: u64 = 0x4004_f50d;
 const F2FS_IOC_IO_PRIO: u64 = 0x4004_f51b;
 const F2FS_IOC_DEFRAGMENT: u64 = 0xc010_f508;
 const BTRFS_IOC_DEFRAG: u64 = 0x5000_9402;
+const BTRFS_IOC_DEFRAG_RANGE: u64 = 0x4030_9410;
 const XFS_IOC_PATH_TO_HANDLE: u64 = 0xc038_5869;
 const XFS_IOC_OPEN_BY_HANDLE: u64 = 0xc038_586b;
 const XFS_IOC_ATTRMULTI_BY_HANDLE: u64 = 0x4048_587b;

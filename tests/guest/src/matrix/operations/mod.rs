@@ -3,6 +3,7 @@
 //! one with unified files, so that it can be said what should come of it without saying it.
 
 mod attributes;
+mod blocks;
 mod data;
 mod devices;
 mod flags;
@@ -22,6 +23,7 @@ pub const TABLES: &[&[Operation]] = &[
     xattr::TABLE,
     flags::TABLE,
     ioctls::TABLE,
+    blocks::TABLE,
     data::TABLE,
     devices::TABLE,
     names::TABLE,

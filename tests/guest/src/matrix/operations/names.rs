@@ -2,12 +2,22 @@
 //! What changes names and no file: it works, and shares on.
 
 use super::prelude::*;
+use crate::matrix::uring;
 use rustix::fs::{self as rfs, AtFlags, RenameFlags};
 
 pub const TABLE: &[Operation] = &[
     op("unlink", Names, |s| done(rfs::unlink(s.a()))),
     op("unlinkat", Names, |s| {
         done(rfs::unlinkat(s.directory()?, "a", AtFlags::empty()))
+    }),
+    op("io_uring unlinkat", Names, |s| {
+        let path = sys::c_path(&s.a())?;
+        uring::run(uring::Entry {
+            opcode: uring::UNLINKAT,
+            fd: libc::AT_FDCWD,
+            address: path.as_ptr() as u64,
+            ..uring::Entry::default()
+        })
     }),
     op("rename away", Names, |s| {
         done(rfs::rename(s.a(), s.path("c")))
@@ -24,6 +34,9 @@ pub const TABLE: &[Operation] = &[
     }),
     op("rename to itself", Names, |s| {
         done(rfs::rename(s.a(), s.a()))
+    }),
+    op("io_uring renameat", Names, |s| {
+        two_names(s, uring::RENAMEAT, "x")
     }),
     op("RENAME_EXCHANGE", Names, |s| {
         rename(s, "x", RenameFlags::EXCHANGE)
@@ -60,6 +73,9 @@ pub const TABLE: &[Operation] = &[
         let follow = AtFlags::SYMLINK_FOLLOW;
         done(rfs::linkat(CWD, link, CWD, s.path("c"), follow))
     }),
+    op("io_uring linkat", Link, |s| {
+        two_names(s, uring::LINKAT, "c")
+    }),
     op("link over a file", MayCopy, |s| {
         done(rfs::link(s.a(), s.x()))
     }),
@@ -72,4 +88,17 @@ pub const TABLE: &[Operation] = &[
 
 fn rename(s: &Site, to: &str, flags: RenameFlags) -> Outcome {
     done(rfs::renameat_with(CWD, s.a(), CWD, s.path(to), flags))
+}
+
+/// An operation of io_uring on `a` and another name.
+fn two_names(s: &Site, opcode: u8, to: &str) -> Outcome {
+    let (from, to) = (sys::c_path(&s.a())?, sys::c_path(&s.path(to))?);
+    uring::run(uring::Entry {
+        opcode,
+        fd: libc::AT_FDCWD,
+        address: from.as_ptr() as u64,
+        len: libc::AT_FDCWD as u32,
+        offset: to.as_ptr() as u64,
+        ..uring::Entry::default()
+    })
 }

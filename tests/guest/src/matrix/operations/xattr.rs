@@ -111,6 +111,9 @@ pub const TABLE: &[Operation] = &[
     op("removexattrat EMPTY_PATH of O_PATH", Copy, |s| {
         removexattrat(s.handle()?, c"", libc::AT_EMPTY_PATH)
     }),
+    op("removexattrat EMPTY_PATH of a reader", Copy, |s| {
+        removexattrat(s.reader()?, c"", libc::AT_EMPTY_PATH)
+    }),
     op("ACL set", Copy, |s| set(s, ACL_ACCESS, ACL)),
     op("ACL set, as the mode says", Copy, |s| {
         set(s, ACL_ACCESS, MINIMAL_ACL)
