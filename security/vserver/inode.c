@@ -40,7 +40,9 @@ u32 vserver_iattr_mask(struct inode *inode)
 {
 	u32 mask = 0;
 
+	/* Who may write to the kernel's own tmpfs, as by memfd, is not counted. */
 	if (!vserver_fs_supported(inode->i_sb->s_type) ||
+	    inode->i_sb->s_flags & SB_NOUSER ||
 	    !vserver_inode(inode) || !(inode->i_opflags & IOP_XATTR))
 		return 0;
 	if (vserver_has_fsflags(inode) && S_ISREG(inode->i_mode))

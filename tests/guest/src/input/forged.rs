@@ -6,6 +6,7 @@
 
 use super::kinds::all_is_refused;
 use crate::calls::c_path;
+use crate::sample;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, OFlags, XattrFlags, setxattr};
@@ -47,6 +48,24 @@ impl Disk {
         let options = Some(c"usrquota");
         let mounted = mount(&self.device, self.dir, "ext4", MountFlags::empty(), options);
         mounted.context("mount")
+    }
+
+    /// Has the file system keep its users' quota in that file.
+    fn quota_on(&self, file: &Path) -> Result<(), Errno> {
+        const QFMT_VFS_V1: i32 = 4;
+        self.quotactl(libc::Q_QUOTAON, QFMT_VFS_V1, file)
+    }
+
+    fn quota_off(&self) -> Result<(), Errno> {
+        self.quotactl(libc::Q_QUOTAOFF, 0, Path::new(""))
+    }
+
+    fn quotactl(&self, command: i32, id: i32, file: &Path) -> Result<(), Errno> {
+        let command = libc::QCMD(command, libc::USRQUOTA);
+        let (device, file) = (c_path(&self.device), c_path(file));
+        let (device, file) = (device.as_ptr(), file.as_ptr().cast_mut());
+        // SAFETY: both paths are C strings that live until it returns.
+        syscall(unsafe { libc::quotactl(command, device, id, file) }.into()).map(drop)
     }
 
     /// Gives the attribute the name that counts, wherever it is.
@@ -197,28 +216,31 @@ pub(super) fn forged_directory() -> Result<()> {
 
 /// 19: a quota file is written without being opened, and loses its immutable flag.
 pub(super) fn quota_file() -> Result<()> {
-    const QFMT_VFS_V1: i32 = 4;
     let disk = Disk::new()?;
     let (a, b) = (disk.dir.join("a"), disk.dir.join("b"));
     fs::write(&a, CONTENT)?;
-    let device = c_path(&disk.device);
-    let quota_on = || {
-        // SAFETY: both paths are C strings.
-        syscall(i64::from(unsafe {
-            libc::quotactl(
-                libc::QCMD(libc::Q_QUOTAON, libc::USRQUOTA),
-                device.as_ptr(),
-                QFMT_VFS_V1,
-                c_path(&a).as_ptr().cast_mut(),
-            )
-        }))
-    };
     // It is no quota file, but may be written.
-    refused("a plain file", quota_on(), Errno::INVAL)?;
+    refused("a plain file", disk.quota_on(&a), Errno::INVAL)?;
     fs::hard_link(&a, &b)?;
     set_flags(&a, UNIFIED, UNIFIED)?;
     let before = look(&a)?;
-    refused("a unified file", quota_on(), Errno::PERM)?;
+    refused("a unified file", disk.quota_on(&a), Errno::PERM)?;
     ensure!(look(&a)? == before && look(&b)? == before);
     Ok(())
+}
+
+/// One that is in use is immutable, and yet is written to.
+pub(super) fn active_quota_file() -> Result<()> {
+    let disk = Disk::new()?;
+    let a = disk.dir.join("a");
+    fs::write(&a, sample::quota_file())?;
+    disk.quota_on(&a).context("quotaon")?;
+    let flags = [UNIFIED, abi::IATTR_IUNLINK].map(|flags| set_flags(&a, flags, UNIFIED));
+    let is = abi::get_iattr(&a)?.flags;
+    disk.quota_off().context("quotaoff")?;
+    for got in flags {
+        refused("set_iattr", got, Errno::PERM)?;
+    }
+    ensure!(is == abi::IATTR_IMMUTABLE, "flags {is:#x}");
+    set_flags(&a, UNIFIED, UNIFIED).context("when it is not in use any more")
 }

@@ -2,6 +2,7 @@
 //! Flags on what can't have them.
 
 use crate::calls::c_path;
+use crate::sample;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, Access, CWD, FileType, IFlags, Mode, OFlags};
@@ -136,12 +137,7 @@ pub(super) fn swap_file() -> Result<()> {
         let flags = rfs::ioctl_getflags(&file)?;
         rfs::ioctl_setflags(&file, flags | IFlags::NOCOW)?;
     }
-    // mkswap(8)'s header: version 1, the last page's number.
-    let mut area = vec![0; 10 * 4096];
-    area[1024] = 1;
-    area[1028] = 9;
-    area[4086..4096].copy_from_slice(b"SWAPSPACE2");
-    (&file).write_all(&area)?;
+    (&file).write_all(&sample::swap_area())?;
     file.sync_all()?;
     drop(file);
     let before = look(&path)?;
@@ -187,6 +183,23 @@ pub(super) fn nameless_files() -> Result<()> {
         rustix::io::pread(&fd, &mut content, 0)?;
         ensure!(content == CONTENT, "{what}: other content");
     }
+    Ok(())
+}
+
+/// Memory that is a file has the file system of tmpfs, and can be written to without anybody's
+/// knowledge of a writer.
+pub(super) fn memory_file() -> Result<()> {
+    let fd = rfs::memfd_create("memory", rfs::MemfdFlags::empty())?;
+    rustix::io::write(&fd, CONTENT)?;
+    let attr = abi::fget_iattr(&fd)?;
+    ensure!(attr.flags == 0 && attr.mask == 0, "{attr:?}");
+    let attr = abi::CtxFiattr {
+        xid: 0,
+        flags: UNIFIED,
+        mask: UNIFIED,
+    };
+    refused("set_iattr", abi::fset_iattr(&fd, attr), Errno::OPNOTSUPP)?;
+    rustix::io::write(&fd, CONTENT)?;
     Ok(())
 }
 
