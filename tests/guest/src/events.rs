@@ -20,6 +20,9 @@ use std::path::Path;
 
 pub const EXT4: Suite = Suite::new("events", "ext4 timeout=300", TESTS);
 pub const XFS: Suite = Suite::new("events-xfs", "xfs timeout=300", TESTS);
+pub const BTRFS: Suite = Suite::new("events-btrfs", "btrfs timeout=300", TESTS);
+pub const F2FS: Suite = Suite::new("events-f2fs", "f2fs timeout=300", TESTS);
+pub const TMPFS: Suite = Suite::new("events-tmpfs", "tmpfs timeout=300", TESTS);
 
 const TESTS: &[Test] = tests![
     a_copy,

@@ -41,7 +41,26 @@ fn of_host() -> Result<Counts> {
 
 /// How a file with other names is made private here.
 pub fn usual() -> usize {
-    if root().ends_with("xfs") { CLONE } else { COPY }
+    if root().ends_with("xfs") || root().ends_with("btrfs") {
+        CLONE
+    } else {
+        COPY
+    }
+}
+
+/// The file system's device. On btrfs stat(2) has another, the subvolume's.
+fn device(path: &Path) -> Result<String> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let below = |line: &str| {
+        let mut fields = line.split(' ').skip(2);
+        let device = fields.next()?.to_owned();
+        let top = Path::new(fields.nth(1)?);
+        let depth = top.components().count();
+        path.starts_with(top).then_some((depth, device))
+    };
+    let mounts = mounts.lines().filter_map(below);
+    let (_, device) = mounts.max_by_key(|(depth, _)| *depth).context("no mount")?;
+    Ok(device)
 }
 
 fn more(mut counts: Counts, which: usize) -> Counts {
@@ -80,8 +99,7 @@ fn counts_as(
     is(&event, "size", CONTENT.len())?;
     is(&event, "ret", ret)?;
     is(&event, "xid", 0)?;
-    let (major, minor) = (libc::major(meta.dev()), libc::minor(meta.dev()));
-    is(&event, "dev", format!("{major}:{minor}"))?;
+    is(&event, "dev", device(&pair.a)?)?;
     is(&event, "ino", pair.before.ino)?;
     is(&event, "new_ino", if ret < 0 { 0 } else { meta.ino() })?;
     let ns = u128::try_from(number(&event, "ns")?)?;
