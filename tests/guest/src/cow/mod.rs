@@ -127,5 +127,6 @@ const TESTS: &[Test] = tests![
     overlay_of_unified_files,
     unwilling_directory,
     debris_is_removed,
+    much_debris_is_removed,
     temporary_name_taken,
 ];

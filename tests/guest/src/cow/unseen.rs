@@ -58,6 +58,24 @@ pub(super) fn debris_is_removed() -> Result<()> {
     Ok(())
 }
 
+/// More of it than a break clears at once: the next one goes on.
+pub(super) fn much_debris_is_removed() -> Result<()> {
+    let pair = Pair::new("much_debris")?;
+    let mut left = Vec::new();
+    for _ in 0..100 {
+        left.extend(debris(&pair)?);
+    }
+    let c = pair.dir.join("c");
+    fs::hard_link(&pair.b, &c)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    open(&c, OFlags::WRONLY)?;
+    left.retain(|name| name.exists());
+    ensure!(left.is_empty(), "{} names are left", left.len());
+    fs::remove_file(&c)?;
+    pair.broken()?;
+    Ok(())
+}
+
 /// Somebody's own file of such a name stays, and is in nobody's way.
 pub(super) fn temporary_name_taken() -> Result<()> {
     let pair = Pair::new("temporary")?;
