@@ -87,6 +87,14 @@ pub fn queues_change_their_size() -> Result<()> {
         expect(resize(id, QUEUE + 101), Errno::NOSPC)?;
         hits(QUEUES, 2)?;
         has(QUEUES, QUEUE + 100)?;
+        // Whoever has more than he may can still have less, or as much with another mode.
+        limit(QUEUES, 4000)?;
+        change(id, status(id)?)?;
+        resize(id, 5000)?;
+        has(QUEUES, 5000)?;
+        expect(resize(id, 5001), Errno::NOSPC)?;
+        hits(QUEUES, 3)?;
+        limit(QUEUES, QUEUE + 100)?;
         resize(id, 100)?;
         remove_queue(queue()?)?;
         remove_queue(id)?;
