@@ -11,6 +11,7 @@
 #include <uapi/linux/resource.h>
 #include <uapi/linux/vserver.h>
 
+struct ctl_table;
 struct ctl_table_set;
 struct path;
 struct user_namespace;
@@ -24,7 +25,8 @@ bool __vserver_ns_ccap(struct user_namespace *ns, int cap, u64 ccap);
 bool __vserver_trusted_capable(const char *name);
 bool __vserver_may_unshare(struct user_namespace *ns, u64 flags);
 bool __vserver_may_setns(u32 type);
-bool __vserver_may_set_sysctl(struct ctl_table_set *set);
+bool __vserver_may_set_sysctl(struct ctl_table_set *set,
+			      const struct ctl_table *table);
 bool __vserver_may_log(void);
 bool __vserver_lend_mount(const struct path *path, const char *type,
 			  unsigned long *flags);
@@ -133,11 +135,13 @@ static __always_inline bool vserver_may_setns(u32 type)
 /**
  * vserver_may_set_sysctl - may the caller change it, if its mode allows?
  * @set:	the set that it is in
+ * @table:	what it is
  */
-static __always_inline bool vserver_may_set_sysctl(struct ctl_table_set *set)
+static __always_inline bool
+vserver_may_set_sysctl(struct ctl_table_set *set, const struct ctl_table *table)
 {
 	return !static_branch_unlikely(&vserver_key) ||
-	       __vserver_may_set_sysctl(set);
+	       __vserver_may_set_sysctl(set, table);
 }
 
 /**
@@ -227,7 +231,8 @@ static inline bool vserver_may_setns(u32 type)
 	return true;
 }
 
-static inline bool vserver_may_set_sysctl(struct ctl_table_set *set)
+static inline bool
+vserver_may_set_sysctl(struct ctl_table_set *set, const struct ctl_table *table)
 {
 	return true;
 }

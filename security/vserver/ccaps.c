@@ -93,10 +93,25 @@ static bool vserver_is_host_set(const struct ctl_table_set *set)
 	       set == &init_pid_ns.set || set == &init_user_ns.set;
 }
 
-bool __vserver_may_set_sysctl(struct ctl_table_set *set)
+/* The names of each UTS namespace are reached by one initial set. */
+static bool vserver_is_uts_name(const struct ctl_table *table)
 {
-	return !vserver_confining() ||
-	       (!vserver_is_host_set(set) && set->is_seen(set));
+	const void *names = &init_uts_ns.name;
+
+	return table->data >= names &&
+	       table->data < names + sizeof(init_uts_ns.name);
+}
+
+bool __vserver_may_set_sysctl(struct ctl_table_set *set,
+			      const struct ctl_table *table)
+{
+	struct uts_namespace *uts = current->nsproxy->uts_ns;
+
+	if (!vserver_confining())
+		return true;
+	if (vserver_is_uts_name(table))
+		return uts != &init_uts_ns && vserver_uts_capable(uts);
+	return !vserver_is_host_set(set) && set->is_seen(set);
 }
 #endif
 

@@ -51,6 +51,10 @@ int vserver_task_kill(struct task_struct *p, struct kernel_siginfo *info,
 {
 	const struct vserver_ctx *ctx;
 
+	/* What a child has asked for at the end of its parent (prctl(2)). */
+	if (info == SEND_SIG_NOINFO && current->flags & PF_EXITING &&
+	    sig == p->pdeath_signal)
+		return 0;
 	if (!cred)
 		return vserver_sees(p) ? 0 : -EPERM;
 	/* Somebody who is not current, and this may be an interrupt. */

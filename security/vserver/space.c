@@ -247,7 +247,8 @@ static struct uts_namespace *vserver_space_uts(const struct vserver_space *space
 /**
  * vserver_space_names - the names in a space's UTS namespace
  * @space:	the space or NULL
- * @names:	the answer: those of the host if @space has none of its own
+ * @names:	the answer; if @space has none of its own, those of the caller's
+ *		namespace inside, or else of the host's
  *
  * Return: whether it has. May sleep.
  */
@@ -257,7 +258,8 @@ bool vserver_space_names(const struct vserver_space *space,
 	const struct uts_namespace *own = vserver_space_uts(space);
 
 	down_read(&uts_sem);
-	*names = own ? own->name : init_uts_ns.name;
+	*names = own ? own->name :
+		 vserver_confining() ? *utsname() : init_uts_ns.name;
 	up_read(&uts_sem);
 	return own;
 }

@@ -14,6 +14,7 @@
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/resource.h>
+#include <linux/sched/coredump.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sem.h>
@@ -275,6 +276,8 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 		atomic_inc(&ctx->tasks);
 		vt->counted = true;
 		WRITE_ONCE(vt->entered, true);
+		/* Nor does what it brought along go into a core dump. */
+		task_exec_state_set_dumpable(TASK_DUMPABLE_OFF);
 		commit_creds(cred);
 		/* What it left undone with semaphores is the host's. */
 		exit_sem(current);

@@ -32,6 +32,7 @@ pub const SUITE: Suite = Suite {
         names_of_old_calls,
         name_limits,
         names_in_a_namespace,
+        names_in_a_process_namespace,
         who_may_name,
         cvirt_counts,
         cvirt_shows_names,

@@ -45,6 +45,8 @@ pub const SUITE: Suite = Suite {
         who_shares_cannot_enter,
         who_traces_cannot_enter,
         who_used_io_uring_cannot_enter,
+        entering_leaves_no_core,
+        end_of_a_parent,
         barrier,
         barrier_and_descriptors,
         init_is_process_one,

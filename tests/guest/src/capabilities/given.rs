@@ -20,6 +20,7 @@ pub(super) const TESTS: &[Test] = tests![
     host_name,
     domain_name,
     host_name_of_the_host,
+    host_name_as_a_sysctl,
     kernel_log,
     kernel_log_restricted,
     oom_score,
@@ -96,6 +97,35 @@ fn host_name_of_the_host() -> Result<()> {
         enter_with(abi::VXC_SET_UTSNAME)?;
         refused("the host's", set_host_name("guest"), Errno::PERM)
     })?;
+    ensure!(rustix::system::uname().nodename() == c"host");
+    Ok(())
+}
+
+/// It is the same name, and takes the same powers.
+fn host_name_as_a_sysctl() -> Result<()> {
+    const FILE: &str = "/proc/sys/kernel/hostname";
+    isolated(|| {
+        abi::process::unshare(UnshareFlags::NEWUTS)?;
+        enter_with(abi::VXC_SET_UTSNAME)?;
+        fs::write(FILE, "guest").context("with it")?;
+        ensure!(rustix::system::uname().nodename() == c"guest");
+        Ok(())
+    })?;
+    for (ccaps, namespace) in [
+        (!abi::VXC_SET_UTSNAME, UnshareFlags::NEWUTS),
+        (abi::VXC_SET_UTSNAME, UnshareFlags::empty()),
+    ] {
+        isolated(|| {
+            abi::process::unshare(namespace)?;
+            enter_with(ccaps)?;
+            let written = fs::write(FILE, "guest").map_err(|e| e.raw_os_error());
+            ensure!(
+                written == Err(Some(libc::EACCES)),
+                "{ccaps:#x}: {written:?}"
+            );
+            Ok(())
+        })?;
+    }
     ensure!(rustix::system::uname().nodename() == c"host");
     Ok(())
 }

@@ -202,6 +202,19 @@ pub fn names_in_a_namespace() -> Result<()> {
     Ok(())
 }
 
+/// In a namespace that the context does not hold, nobody inside is told the host's names.
+pub fn names_in_a_process_namespace() -> Result<()> {
+    isolated(|| {
+        abi::process::unshare(UnshareFlags::NEWUTS)?;
+        sethostname(b"own")?;
+        abi::ctx_create(XID, 0)?;
+        let cvirt = lines(format!("/proc/virtual/{XID}/cvirt"))?;
+        let name = cvirt.get("NodeName").context("no NodeName")?;
+        ensure!(name == "own", "{name}");
+        Ok(())
+    })
+}
+
 pub fn who_may_name() -> Result<()> {
     let guest = guest(XID, 0, || sleep_forever())?;
     isolated(|| {

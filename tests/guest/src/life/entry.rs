@@ -2,12 +2,15 @@
 //! Who may enter a context.
 
 use super::XID;
-use crate::process::{self, Child, Gate, Status, isolated, spawn};
+use crate::process::{self, Child, Gate, Status, isolated, pipe, spawn};
 use crate::unified::{refused, syscall};
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
 use vserver_abi as abi;
 
 /// A child that has things in common with this process. It waits to be killed.
@@ -106,4 +109,82 @@ pub(super) fn who_used_io_uring_cannot_enter() -> Result<()> {
         syscall(unsafe { libc::close(ring as i32) }.into())?;
         refused("one that was", abi::ctx_create(XID, 0), Errno::INVAL)
     })
+}
+
+/// What was brought along gets into no core dump either, until a program runs.
+pub(super) fn entering_leaves_no_core() -> Result<()> {
+    let dir = Path::new("/tmp/core");
+    fs::create_dir_all(dir)?;
+    for (what, inside, program, dumps) in [
+        ("outside", false, false, true),
+        ("inside", true, false, false),
+        ("a program inside", true, true, true),
+    ] {
+        let child = spawn(|| match abort(dir, inside, program) {
+            Ok(()) => 0,
+            Err(_) => 1,
+        })?;
+        let status = child.wait()?;
+        ensure!(
+            status == Status::Killed(libc::SIGABRT),
+            "{what}: {status:?}"
+        );
+        let cores: Vec<_> = fs::read_dir(dir)?.collect::<Result<_, _>>()?;
+        for core in &cores {
+            fs::remove_file(core.path())?;
+        }
+        ensure!(cores.is_empty() != dumps, "{what}: {cores:?}");
+    }
+    Ok(fs::remove_dir(dir)?)
+}
+
+fn abort(dir: &Path, inside: bool, program: bool) -> Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the structure is only read.
+    syscall(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) }.into())?;
+    std::env::set_current_dir(dir)?;
+    if inside {
+        abi::ctx_create(XID, 0)?;
+    }
+    if program {
+        let error = Command::new("sh").args(["-c", "kill -ABRT $$"]).exec();
+        return Err(error.into());
+    }
+    Ok(kill_process(getpid(), Signal::ABORT)?)
+}
+
+/// A child is told of its parent's end if it wants to be, on whichever side of the border.
+pub(super) fn end_of_a_parent() -> Result<()> {
+    for (what, of_parent, of_child) in [
+        ("of the host", None, Some(XID)),
+        ("inside", Some(XID), None),
+    ] {
+        let gate = Gate::new()?;
+        let (mut alive, write) = pipe()?;
+        let parent = spawn(|| {
+            let child = spawn(|| {
+                let entered = of_child.map_or(Ok(()), |xid| abi::ctx_create(xid, 0).map(drop));
+                // SAFETY: this touches no memory.
+                unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+                if entered.is_ok() && gate.open().is_ok() {
+                    process::sleep_forever();
+                }
+                1
+            });
+            let entered = of_parent.map_or(Ok(()), |xid| abi::ctx_create(xid, 0).map(drop));
+            let passed = gate.pass();
+            // It is not this process that ends it.
+            let child = child.map(std::mem::forget);
+            i32::from(child.is_err() || entered.is_err() || passed.is_err())
+        })?;
+        drop(write);
+        let status = parent.wait()?;
+        ensure!(status == Status::Exited(0), "{what}: {status:?}");
+        // The child alone has the pipe's other end now.
+        std::io::Read::read_to_end(&mut alive, &mut Vec::new())?;
+    }
+    Ok(())
 }
