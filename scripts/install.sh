@@ -30,5 +30,7 @@ put "$made/completions/vserver.fish" "$root/share/fish/vendor_completions.d"
 for unit in "$REPO"/tools/systemd/*; do
 	put "$unit" "$root/lib/systemd/system"
 done
-mkdir -p "${DESTDIR:-}/etc/vserver/templates" "${DESTDIR:-}/vservers"
+mkdir -p "${DESTDIR:-}/etc/vserver/templates"
+# What is setuid inside would be so for the users of the host.
+[ -d "${DESTDIR:-}/vservers" ] || mkdir -m 0700 "${DESTDIR:-}/vservers"
 note "installed below ${root:-/}"

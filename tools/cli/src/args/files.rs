@@ -13,7 +13,7 @@ use super::hashify::Exclude;
 Attributes:
   iunlink     immutable, yet may be removed and replaced
   immutable   may not be changed; with iunlink: whoever changes it gets a copy
-  barrier     of a directory, against ways out of a chroot; kept, but not acted on yet")]
+  barrier     of a directory, against ways out of a chroot")]
 pub(crate) enum Attr {
     /// Show the attributes of files
     Show(AttrShow),

@@ -15,6 +15,7 @@ mod unpack;
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 pub use remove::delete;
@@ -63,7 +64,7 @@ pub fn build(
     let part = beside(&root, "new")?;
     remove::tree(&part)?;
     let parent = part.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent).doing(|| format!("make {}", parent.display()))?;
+    make_private(parent)?;
     let made = make(store, &part, &mut guest, progress).and_then(|made| {
         settle(name, &part, &mut guest)?;
         fs::rename(&part, &root).doing(|| format!("rename {}", part.display()))?;
@@ -172,6 +173,16 @@ fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) 
 
 fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir(path).doing(|| format!("make {}", path.display()))
+}
+
+/// Makes the directory that guests' trees are in, if there is none. A program that is made setuid inside
+/// is so for whoever can execute it: the users of the host can't get there.
+fn make_private(path: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(path)
+        .doing(|| format!("make {}", path.display()))
 }
 
 /// What the tree says of how it is started, and what it is told of its name.

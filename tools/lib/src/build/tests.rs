@@ -159,6 +159,28 @@ fn guests_are_built_of_one_thing() {
 }
 
 #[test]
+fn the_users_of_the_host_do_not_get_to_the_trees() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::below(dir.path().to_owned());
+    let from = dir.path().join("from");
+    fs::create_dir_all(from.join("bin")).unwrap();
+    store.save("from", &format!("root = {from:?}\n")).unwrap();
+    let guest = Guest {
+        build: Build {
+            clone: Some("from".into()),
+            ..Build::default()
+        },
+        ..Guest::default()
+    };
+    build(&store, "new", guest, &Quiet(Cell::new(0))).unwrap();
+    let mode = fs::metadata(store.guests_dir())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o700);
+}
+
+#[test]
 fn a_failed_build_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::below(dir.path().to_owned());
