@@ -1,41 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Every command from each place, with its whole structure, a part of it and none,
- * and about a context that is not there.
- */
+/* The commands: what their structures are, and who may call them. */
 
-#include "conformance.h"
-
-#define PAGE		4096
-
-static const char * const place_names[PLACES] = {
-	"host", "setup", "inside", "user",
-};
-
-struct command {
-	const char *name;
-	unsigned int cmd;
-	unsigned int size;
-	/* Fills the structure in; zeroes do if there is no such function. */
-	void (*fill)(void *data);
-	/* What the id is if it is no context. */
-	int (*id)(void);
-	/* The call also works without data. */
-	int optional;
-	/* The error expected in each place. */
-	int error[PLACES];
-};
-
-/* A structure of @size bytes that ends with its page; what is behind faults. */
-static void *at_page_end(unsigned int size)
-{
-	char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (pages == MAP_FAILED || munmap(pages + PAGE, PAGE))
-		exit(200);
-	return pages + PAGE - size;
-}
+#include "commands.h"
 
 static void fill_flags(void *data)
 {
@@ -160,27 +126,43 @@ static int self_id(void)
 #define DATA(n, type, ...) \
 	{ .name = #n, .cmd = VCMD_##n, .size = sizeof(struct type), __VA_ARGS__ }
 
-/* Who may: everybody; root anywhere; who changes; the host alone. */
-#define FREE		.error = { 0, 0, 0, 0 }
-#define ASKS		.error = { 0, 0, 0, EPERM }
-#define CHANGES		.error = { 0, 0, EPERM, EPERM }
-#define HOST_ONLY	.error = { 0, EPERM, EPERM, EPERM }
+/* Who may: everybody; root anywhere; who changes; who is in no context. */
+#define FREE		.error = {}
+#define ASKS		.error = { [PLAIN] = EPERM, [CONFINED] = EPERM }
+#define CHANGES		.error = { [INSIDE] = EPERM, [PLAIN] = EPERM, \
+				   [WATCH] = EPERM, [CONFINED] = EPERM, \
+				   [ADMIN] = EPERM }
+#define OUTSIDE		.error = { [SETUP] = EPERM, [INSIDE] = EPERM, \
+				   [PLAIN] = EPERM, [CONFINED] = EPERM }
+/* The same, but who changes files, */
+#define FILES		.error = { [SETUP] = EPERM, [INSIDE] = EPERM, \
+				   [PLAIN] = EPERM, [CONFINED] = EPERM, \
+				   [ADMIN] = EPERM }
+/* and who names one file twice. */
+#define SAME_FILE	.error = { [HOST] = EINVAL, [WATCH] = EINVAL, \
+				   [SETUP] = EPERM, [INSIDE] = EPERM, \
+				   [PLAIN] = EPERM, [CONFINED] = EPERM, \
+				   [ADMIN] = EPERM }
+/* XID holds some spaces by then, OWN none. */
+#define HELD		.error = { [SETUP] = EINVAL, [INSIDE] = EINVAL, \
+				   [PLAIN] = EPERM, [CONFINED] = EPERM }
 
-static const struct command commands[] = {
-	NO_DATA(get_version, FREE),
-	NO_DATA(get_vci, FREE),
+const struct command commands[] = {
+	NO_DATA(get_version, .free_id = 1, FREE),
+	NO_DATA(get_vci, .free_id = 1, FREE),
 	NO_DATA(task_xid, .id = self_id, ASKS),
 	NO_DATA(task_tag, .id = self_id, ASKS),
+	NO_DATA(tag_migrate, .free_id = 1, ASKS),
 	DATA(get_pflags, vcmd_pflags_v0, .id = self_id, ASKS),
 	DATA(set_pflags, vcmd_pflags_v0, .id = self_id, CHANGES),
-	NO_DATA(ctx_create_v0, .id = any_id, HOST_ONLY),
+	NO_DATA(ctx_create_v0, .id = any_id, OUTSIDE),
 	DATA(ctx_create_v1, vcmd_ctx_create, .id = any_id, .fill = fill_create,
-	     .optional = 1, HOST_ONLY),
+	     .optional = 1, OUTSIDE),
 	DATA(ctx_create, vcmd_ctx_create, .id = any_id, .fill = fill_create,
-	     .optional = 1, HOST_ONLY),
-	NO_DATA(ctx_migrate_v0, HOST_ONLY),
-	DATA(ctx_migrate_v1, vcmd_ctx_migrate, .optional = 1, HOST_ONLY),
-	DATA(ctx_migrate, vcmd_ctx_migrate, .optional = 1, HOST_ONLY),
+	     .optional = 1, OUTSIDE),
+	NO_DATA(ctx_migrate_v0, OUTSIDE),
+	DATA(ctx_migrate_v1, vcmd_ctx_migrate, .optional = 1, OUTSIDE),
+	DATA(ctx_migrate, vcmd_ctx_migrate, .optional = 1, OUTSIDE),
 	DATA(vx_info, vcmd_vx_info_v0, ASKS),
 	DATA(ctx_stat, vcmd_ctx_stat_v0, ASKS),
 	DATA(get_cflags, vcmd_ctx_flags_v0, ASKS),
@@ -201,11 +183,13 @@ static const struct command commands[] = {
 	DATA(set_prio_bias, vcmd_prio_bias, CHANGES),
 	DATA(get_prio_bias, vcmd_prio_bias, ASKS),
 	DATA(sched_info, vcmd_sched_info, ASKS),
-	DATA(get_vhi_name, vcmd_vhi_name_v0, .fill = fill_name, ASKS),
-	DATA(set_vhi_name, vcmd_vhi_name_v0, .fill = fill_name, CHANGES),
+	DATA(get_vhi_name, vcmd_vhi_name_v0, .fill = fill_name,
+	     .needs = NAME_NEEDS, ASKS),
+	DATA(set_vhi_name, vcmd_vhi_name_v0, .fill = fill_name,
+	     .needs = NAME_NEEDS, CHANGES),
 	DATA(get_rlimit, vcmd_ctx_rlimit_v0, .fill = fill_rlimit, ASKS),
 	DATA(set_rlimit, vcmd_ctx_rlimit_v0, .fill = fill_rlimit, CHANGES),
-	DATA(get_rlimit_mask, vcmd_ctx_rlimit_mask_v0, FREE),
+	DATA(get_rlimit_mask, vcmd_ctx_rlimit_mask_v0, .free_id = 1, FREE),
 	DATA(rlimit_stat, vcmd_rlimit_stat_v0, .fill = fill_rlimit_stat, ASKS),
 	NO_DATA(reset_hits, CHANGES),
 	NO_DATA(reset_minmax, CHANGES),
@@ -216,137 +200,33 @@ static const struct command commands[] = {
 	DATA(set_space_v1, vcmd_space_mask_v1, .fill = fill_space_v1,
 	     .optional = 1, CHANGES),
 	DATA(set_space, vcmd_space_mask_v2, .fill = fill_space, .optional = 1,
-	     CHANGES),
-	/* XID holds some by now, OWN none. */
-	NO_DATA(enter_space_v0, .error = { 0, EINVAL, EINVAL, EPERM }),
+	     .needs = SPACE_NEEDS, CHANGES),
+	NO_DATA(enter_space_v0, HELD),
 	DATA(enter_space_v1, vcmd_space_mask_v1, .fill = fill_space_v1,
-	     .optional = 1, .error = { 0, EINVAL, EINVAL, EPERM }),
+	     .optional = 1, HELD),
 	DATA(enter_space, vcmd_space_mask_v2, .fill = fill_space,
-	     .optional = 1, .error = { 0, EINVAL, EINVAL, EPERM }),
-	DATA(get_space_mask, vcmd_space_mask_v1, FREE),
+	     .optional = 1, .needs = SPACE_NEEDS, HELD),
+	DATA(get_space_mask, vcmd_space_mask_v1, .free_id = 1, FREE),
 	DATA(get_space_default, vcmd_space_mask_v1, .id = self_id, ASKS),
 	DATA(virt_stat, vcmd_virt_stat_v0, ASKS),
-	DATA(get_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, ASKS),
-	DATA(set_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, HOST_ONLY),
+	DATA(get_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, .free_id = 1,
+	     .needs = IATTR_NEEDS, ASKS),
+	DATA(set_iattr, vcmd_ctx_iattr_v1, .fill = fill_iattr, .free_id = 1,
+	     .needs = IATTR_NEEDS, FILES),
 	DATA(fget_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, ASKS),
-	DATA(fset_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, HOST_ONLY),
+	DATA(fset_iattr, vcmd_ctx_fiattr_v0, .id = fd_id, FILES),
 	/* The first ones make what the others are about. */
 	DATA(add_dlimit, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
-	     CHANGES),
+	     .free_id = 1, .needs = BASE_NEEDS, CHANGES),
 	DATA(set_dlimit_v0, vcmd_ctx_dlimit_v0, .fill = fill_dlimit_v0, CHANGES),
 	DATA(set_dlimit, vcmd_ctx_dlimit_v1, .fill = fill_dlimit, CHANGES),
 	DATA(get_dlimit_v0, vcmd_ctx_dlimit_v0, .fill = fill_dlimit_v0, ASKS),
 	DATA(get_dlimit, vcmd_ctx_dlimit_v1, .fill = fill_dlimit, ASKS),
 	DATA(rem_dlimit, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
-	     CHANGES),
+	     .needs = BASE_NEEDS, CHANGES),
 	DATA(unify, vcmd_unify_v0, .id = fd_id, .fill = fill_unify,
-	     .error = { EINVAL, EPERM, EPERM, EPERM }),
-	NO_DATA(deunify, .id = fd_id, HOST_ONLY),
+	     SAME_FILE),
+	NO_DATA(deunify, .id = fd_id, FILES),
 };
 
-/* One call: a command from a place, with so many bytes of data, or none. */
-struct attempt {
-	const struct command *command;
-	enum place place;
-	unsigned int id;	/* NOBODY, or 0: as the place says */
-	unsigned int bytes;
-	int null;
-};
-
-static int make_call(const void *arg)
-{
-	const struct attempt *a = arg;
-	const struct command *c = a->command;
-	unsigned int id = a->place == SETUP || a->place == INSIDE ? OWN : XID;
-	char filled[256] = {};
-	char *data = NULL;
-	int ret;
-
-	if (c->id)
-		id = c->id();
-	if (a->id)
-		id = a->id;
-	if (c->fill)
-		c->fill(filled);
-	if (!a->null && c->size) {
-		data = at_page_end(a->bytes);
-		memcpy(data, filled, a->bytes);
-	}
-	go(a->place);
-	ret = vserver(c->cmd, id, data);
-	return ret < 0 ? -ret : 0;
-}
-
-static int attempt(struct attempt a, int expected)
-{
-	int got = child(make_call, &a);
-
-	if (got == expected)
-		return 1;
-	printf("# %s (%s): %d instead of %d with %u of %u bytes%s%s\n",
-	       a.command->name, place_names[a.place], got, expected,
-	       a.bytes, a.command->size, a.null ? ", null" : "",
-	       a.id ? ", no such context" : "");
-	return 0;
-}
-
-/*
- * What comes of a context that is not there. That is found out after whether
- * the caller may at all, but before whether that context may be changed.
- */
-static int error_for_nobody(const struct command *c, enum place place)
-{
-	if (c->error[place] == EPERM &&
-	    (place != INSIDE || c->error[SETUP] == EPERM))
-		return EPERM;
-	return ESRCH;
-}
-
-static int is_about_a_context(const struct command *c)
-{
-	return !c->id && c->fill != fill_iattr && c->cmd != VCMD_get_version &&
-	       c->cmd != VCMD_get_vci && c->cmd != VCMD_get_rlimit_mask &&
-	       c->cmd != VCMD_get_space_mask && c->cmd != VCMD_add_dlimit;
-}
-
-static void check(const struct command *c, enum place place)
-{
-	struct attempt a = { .command = c, .place = place, .bytes = c->size };
-	int error = c->error[place];
-	int ok = attempt(a, error);
-
-	if (c->size && !error) {
-		a.bytes = c->size - 1;
-		/* Padding at the end need not be there. */
-		if (c->fill == fill_iattr || c->fill == fill_name ||
-		    c->fill == fill_space)
-			a.bytes = c->size / 2;
-		/* Nor flags that nobody asks for. */
-		if (c->fill == fill_dlimit_base)
-			a.bytes = sizeof(char *) - 1;
-		ok &= attempt(a, EFAULT);
-		a.null = 1;
-		ok &= attempt(a, c->optional ? 0 : EFAULT);
-		a.null = 0;
-		a.bytes = c->size;
-	}
-	if (is_about_a_context(c)) {
-		a.id = NOBODY;
-		ok &= attempt(a, error_for_nobody(c, place));
-	}
-	report(ok, c->name, place_names[place]);
-}
-
-unsigned int count_commands(void)
-{
-	return ARRAY_SIZE(commands) * PLACES;
-}
-
-void check_commands(void)
-{
-	unsigned int i, place;
-
-	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		for (place = 0; place < PLACES; place++)
-			check(&commands[i], place);
-}
+const unsigned int command_count = ARRAY_SIZE(commands);
