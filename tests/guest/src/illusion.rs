@@ -8,7 +8,9 @@ mod mounts;
 mod names;
 
 use crate::harness::Suite;
-use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn, spin};
+use crate::process::{
+    Child, Gate, Status, eventually, isolated, sleep_forever, spawn, spin, until_ended,
+};
 use crate::unified::expect;
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, ensure};
@@ -81,7 +83,7 @@ fn end(guest: Child) -> Result<()> {
     let xid = abi::task_xid(guest.id())?;
     abi::ctx_kill(xid, 0, libc::SIGKILL)?;
     guest.wait()?;
-    eventually("the end", || abi::ctx_stat(xid) == Err(Errno::SRCH))
+    until_ended(xid)
 }
 
 /// `KEY:\tVALUE` lines.

@@ -9,7 +9,7 @@ mod orphans;
 mod reboot;
 
 use crate::harness::Suite;
-use crate::process::{self, Child, Gate, isolated, spawn};
+use crate::process::{Child, Gate, isolated, spawn};
 use crate::tests;
 use anyhow::{Result, ensure};
 use barrier::*;
@@ -18,7 +18,6 @@ use fake_init::*;
 use fake_proc::*;
 use orphans::*;
 use reboot::*;
-use rustix::io::Errno;
 use vserver_abi as abi;
 
 pub const SUITE: Suite = Suite {
@@ -85,10 +84,6 @@ fn guest(xid: u32, flags: u64, body: impl FnOnce() -> Result<()>) -> Result<Chil
     })?;
     ready.pass()?;
     Ok(child)
-}
-
-fn ended(xid: u32) -> Result<()> {
-    process::eventually("the end", || abi::ctx_stat(xid) == Err(Errno::SRCH))
 }
 
 fn enter_as_init() -> Result<()> {

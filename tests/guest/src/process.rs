@@ -6,7 +6,10 @@ use rustix::fd::OwnedFd;
 use rustix::io::{self, Errno};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::time::{Duration, Instant};
-use vserver_abi::process::{Fork, fork};
+use vserver_abi::{
+    self as abi,
+    process::{Fork, fork},
+};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +171,11 @@ pub fn spin() -> ! {
     loop {
         std::hint::spin_loop();
     }
+}
+
+/// Waits until the context is no more, which is a little later than its last process.
+pub fn until_ended(xid: u32) -> Result<()> {
+    eventually("the end", || abi::ctx_stat(xid) == Err(Errno::SRCH))
 }
 
 /// Waits until `done` says so; fails after half a minute.

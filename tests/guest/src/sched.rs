@@ -105,9 +105,7 @@ fn begin(
     mut body: impl FnMut() -> i32,
 ) -> Result<Vec<Child>> {
     // A child that the last test left behind may still be on its way out.
-    process::eventually("the last context is gone", || {
-        abi::ctx_stat(xid) == Err(Errno::SRCH)
-    })?;
+    process::until_ended(xid)?;
     let go = Gate::new()?;
     let mut children = Vec::new();
     for i in 0..n {

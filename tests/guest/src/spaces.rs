@@ -7,7 +7,9 @@ mod refused;
 mod together;
 
 use crate::harness::Suite;
-use crate::process::{Child, Gate, Status, eventually, isolated, sleep_forever, spawn};
+use crate::process::{
+    Child, Gate, Status, eventually, isolated, sleep_forever, spawn, until_ended,
+};
 use crate::unified::expect;
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, ensure};
@@ -233,7 +235,7 @@ fn every_kind() -> Result<()> {
             })?;
             abi::ctx_kill(XID, 0, libc::SIGKILL)?;
             guest.child.wait()?;
-            eventually("the end", || abi::ctx_stat(XID) == Err(Errno::SRCH))
+            until_ended(XID)
         })
         .context(kind)?;
     }

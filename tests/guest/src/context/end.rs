@@ -33,7 +33,7 @@ pub(super) fn init_takes_all_along() -> Result<()> {
     })?;
     guest.child.kill(Signal::KILL)?;
     guest.child.wait()?;
-    process::eventually("the end", || abi::ctx_stat(XID) == Err(Errno::SRCH))
+    process::until_ended(XID)
 }
 
 pub(super) fn migrate_as_init() -> Result<()> {

@@ -2,7 +2,7 @@
 //! Which entries of /proc there are for whom, by their attributes.
 
 use super::{XID, expect};
-use crate::process::isolated;
+use crate::process::{isolated, until_ended};
 use crate::unified::become_user;
 use anyhow::{Result, ensure};
 use rustix::fd::OwnedFd;
@@ -91,7 +91,7 @@ fn for_whom(dir: &str, name: &str) -> Result<[bool; 3]> {
                 Err(e) => return Err(e),
             }
             if xid == XID {
-                super::eventually("the end", || abi::ctx_stat(XID) == Err(Errno::SRCH))?;
+                until_ended(XID)?;
             }
         }
     }
@@ -126,7 +126,7 @@ pub fn entries_by_default() -> Result<()> {
             }
             Ok(())
         })?;
-        super::eventually("the end", || abi::ctx_stat(XID) == Err(Errno::SRCH))?;
+        until_ended(XID)?;
     }
     for path in [
         "/proc",
@@ -266,7 +266,7 @@ pub fn entries_that_cannot_be_set() -> Result<()> {
             let show = attributes(0, ALL);
             expect(abi::set_iattr("/proc/kallsyms", show), Errno::PERM)
         })?;
-        super::eventually("the end", || abi::ctx_stat(XID) == Err(Errno::SRCH))?;
+        until_ended(XID)?;
     }
     ensure!(abi::get_iattr("/proc/version")?.flags == 0);
     Ok(())

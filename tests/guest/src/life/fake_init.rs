@@ -2,8 +2,8 @@
 //! A context's init as process 1: by number, in what calls report, and to nobody outside.
 
 use super::fake_proc::{absent, line, listed};
-use super::{XID, ended, getpid, getppid};
-use crate::process::{self, Child, Gate, Status, isolated, sleep_forever, spawn};
+use super::{XID, getpid, getppid};
+use crate::process::{self, Child, Gate, Status, isolated, sleep_forever, spawn, until_ended};
 use crate::unified::{refused, syscall};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -51,7 +51,7 @@ impl Init {
     pub(super) fn end(self) -> Result<()> {
         self.child.kill(Signal::KILL)?;
         ensure!(self.child.wait()? == Status::Killed(libc::SIGKILL));
-        ended(self.xid)
+        until_ended(self.xid)
     }
 }
 
@@ -93,7 +93,7 @@ pub fn init_is_process_one() -> Result<()> {
         ensure!(child.wait()? == Status::Exited(0));
         Ok(())
     })?;
-    ended(XID)
+    until_ended(XID)
 }
 
 pub fn the_flag_makes_it_so() -> Result<()> {
@@ -117,7 +117,7 @@ pub fn the_flag_makes_it_so() -> Result<()> {
         ensure!(getpid() == 1, "with the flag again");
         Ok(())
     })?;
-    ended(XID)
+    until_ended(XID)
 }
 
 /// Calls that take a number, tried on `pid`.
@@ -187,7 +187,7 @@ pub fn reached_by_its_number() -> Result<()> {
             Ok(())
         })
     })?;
-    ended(XID)?;
+    until_ended(XID)?;
     // Outside the numbers are what they are.
     let init = Init::new(XID, || Ok(()))?;
     for (what, found) in by_number(init.child.id() as usize) {
@@ -237,7 +237,7 @@ pub fn signals_to_and_from_it() -> Result<()> {
         ensure!(killer.wait()? == Status::Exited(0));
         Ok(())
     })?;
-    ended(XID)
+    until_ended(XID)
 }
 
 /// With the flag and without, and before there is an init and after.
@@ -258,7 +258,7 @@ pub fn one_is_never_the_machines() -> Result<()> {
             nobody()?;
             in_a_child(nobody)
         })?;
-        ended(XID)?;
+        until_ended(XID)?;
     }
     isolated(|| {
         abi::process::unshare(rustix::thread::UnshareFlags::NEWNS)?;
@@ -270,7 +270,7 @@ pub fn one_is_never_the_machines() -> Result<()> {
             Ok(())
         })
     })?;
-    ended(XID)
+    until_ended(XID)
 }
 
 pub fn not_in_a_pid_namespace() -> Result<()> {
@@ -299,7 +299,7 @@ pub fn not_in_a_pid_namespace() -> Result<()> {
         ensure!(getpid() == 1);
         Ok(())
     })?;
-    ended(XID)
+    until_ended(XID)
 }
 
 /// Who locks, who is at the other end of a socket, what a pidfd is of, who is in a cgroup.
@@ -338,7 +338,7 @@ pub fn told_by_other_means() -> Result<()> {
         Ok(())
     })?;
     fs::remove_file(path)?;
-    ended(XID)
+    until_ended(XID)
 }
 
 /// The list of a cgroup of version 1 is made for one who reads it and kept for others.

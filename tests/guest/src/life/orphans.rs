@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Who gets the orphans of a context.
 
-use super::{XID, ended, enter_as_init, getpid, getppid};
-use crate::process::{self, Child, Gate, Status, isolated, spawn};
+use super::{XID, enter_as_init, getpid, getppid};
+use crate::process::{self, Child, Gate, Status, isolated, spawn, until_ended};
 use crate::unified::refused;
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
@@ -106,7 +106,7 @@ pub(super) fn orphans_do_not_go_outside() -> Result<()> {
             })?;
             ensure!(child.wait()? == Status::Exited(0), "init: {init}");
             refused("its orphan", reap(), Errno::CHILD)?;
-            ended(XID)?;
+            until_ended(XID)?;
         }
         Ok(())
     })
@@ -143,7 +143,7 @@ pub(super) fn orphans_outside_stay_outside() -> Result<()> {
         ensure!(i32::from_ne_bytes(pid) == 1, "{}", i32::from_ne_bytes(pid));
         Ok(())
     })?;
-    ended(XID)
+    until_ended(XID)
 }
 
 /// The init is no parent of its own ancestors' children, one of which it is.
@@ -184,7 +184,7 @@ pub(super) fn orphans_of_inits_ancestors() -> Result<()> {
         "{}",
         String::from_utf8_lossy(&text[..n])
     );
-    ended(XID)
+    until_ended(XID)
 }
 
 pub(super) fn orphans_go_to_the_reaper() -> Result<()> {

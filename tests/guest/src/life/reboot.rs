@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! reboot(2) inside a context, and the administrator's helper.
 
-use super::{XID, ended, enter_as_init, guest};
-use crate::process::{self, Child, Gate, Status, isolated, spawn};
+use super::{XID, enter_as_init, guest};
+use crate::process::{self, Child, Gate, Status, isolated, spawn, until_ended};
 use crate::unified::{become_user, refused, syscall};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, Mode, OFlags};
@@ -72,7 +72,7 @@ pub(super) fn reboot_ends_the_context() -> Result<()> {
         go.open()?;
         ensure!(child.wait()? == Status::Killed(libc::SIGKILL), "{cmd:#x}");
         ensure!(waiter.wait()? == Status::Exited(0), "{cmd:#x}");
-        ended(XID)?;
+        until_ended(XID)?;
     }
     // Somebody else's end is none of a reboot.
     let child = guest(XID, 0, || process::sleep_forever())?;
@@ -103,7 +103,7 @@ pub(super) fn reboot_kills_the_init() -> Result<()> {
             })?;
             let status = init.wait()?;
             ensure!(status == Status::Killed(signal), "{cmd:#x}: {status:?}");
-            ended(XID)?;
+            until_ended(XID)?;
         }
     }
     // Other signals are what they are, also the one that ends a context.
@@ -115,7 +115,7 @@ pub(super) fn reboot_kills_the_init() -> Result<()> {
     ready.pass()?;
     abi::ctx_kill(XID, 0, libc::SIGKILL)?;
     ensure!(init.wait()? == Status::Killed(libc::SIGKILL));
-    ended(XID)
+    until_ended(XID)
 }
 
 pub(super) fn reboot_is_refused() -> Result<()> {
@@ -171,7 +171,7 @@ pub(super) fn reboot_of_a_container_inside() -> Result<()> {
         ensure!(abi::ctx_stat(XID)?.tasks == 1);
         Ok(())
     })?;
-    ended(XID)
+    until_ended(XID)
 }
 
 /// A helper that notes what it is told.
@@ -232,7 +232,7 @@ pub(super) fn helper_is_told() -> Result<()> {
         })?;
         ensure!(child.wait()? == Status::Killed(libc::SIGKILL));
         helper.has_noted(&format!("{action} {XID} 2\nshutdown {XID} 2\n"))?;
-        ended(XID)?;
+        until_ended(XID)?;
     }
     // Not of a context that has none.
     let helper = Helper::new("told")?;
@@ -274,7 +274,7 @@ pub(super) fn helper_that_is_missing() -> Result<()> {
             status == Status::Killed(libc::SIGKILL),
             "{path}: {status:?}"
         );
-        ended(XID)?;
+        until_ended(XID)?;
     }
     Ok(())
 }
