@@ -3,6 +3,7 @@
 //! entries of /proc.
 
 mod clocks;
+mod counts;
 mod entries;
 mod mounts;
 mod names;
@@ -15,6 +16,7 @@ use crate::unified::expect;
 use crate::{raw, tests};
 use anyhow::{Context as _, Result, ensure};
 use clocks::*;
+use counts::*;
 use entries::*;
 use mounts::*;
 use names::*;
@@ -37,6 +39,8 @@ pub const SUITE: Suite = Suite {
         names_in_a_process_namespace,
         who_may_name,
         cvirt_counts,
+        cvirt_counts_who_is_on_hold,
+        cvirt_counts_who_waits_uninterruptibly,
         cvirt_shows_names,
         virt_stat_refusals,
         uptime,
