@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What a crash inside runs outside: the host's program, on the host, as the host.
 
+use super::calls::call;
 use super::{enter, xids};
 use crate::harness::Test;
 use crate::process::{Status, eventually, spawn};
 use crate::tests;
 use anyhow::{Result, ensure};
-use std::fs::{self, Permissions};
+use rustix::fd::AsRawFd as _;
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
 pub const TESTS: &[Test] = tests![core_dumps];
@@ -35,16 +37,29 @@ impl Drop for Pattern {
 
 /// What the program says of itself and of the dump that it was given.
 fn crash(before: impl FnOnce() -> Result<()>) -> Result<String> {
+    // Below another root it is reached like this only.
+    let shell = File::open("/bin/busybox")?;
     let child = spawn(|| {
         if let Err(e) = before() {
             println!("# {e:#}");
             return 1;
         }
-        // SAFETY: the signal has no handler; it ends the process.
-        unsafe { libc::raise(libc::SIGQUIT) }
+        // Whose memory may still be the host's is not what this is about.
+        let (name, script) = (c"sh".as_ptr(), c"kill -SEGV $$".as_ptr());
+        let end = std::ptr::null();
+        let (words, none) = ([name, c"-c".as_ptr(), script, end], [end]);
+        let args = [
+            shell.as_raw_fd() as usize,
+            c"".as_ptr().addr(),
+            words.as_ptr().addr(),
+            none.as_ptr().addr(),
+            libc::AT_EMPTY_PATH as usize,
+        ];
+        println!("# execveat: {:?}", call(libc::SYS_execveat, &args));
+        1
     })?;
     let notes = format!("{NOTES}-{}", child.id());
-    ensure!(child.wait()? == Status::Killed(libc::SIGQUIT));
+    ensure!(child.wait()? == Status::Killed(libc::SIGSEGV));
     let read = || fs::read_to_string(&notes).unwrap_or_default();
     eventually("the program's notes", || read().ends_with('\n'))?;
     let said = read();
