@@ -7,7 +7,8 @@ mod keys;
 mod parents;
 mod terminals;
 
-use super::calls::{address, call};
+use super::calls::{address, call, done};
+use super::processes::PerfEvent;
 use super::victim::{self, Victim};
 use super::{enter, xids};
 use crate::harness::Test;
@@ -33,10 +34,12 @@ pub const TESTS: &[Test] = tests![
     no_keys_from_the_host,
     typing_for_others,
     inode_marks,
+    no_tracer_outside,
     own_debugger,
     entries_of_proc_that_stay,
     traced_by_who_is_inside,
     process_events,
+    tracepoints,
     keyrings_of_users,
     keyring_for_the_parent,
 ];
@@ -103,6 +106,30 @@ fn process_events() -> Result<()> {
         enter(xids().0)?;
         let got = connect();
         ensure!(got == Err(Errno::PROTONOSUPPORT), "{got:?}");
+        Ok(())
+    })
+}
+
+/// The kernel's events tell what the kernel does, also those of one process.
+fn tracepoints() -> Result<()> {
+    const PERF_TYPE_TRACEPOINT: u32 = 2;
+    const NUMBER: &str = "/sys/kernel/tracing/events/sched/sched_switch/id";
+    // Not to be read inside.
+    let number = fs::read_to_string(NUMBER)?.trim().parse()?;
+    let count = || {
+        let mut event = PerfEvent::new();
+        event.kind = PERF_TYPE_TRACEPOINT;
+        event.config = number;
+        let none = usize::MAX;
+        let args = [address(&mut event), 0, none, none, 0];
+        done(libc::SYS_perf_event_open, &args)
+    };
+    let got = count();
+    ensure!(got == Ok(1), "the host: {got:?}");
+    isolated(|| {
+        enter(xids().0)?;
+        let got = count();
+        ensure!(got == Err(Errno::ACCESS), "{got:?}");
         Ok(())
     })
 }

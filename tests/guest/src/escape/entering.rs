@@ -11,15 +11,35 @@ use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use vserver_abi as abi;
 
 pub const TESTS: &[Test] = tests![on_its_way_in];
 
-const OWN: &str = "/proc/self/exe";
-const WAYS: usize = 9;
+pub const OWN: &str = "/proc/self/exe";
 
-/// Ways to get at what a process has, and whether one can.
+/// What comes of each of the [`ways`] if the process is outside.
+pub const OUTSIDE: [(&str, Errno); 12] = [
+    ("pidfd_open", Errno::SRCH),
+    ("status", Errno::NOENT),
+    ("kill", Errno::SRCH),
+    ("mem", Errno::NOENT),
+    ("environ", Errno::NOENT),
+    ("maps", Errno::NOENT),
+    ("root", Errno::NOENT),
+    ("fd", Errno::NOENT),
+    ("kcmp", Errno::SRCH),
+    ("pidfd_getfd", Errno::BADF),
+    ("get_robust_list", Errno::SRCH),
+    ("ptrace", Errno::SRCH),
+];
+const WAYS: usize = OUTSIDE.len();
+
+/// So many of them say only that there is a process; the last of these signals it.
+const SEEN: usize = 3;
+
+/// Ways to see and signal a process and to get at what it has, and what comes of each.
 fn ways(pid: usize) -> [(&'static str, Found); WAYS] {
     const PTRACE_SEIZE: usize = 0x4206;
     let own = std::process::id() as usize;
@@ -32,7 +52,12 @@ fn ways(pid: usize) -> [(&'static str, Found); WAYS] {
     let pidfd = call(libc::SYS_pidfd_open, &[pid, 0]).unwrap_or(-1) as usize;
     let (mut head, mut len) = (0usize, 0usize);
     let robust = [pid, (&raw mut head).addr(), (&raw mut len).addr()];
+    // A signal that nobody minds.
+    let signal = libc::SIGURG as usize;
     [
+        ("pidfd_open", done(libc::SYS_pidfd_open, &[pid, 0])),
+        ("status", open("status")),
+        ("kill", done(libc::SYS_kill, &[pid, signal])),
         ("mem", open("mem")),
         ("environ", open("environ")),
         ("maps", open("maps")),
@@ -45,22 +70,31 @@ fn ways(pid: usize) -> [(&'static str, Found); WAYS] {
     ]
 }
 
-/// Tries them as a program of its own, and prints what came of each.
+/// Tries them as a program of its own, and prints the error of each: 0 is none.
 pub fn probe(pid: &str) -> ExitCode {
     for (name, found) in ways(pid.parse().unwrap_or_default()) {
-        println!("{name} {}", found.is_ok());
+        println!("{name} {}", found.map_or_else(Errno::raw_os_error, |_| 0));
     }
     ExitCode::SUCCESS
 }
 
-/// Which ways succeed for a program inside.
-fn found_inside(xid: u32, pid: u32) -> Result<Vec<String>> {
+/// What comes of each way for a program that is started inside after `before`.
+pub fn tried_inside(
+    xid: u32,
+    program: &Path,
+    before: fn() -> Result<()>,
+    pid: u32,
+) -> Result<Vec<(String, i32)>> {
     let (mut read, write) = pipe()?;
     let child = spawn(|| {
-        if abi::ctx_migrate(xid, 0).is_err() {
+        if let Err(e) = abi::ctx_migrate(xid, 0)
+            .context("ctx_migrate")
+            .and_then(|_| before())
+        {
+            println!("# {e:#}");
             return 1;
         }
-        let error = Command::new(OWN)
+        let error = Command::new(program)
             .args(["--probe", &pid.to_string()])
             .stdout(write)
             .exec();
@@ -71,8 +105,18 @@ fn found_inside(xid: u32, pid: u32) -> Result<Vec<String>> {
     read.read_to_string(&mut text)?;
     child.wait()?;
     ensure!(text.lines().count() == WAYS, "{text}");
-    let found = text.lines().filter_map(|line| line.strip_suffix(" true"));
-    Ok(found.map(str::to_owned).collect())
+    text.lines()
+        .map(|line| {
+            let (name, error) = line.split_once(' ').context(text.clone())?;
+            Ok((name.to_owned(), error.parse()?))
+        })
+        .collect()
+}
+
+/// Those that succeed.
+pub fn successful(tried: &[(String, i32)]) -> Vec<&str> {
+    let found = tried.iter().filter(|(_, error)| *error == 0);
+    found.map(|(name, _)| name.as_str()).collect()
 }
 
 fn on_its_way_in() -> Result<()> {
@@ -100,12 +144,16 @@ fn on_its_way_in() -> Result<()> {
         1
     })?;
     entered.pass()?;
-    let found = found_inside(xid, comes.id()).context("on its way")?;
-    ensure!(found.is_empty(), "on its way: {found:?}");
+    let tried = || tried_inside(xid, Path::new(OWN), || Ok(()), comes.id());
+    let tried_now = tried().context("on its way")?;
+    let expected: Vec<_> = OUTSIDE.iter().take(SEEN).map(|(name, _)| *name).collect();
+    let found = successful(&tried_now);
+    ensure!(found == expected, "on its way: {found:?}");
     // Then it is one of them.
     run.open()?;
     says.read_exact(&mut [0])?;
-    let found = found_inside(xid, comes.id())?;
+    let tried_later = tried()?;
+    let found = successful(&tried_later);
     ensure!(found.len() == WAYS, "later: {found:?}");
     Ok(())
 }

@@ -5,7 +5,8 @@
 //! A row of a table is one way, and what is found by it if the other process is outside. It is tried
 //! on a process of the host and on one of another context, each a child of the one who tries. It is
 //! tried on a process of the same context too, and on one of another context as the spectator: that
-//! must come out as on the host without contexts, and differently than outside.
+//! must come out as on the host without contexts, and differently than outside. From a user namespace
+//! made inside it is as outside for a process of the host, and not so for one of that namespace.
 
 mod alone;
 mod calls;
@@ -19,15 +20,18 @@ mod network;
 mod passed;
 mod proc;
 mod processes;
+mod programs;
 mod signals;
 mod taskstats;
 mod victim;
 
 use crate::harness::{Body, Suite, Test};
+use crate::namespace::become_root_of_users;
 use crate::process::{last_words, pipe, spawn};
 use crate::raw;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::{self, Errno};
+use rustix::thread::UnshareFlags;
 use victim::Victim;
 use vserver_abi as abi;
 
@@ -47,6 +51,7 @@ const TABLES: &[&[Test]] = &[
     facilities::ROWS,
     alone::TESTS,
     entering::TESTS,
+    programs::TESTS,
     cgroups::TESTS,
     passed::TESTS,
     crash::TESTS,
@@ -106,10 +111,13 @@ macro_rules! rows {
 use rows;
 
 /// The processes that a row is tried on.
-const ALL: &[&str] = &["host", "other", "own", "watch"];
+const ALL: &[&str] = &["host", "other", "own", "watch", "users"];
+
+/// The same where a user namespace's root may nothing anyway.
+const NO_USERS: &[&str] = &["host", "other", "own", "watch"];
 
 /// The same where the spectator is treated as the host.
-const NO_WATCH: &[&str] = &["host", "other", "own"];
+const NO_WATCH: &[&str] = &["host", "other", "own", "users"];
 
 impl Body for Row {
     fn run(&self, variant: &str) -> Result<String> {
@@ -119,7 +127,7 @@ impl Body for Row {
         let (found, expected) = found?;
         ensure!(found == expected, "{found:?} instead of {expected:?}");
         ensure!(
-            (found == self.outside) == matches!(variant, "host" | "other"),
+            (found == self.outside) == matches!(variant, "host" | "other" | "users"),
             "{found:?} outside and inside"
         );
         Ok(String::new())
@@ -138,13 +146,29 @@ impl Row {
                 (self.probe)(&victim)
             })?,
             "watch" => self.found(Some(other), Some(abi::VX_XID_WATCH))?,
+            "users" => self.found_by_users(xid, other)?,
             _ => bail!("no such variant"),
         };
         let expected = match variant {
-            "host" | "other" => self.outside,
+            "host" | "other" | "users" => self.outside,
             _ => self.found(None, None)?,
         };
         Ok((found, expected))
+    }
+
+    /// Tries it on a child on the host, from a user namespace in one context; and on a child of such
+    /// a namespace in the other, which must be something else.
+    fn found_by_users(&self, xid: u32, other: u32) -> Result<Found> {
+        let own = ask(|| {
+            enter_users(other)?;
+            (self.probe)(&Victim::new(None)?)
+        })?;
+        ensure!(own != self.outside, "{own:?} among themselves");
+        ask(|| {
+            let victim = Victim::new(None)?;
+            enter_users(xid)?;
+            (self.probe)(&victim)
+        })
     }
 
     /// Tries it on a child in the context `victim`, from inside `prober`; nothing is the host.
@@ -170,9 +194,21 @@ fn enter(xid: u32) -> Result<()> {
     if xid == abi::VX_XID_WATCH {
         return abi::ctx_migrate(xid, 0).context("ctx_migrate");
     }
+    enter_with(xid, UnshareFlags::empty())
+}
+
+/// The same, and becomes root of a user namespace that is made there, with the ids that it had.
+fn enter_users(xid: u32) -> Result<()> {
+    enter_with(xid, UnshareFlags::NEWUSER)?;
+    become_root_of_users(0)
+}
+
+/// Enters a new context that may make these namespaces.
+fn enter_with(xid: u32, umask: UnshareFlags) -> Result<()> {
     abi::ctx_create(xid, abi::VXF_STATE_SETUP).context("ctx_create")?;
     let all = [u64::MAX; 2];
     raw::vserver(abi::VCMD_set_bcaps, xid, (&raw const all).addr()).context("set_bcaps")?;
+    abi::set_umask(xid, umask.bits().into(), u64::MAX).context("set_umask")?;
     abi::set_cflags(xid, 0, abi::VXF_STATE_SETUP).context("set_cflags")
 }
 

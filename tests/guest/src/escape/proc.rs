@@ -28,6 +28,16 @@ fn names(file: &str, victim: &Victim) -> Result<Found> {
     Ok(Ok(found.into()))
 }
 
+/// Whether a list of System V objects has one of this id.
+fn has_object(kind: &str, id: usize) -> Result<Found> {
+    let text = fs::read_to_string(format!("/proc/sysvipc/{kind}"))?;
+    let id = id.to_string();
+    let found = text
+        .lines()
+        .any(|line| line.split_whitespace().nth(1) == Some(id.as_str()));
+    Ok(Ok(found.into()))
+}
+
 /// Whether a list of sockets has one that is bound to a port.
 fn has_port(list: &str, port: u16) -> Result<Found> {
     let text = fs::read_to_string(format!("/proc/net/{list}"))?;
@@ -66,8 +76,10 @@ pub const ROWS: &[Test] = rows![ALL;
     "/proc/PID/environ", Err(Errno::NOENT), |v| seen(fs::read(path(v, "environ")));
     "/proc/PID/maps", Err(Errno::NOENT), |v| seen(fs::read(path(v, "maps")));
     "/proc/PID/mem", Err(Errno::NOENT), |v| seen(fs::File::open(path(v, "mem")));
+    "/proc/PID/pagemap", Err(Errno::NOENT), |v| seen(fs::File::open(path(v, "pagemap")));
     "/proc/PID/fd", Err(Errno::NOENT), |v| seen(fs::read_dir(path(v, "fd")));
     "/proc/PID/root", Err(Errno::NOENT), |v| seen(fs::read_dir(path(v, "root/")));
+    "/proc/PID/cwd", Err(Errno::NOENT), |v| seen(fs::read_link(path(v, "cwd")));
     "/proc/PID/exe", Err(Errno::NOENT), |v| seen(fs::read_link(path(v, "exe")));
     "/proc/PID/ns/mnt", Err(Errno::NOENT), |v| seen(fs::File::open(path(v, "ns/mnt")));
     "/proc/PID/task/PID/comm", Err(Errno::NOENT), |v| {
@@ -90,4 +102,6 @@ pub const ROWS: &[Test] = rows![ALL;
     "cgroup.procs", Ok(0), |v| names("/sys/fs/cgroup/cgroup.procs", v);
     "cgroup.threads", Ok(0), |v| names("/sys/fs/cgroup/cgroup.threads", v);
     "/proc/sysvipc/shm", Ok(0), |v| names("/proc/sysvipc/shm", v);
+    "/proc/sysvipc/sem", Ok(0), |v| has_object("sem", v.sem());
+    "/proc/sysvipc/msg", Ok(0), |v| has_object("msg", v.msg());
 ];

@@ -3,7 +3,7 @@
 
 use super::calls::{address, call, done};
 use super::victim::UID;
-use super::{ALL, rows, taskstats};
+use super::{ALL, NO_USERS, rows, taskstats};
 use crate::harness::Test;
 use rustix::fd::AsRawFd as _;
 use rustix::io::Errno;
@@ -107,7 +107,16 @@ fn send_as(pid: usize) -> anyhow::Result<super::Found> {
     Ok(done(libc::SYS_sendmsg, &[fd, address(&mut message), 0]))
 }
 
-pub const ROWS: &[Test] = rows![ALL;
+pub const ROWS: &[Test] = &super::join::<{ ANYBODYS.len() + ROOTS.len() }>(&[ANYBODYS, ROOTS]);
+
+/// What takes capabilities in the host's user namespace, before anybody looks for a process.
+const ROOTS: &[Test] = rows![NO_USERS;
+    "a message that says it sent it", Err(Errno::SRCH), |v| send_as(v.pid());
+    "taskstats of its thread", Err(Errno::SRCH), taskstats::of_a_thread;
+    "taskstats of it", Err(Errno::SRCH), taskstats::of_a_process;
+];
+
+const ANYBODYS: &[Test] = rows![ALL;
     "ptrace attach", Err(Errno::SRCH), |v| Ok(done(libc::SYS_ptrace, &[PTRACE_ATTACH, v.pid()]));
     "ptrace seize", Err(Errno::SRCH), |v| Ok(done(libc::SYS_ptrace, &[PTRACE_SEIZE, v.pid()]));
     "process_vm_readv", Err(Errno::SRCH), |v| {
@@ -246,14 +255,11 @@ pub const ROWS: &[Test] = rows![ALL;
         let mut word = v.pid() as u32;
         Ok(done(libc::SYS_futex, &[address(&mut word), FUTEX_TRYLOCK_PI_PRIVATE, 0, 0, 0, 0]))
     };
-    "a message that says it sent it", Err(Errno::SRCH), |v| send_as(v.pid());
     "its number in the pid namespace", Err(Errno::SRCH), |v| {
         let namespace = File::open("/proc/self/ns/pid")?;
         let fd = namespace.as_raw_fd() as usize;
         Ok(done(libc::SYS_ioctl, &[fd, NS_GET_PID_FROM_PIDNS, v.pid()]))
     };
-    "taskstats of its thread", Err(Errno::SRCH), taskstats::of_a_thread;
-    "taskstats of it", Err(Errno::SRCH), taskstats::of_a_process;
     "the lock that it holds", Ok(0), |v| {
         let file = File::options().write(true).open(v.locked())?;
         // SAFETY: all zeroes is a lock of the whole file.

@@ -320,6 +320,8 @@ fn settle(xid: Option<u32>) -> Result<(Says, Things)> {
     .context("setpriority")?;
     call(libc::SYS_setpgid, &[0, 0]).context("setpgid")?;
     call(libc::SYS_setresuid, &[UID, UID, UID]).context("setresuid")?;
+    // A process that has changed its user can't be traced in its own user namespace else.
+    call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as usize, 1]).context("prctl")?;
     Ok((says, (stream, datagram, [tcp, tcp6], [udp, udp6], locked)))
 }
 

@@ -3,12 +3,14 @@
 
 use crate::escape::calls::{address, call, done};
 use crate::escape::{Found, ask, enter, xids};
-use crate::process::{Gate, Status, isolated, sleep_forever, spawn};
+use crate::process::{Gate, Status, isolated, last_words, pipe, sleep_forever, spawn};
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs;
 use vserver_abi as abi;
+
+const PTRACE_SEIZE: usize = 0x4206;
 
 fn status_line(key: &str) -> Result<String> {
     let text = fs::read_to_string("/proc/self/status")?;
@@ -106,10 +108,58 @@ pub fn host_sees_its_children_only() -> Result<()> {
     })
 }
 
+/// Who is traced from outside is told of nobody; from inside, of whom.
+pub fn no_tracer_outside() -> Result<()> {
+    let (ready, traced) = (Gate::new()?, Gate::new()?);
+    let (words, write) = pipe()?;
+    let child = spawn(|| {
+        let done = (|| {
+            // While it is traced itself its child's end would stop it.
+            let before = enter(xids().0).and_then(|()| tracer_inside());
+            ready.open()?;
+            before?;
+            traced.pass()?;
+            let tracer = status_line("TracerPid:")?;
+            ensure!(tracer == "0", "outside is {tracer}");
+            Ok(())
+        })();
+        if let Err(e) = &done {
+            let _ = rustix::io::write(&write, format!("{e:#}").as_bytes());
+        }
+        i32::from(done.is_err())
+    })?;
+    ready.pass()?;
+    let pid = child.id() as usize;
+    let seized = call(libc::SYS_ptrace, &[PTRACE_SEIZE, pid, 0, 0]);
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    traced.open()?;
+    let (status, words) = last_words(child, words)?;
+    ensure!(status == Status::Exited(0), "{status:?} {words}");
+    seized.context("the tracer")?;
+    let line = format!("TracerPid:\t{}", std::process::id());
+    ensure!(text.lines().any(|found| found == line), "{text}");
+    Ok(())
+}
+
+/// A child of one's own that one traces knows by whom.
+fn tracer_inside() -> Result<()> {
+    let (seized, told) = (Gate::new()?, Gate::new()?);
+    let child = spawn(|| {
+        let tracer = seized.pass().and_then(|()| status_line("TracerPid:"));
+        let _ = told.open();
+        let expected = std::os::unix::process::parent_id().to_string();
+        i32::from(tracer.ok() != Some(expected))
+    })?;
+    call(libc::SYS_ptrace, &[PTRACE_SEIZE, child.id() as usize, 0, 0])?;
+    seized.open()?;
+    told.pass()?;
+    ensure!(child.wait()? == Status::Exited(0), "not told of one inside");
+    Ok(())
+}
+
 /// Breakpoints of ptrace() are perf events of the kernel's own.
 pub fn own_debugger() -> Result<()> {
     const PTRACE_POKEUSER: usize = 6;
-    const PTRACE_SEIZE: usize = 0x4206;
     const PTRACE_INTERRUPT: usize = 0x4207;
     const DEBUG_REGISTERS: usize = 848;
     isolated(|| {
@@ -136,7 +186,7 @@ pub fn traced_by_who_is_inside() -> Result<()> {
     for inside in [false, true] {
         isolated(|| {
             let (ready, told) = (Gate::new()?, Gate::new()?);
-            let (mut text, write) = crate::process::pipe()?;
+            let (mut text, write) = pipe()?;
             let child = spawn(|| {
                 let asked = ready
                     .pass()
