@@ -5,6 +5,7 @@ use super::{XID, first, rate, spinners, used_by};
 use crate::process::{self, Child};
 use anyhow::{Result, ensure};
 use std::fs;
+use std::ops::Range;
 use std::time::Duration;
 use vserver_abi as abi;
 
@@ -23,11 +24,19 @@ fn nice(pid: u32) -> Result<i32> {
     Ok(rest.split(' ').nth(16).unwrap_or_default().parse()?)
 }
 
-/// How many times more time the first gets than the second.
-fn ratio(seconds: u64) -> Result<f64> {
-    let (a, b) = (used_by(XID)?.0, used_by(XID + 1)?.0);
-    std::thread::sleep(Duration::from_secs(seconds));
-    Ok((used_by(XID)?.0 - a) as f64 / (used_by(XID + 1)?.0 - b).max(1) as f64)
+/// Waits until the first gets so many times more time than the second.
+fn wait_for(what: &str, ratio: Range<f64>) -> Result<()> {
+    let mut before = (used_by(XID)?.0, used_by(XID + 1)?.0);
+    process::eventually(what, || {
+        std::thread::sleep(Duration::from_secs(2));
+        let (Ok(a), Ok(b)) = (used_by(XID), used_by(XID + 1)) else {
+            return false;
+        };
+        let found = (a.0 - before.0) as f64 / (b.0 - before.1).max(1) as f64;
+        before = (a.0, b.0);
+        println!("# {what}: {found:.2} times as much");
+        ratio.contains(&found)
+    })
 }
 
 pub fn weight_follows_the_tokens() -> Result<()> {
@@ -42,18 +51,15 @@ pub fn weight_follows_the_tokens() -> Result<()> {
         vavavoom(XID) == Ok(-5) && vavavoom(XID + 1) == Ok(5)
     })?;
     // Ten levels of 5/4 each.
-    let apart = ratio(3)?;
-    ensure!((4.0..20.0).contains(&apart), "{apart:.2} times as much");
+    wait_for("apart", 4.0..20.0)?;
     ensure!(nice(rich.id())? == 0 && nice(poor.id())? == 0);
 
     for xid in [XID, XID + 1] {
         abi::set_cflags(xid, 0, abi::VXF_SCHED_PRIO)?;
         ensure!(abi::sched_info(xid, 0)?.vavavoom == 0);
     }
-    std::thread::sleep(Duration::from_millis(500));
-    let even = ratio(2)?;
-    ensure!((0.5..2.0).contains(&even), "{even:.2} times as much");
-    Ok(())
+    // What the poor one has missed it gets first.
+    wait_for("even", 0.5..2.0)
 }
 
 /// Both parts together are not more than one of them can be.
