@@ -105,12 +105,10 @@ static bool vserver_is_uts_name(const struct ctl_table *table)
 bool __vserver_may_set_sysctl(struct ctl_table_set *set,
 			      const struct ctl_table *table)
 {
-	struct uts_namespace *uts = current->nsproxy->uts_ns;
-
 	if (!vserver_confining())
 		return true;
 	if (vserver_is_uts_name(table))
-		return uts != &init_uts_ns && vserver_uts_capable(uts);
+		return vserver_uts_capable(current->nsproxy->uts_ns);
 	return !vserver_is_host_set(set) && set->is_seen(set);
 }
 #endif

@@ -78,7 +78,7 @@ bool vserver_limit_charge(struct vserver_ctx *ctx, unsigned int id, u64 n)
 	s64 value = atomic64_read(&limit->value);
 
 	do {
-		/* Who is beyond it may still take nothing, and so take less. */
+		/* msgctl(2) takes nothing before it gives something back. */
 		if (n && (n > hard || value > hard - n)) {
 			atomic_inc(&limit->hits);
 			return false;

@@ -250,18 +250,20 @@ static struct uts_namespace *vserver_space_uts(const struct vserver_space *space
  * @names:	the answer; if @space has none of its own, those of the caller's
  *		namespace inside, or else of the host's
  *
- * Return: whether it has. May sleep.
+ * Return: whether it is another than the host's. May sleep.
  */
 bool vserver_space_names(const struct vserver_space *space,
 			 struct new_utsname *names)
 {
-	const struct uts_namespace *own = vserver_space_uts(space);
+	const struct uts_namespace *uts = vserver_space_uts(space);
 
+	if (!uts)
+		uts = vserver_confining() ? current->nsproxy->uts_ns :
+					    &init_uts_ns;
 	down_read(&uts_sem);
-	*names = own ? own->name :
-		 vserver_confining() ? *utsname() : init_uts_ns.name;
+	*names = uts->name;
 	up_read(&uts_sem);
-	return own;
+	return uts != &init_uts_ns;
 }
 EXPORT_SYMBOL_GPL(vserver_space_names);
 

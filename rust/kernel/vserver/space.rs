@@ -113,7 +113,8 @@ impl Drop for Space {
     }
 }
 
-/// The names in the UTS namespace of `space`, and true; or else those of the host. May sleep.
+/// The names in the UTS namespace of `space`, or else those in the caller's inside, in the host's
+/// outside; and whether that is not the host's. May sleep.
 pub fn names(space: Option<&Space>) -> (Names, bool) {
     let mut names = bindings::new_utsname::default();
     let space = space.map_or(core::ptr::null_mut(), |space| space.raw.as_ptr());

@@ -106,9 +106,11 @@ fn name(
     }
     ensure!(known != Known::Original, "nobody broke the link");
     ensure!(fs::metadata(path)?.nlink() == 1, "the copy has more names");
-    // It was about to be unified; or, if single, was private without having lost its attribute.
+    // It was about to be unified; or, if single, was private before the journal said so, or had not
+    // lost its attribute yet.
     let unified = is.flags & UNIFIED;
-    if !is_single(n) || way.overwrites() || unified == abi::IATTR_IUNLINK {
+    let halfway = known != Known::Durable && (way.overwrites() || unified == abi::IATTR_IUNLINK);
+    if !is_single(n) || halfway {
         is.flags &= !UNIFIED;
     }
     match way.judge(n, original, &is)? {

@@ -113,6 +113,7 @@ fn replay(kind: &str, cache: bool, stops: usize) -> Result<()> {
         log: File::open(&raw)?,
     };
     let stops = number("STOPS")?.map_or(stops, |n| n as usize);
+    ensure!(stops > 0, "STOPS: at least one");
     history.replay(&image, &copy, cache.then_some(&mut random), stops)
 }
 
@@ -150,7 +151,7 @@ fn work(tree: &Tree, log: &LogWrites, worker: u64) -> Result<()> {
         for way in WAYS.iter().filter(|way| way.numbers().contains(&n)) {
             let what = format!("{}/{n}", way.name());
             let mut then = |mark: &str| -> Result<()> {
-                if random.below(4) == 0 {
+                if random.below(3) == 0 {
                     fsync(&way.path(tree, n))?;
                     log.settle()?;
                     log.mark(&format!("{mark}:{what}"))?;

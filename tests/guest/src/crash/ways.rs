@@ -55,6 +55,8 @@ const TIME: Timespec = Timespec {
 };
 /// How much is written at once, within a sector.
 const SECTOR: usize = 512;
+/// As much of a file as a block has, at most.
+const BLOCK: usize = 4096;
 /// How much is appended, and how much a rewritten file holds.
 const APPENDED: usize = 700;
 const REWRITTEN: usize = 3000;
@@ -245,8 +247,10 @@ impl Way {
         let fits = match self {
             // In place, the rest of the last block is filled with zeros before the size changes.
             Way::Truncate if is_single(n) && len == old.len() => {
-                let (kept, gone) = old.split_at(new.len().min(len));
-                is[..kept.len()] == *kept && fills(&is[kept.len()..], gone)
+                let end = new.len().next_multiple_of(BLOCK).min(len);
+                is[..new.len().min(len)] == old[..new.len().min(len)]
+                    && fills(&is[new.len().min(end)..end], &old[new.len().min(end)..end])
+                    && is[end..] == old[end..]
             }
             // Neither more nor less than the one sector changes, at once.
             Way::Chmod

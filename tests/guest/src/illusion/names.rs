@@ -208,11 +208,25 @@ pub fn names_in_a_process_namespace() -> Result<()> {
         abi::process::unshare(UnshareFlags::NEWUTS)?;
         sethostname(b"own")?;
         abi::ctx_create(XID, 0)?;
-        let cvirt = lines(format!("/proc/virtual/{XID}/cvirt"))?;
-        let name = cvirt.get("NodeName").context("no NodeName")?;
-        ensure!(name == "own", "{name}");
-        Ok(())
+        is_named_own()
+    })?;
+    // Nor another one than uname(2) does.
+    isolated(|| {
+        abi::process::unshare(UnshareFlags::NEWUTS)?;
+        sethostname(b"own")?;
+        abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
+        abi::set_vhi_name(XID, abi::VHIN_NODENAME, "given")?;
+        abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?;
+        ensure!(uname_fields()?[1] == "own");
+        is_named_own()
     })
+}
+
+fn is_named_own() -> Result<()> {
+    let cvirt = lines(format!("/proc/virtual/{XID}/cvirt"))?;
+    let name = cvirt.get("NodeName").context("no NodeName")?;
+    ensure!(name == "own", "{name}");
+    Ok(())
 }
 
 pub fn who_may_name() -> Result<()> {

@@ -185,6 +185,7 @@ pub(super) fn end_of_a_parent() -> Result<()> {
         ensure!(status == Status::Exited(0), "{what}: {status:?}");
         // The child alone has the pipe's other end now.
         std::io::Read::read_to_end(&mut alive, &mut Vec::new())?;
+        process::until_ended(XID)?;
     }
     Ok(())
 }

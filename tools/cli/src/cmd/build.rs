@@ -55,6 +55,13 @@ pub(crate) fn build(args: Build, json: bool) -> anyhow::Result<ExitCode> {
             built.left_out
         );
     }
+    if build::is_open(&built.root) {
+        eprintln!(
+            "vserver: users of this machine can get to {}: what is setuid there is so for them; chmod \
+             700 a directory above it",
+            built.root.display()
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

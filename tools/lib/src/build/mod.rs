@@ -15,7 +15,7 @@ mod unpack;
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 pub use remove::delete;
@@ -175,14 +175,23 @@ fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir(path).doing(|| format!("make {}", path.display()))
 }
 
-/// Makes the directory that guests' trees are in, if there is none. A program that is made setuid inside
-/// is so for whoever can execute it: the users of the host can't get there.
+/// Makes the directory that guests' trees are in, if there is none, for root alone: see [`is_open`].
 fn make_private(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    builder
-        .create(path)
-        .doing(|| format!("make {}", path.display()))
+    let doing = || format!("make {}", path.display());
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above).doing(doing)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.doing(doing),
+    }
+}
+
+/// Whether users of the host can get to the tree. A program that is made setuid in it is that for them,
+/// too.
+pub fn is_open(tree: &Path) -> bool {
+    let others = |dir: &Path| fs::metadata(dir).is_ok_and(|m| m.mode() & 0o001 != 0);
+    tree.ancestors().skip(1).all(others)
 }
 
 /// What the tree says of how it is started, and what it is told of its name.

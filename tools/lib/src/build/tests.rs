@@ -178,6 +178,7 @@ fn the_users_of_the_host_do_not_get_to_the_trees() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o7777, 0o700);
+    assert!(!is_open(&store.guests_dir().join("new")));
 }
 
 #[test]
