@@ -247,9 +247,10 @@ impl Way {
         let fits = match self {
             // In place, the rest of the last block is filled with zeros before the size changes.
             Way::Truncate if is_single(n) && len == old.len() => {
-                let end = new.len().next_multiple_of(BLOCK).min(len);
-                is[..new.len().min(len)] == old[..new.len().min(len)]
-                    && fills(&is[new.len().min(end)..end], &old[new.len().min(end)..end])
+                let kept = new.len().min(len);
+                let end = kept.next_multiple_of(BLOCK).min(len);
+                is[..kept] == old[..kept]
+                    && fills(&is[kept..end], &old[kept..end])
                     && is[end..] == old[end..]
             }
             // Neither more nor less than the one sector changes, at once.

@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use vserver_abi as abi;
 
 pub const TESTS: &[Test] = tests![on_its_way_in];
@@ -119,6 +119,17 @@ pub fn successful(tried: &[(String, i32)]) -> Vec<&str> {
     found.map(|(name, _)| name.as_str()).collect()
 }
 
+/// Becomes a shell that says when it is there and stays until nobody can write to its input any more.
+pub fn shell(input: impl Into<Stdio>, output: impl Into<Stdio>) -> i32 {
+    let error = Command::new("/bin/busybox")
+        .args(["sh", "-c", "echo; read line"])
+        .stdin(input)
+        .stdout(output)
+        .exec();
+    println!("# {error}");
+    1
+}
+
 fn on_its_way_in() -> Result<()> {
     let xid = xids().0;
     let (ready, entered, run) = (Gate::new()?, Gate::new()?, Gate::new()?);
@@ -135,13 +146,7 @@ fn on_its_way_in() -> Result<()> {
         if abi::ctx_migrate(xid, 0).is_err() || entered.open().is_err() || run.pass().is_err() {
             return 1;
         }
-        let error = Command::new("/bin/busybox")
-            .args(["sh", "-c", "echo; read line"])
-            .stdin(stays)
-            .stdout(said)
-            .exec();
-        println!("# {error}");
-        1
+        shell(stays, said)
     })?;
     entered.pass()?;
     let tried = || tried_inside(xid, Path::new(OWN), || Ok(()), comes.id());

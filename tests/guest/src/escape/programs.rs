@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Programs that give whoever runs them more than they have: by their owner, by capabilities.
 
-use super::entering::{OUTSIDE, OWN, successful, tried_inside};
+use super::entering::{OUTSIDE, OWN, shell, successful, tried_inside};
 use super::victim::{self, Victim};
 use super::{enter, xids};
 use crate::harness::{Body, Test};
@@ -13,9 +13,7 @@ use rustix::fs::{XattrFlags, setxattr};
 use std::fs::{self, Permissions};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 use vserver_abi as abi;
 
 /// A kind of program, run by somebody who is not root.
@@ -116,13 +114,7 @@ fn shell_inside(xid: u32) -> Result<(Child, OwnedFd)> {
         if abi::ctx_migrate(xid, 0).is_err() {
             return 1;
         }
-        let error = Command::new("/bin/busybox")
-            .args(["sh", "-c", "echo; read line"])
-            .stdin(stays)
-            .stdout(said)
-            .exec();
-        println!("# {error}");
-        1
+        shell(stays, said)
     })?;
     says.read_exact(&mut [0])?;
     Ok((shell, leash))
