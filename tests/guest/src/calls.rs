@@ -4,8 +4,10 @@
 use crate::unified::syscall;
 use anyhow::{Result, ensure};
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
-use rustix::io::Errno;
+use rustix::io::{Errno, IoSlice};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::ffi::CString;
+use std::mem::MaybeUninit;
 use std::os::fd::FromRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -14,6 +16,17 @@ use std::path::Path;
 pub fn c_path(path: &Path) -> CString {
     // A path with a NUL in it names nothing, as the empty one does.
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+/// Sends a byte, and a descriptor with it.
+pub fn send_fd(socket: impl AsFd, fd: impl AsFd) -> Result<()> {
+    let fds = [fd.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    ensure!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    let data = [IoSlice::new(b"x")];
+    sendmsg(socket, &data, &mut control, SendFlags::empty())?;
+    Ok(())
 }
 
 /// `truncate(2)`

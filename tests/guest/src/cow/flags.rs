@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The flags and the attribute that make a file a unified one.
 
-use crate::calls::new_fd;
+use crate::calls::{new_fd, send_fd};
 use crate::process::{Status, eventually, pipe, sleep_forever, spawn};
 use crate::raw;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, Mode, OFlags, XattrFlags, setxattr};
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::{Errno, IoSlice};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs;
 use std::io::Read as _;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use vserver_abi as abi;
@@ -75,16 +73,7 @@ pub(super) fn writers_in_flight_are_busy() -> Result<()> {
     set_flags(&pair.a, 0, UNIFIED)?;
     let (left, right) = UnixStream::pair()?;
     let fd = open(&pair.a, OFlags::RDWR)?;
-    let fds = [fd.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    ensure!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-    sendmsg(
-        &left,
-        &[IoSlice::new(b"x")],
-        &mut control,
-        SendFlags::empty(),
-    )?;
+    send_fd(&left, &fd)?;
     drop(fd);
     busy(&pair.a)?;
     // Received, without room for it: it is closed.

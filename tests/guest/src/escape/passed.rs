@@ -3,6 +3,7 @@
 
 use super::calls::{address, call, done};
 use super::{enter, xids};
+use crate::calls::send_fd;
 use crate::harness::Test;
 use crate::matrix::uring;
 use crate::namespace::new_mounts;
@@ -13,11 +14,11 @@ use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags,
+    SocketType,
 };
 use rustix::process::{WaitOptions, waitpid};
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use vserver_abi as abi;
 use vserver_abi::process::{Fork, fork};
@@ -50,17 +51,7 @@ fn pair() -> Result<Pair> {
 /// Sends a pipe of one's own.
 fn send_pipe(to: &OwnedFd) -> Result<()> {
     let (read, _) = rustix::pipe::pipe()?;
-    send(to, &read)
-}
-
-fn send(to: &OwnedFd, fd: &OwnedFd) -> Result<()> {
-    let fds = [rustix::fd::AsFd::as_fd(fd)];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    ensure!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-    let data = [IoSlice::new(b"x")];
-    rustix::net::sendmsg(to, &data, &mut control, SendFlags::empty())?;
-    Ok(())
+    send_fd(to, &read)
 }
 
 /// How many descriptors come with the next message.
@@ -108,7 +99,7 @@ fn descriptors_of_others() -> Result<()> {
         for (number, args) in others {
             let fd = call(number, &args)?;
             // SAFETY: a new descriptor that nobody else knows.
-            send(&one, &unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })?;
+            send_fd(&one, &unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })?;
         }
         Ok(())
     })?;

@@ -2,13 +2,13 @@
 //! Open files.
 
 use super::{FILES, expect_io, has, hits, inside, limit, null, own, settled, storm};
+use crate::calls::send_fd;
 use crate::process::{self, Gate, pipe, spawn};
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs::File;
-use std::io::{IoSlice, Write as _};
-use std::os::fd::AsFd as _;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -89,16 +89,7 @@ pub fn files_in_flight() -> Result<()> {
     let (left, right) = std::os::unix::net::UnixStream::pair()?;
     inside(|| {
         let file = null()?;
-        let mut space = [std::mem::MaybeUninit::uninit(); 64];
-        let mut message = rustix::net::SendAncillaryBuffer::new(&mut space);
-        let fds = [file.as_fd()];
-        ensure!(message.push(rustix::net::SendAncillaryMessage::ScmRights(&fds)));
-        rustix::net::sendmsg(
-            &left,
-            &[IoSlice::new(b"x")],
-            &mut message,
-            rustix::net::SendFlags::empty(),
-        )?;
+        send_fd(&left, &file)?;
         drop(file);
         has(FILES, 1)?;
         // Received, without room for it: it is closed.

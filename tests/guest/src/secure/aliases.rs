@@ -2,17 +2,18 @@
 //! A descriptor or a mount that leads to a name which is another guest's.
 
 use crate::by_fd::{modify_at, modify_by_link, modify_open};
+use crate::calls::send_fd;
 use crate::namespace::new_mounts;
 use crate::process::isolated;
 use crate::unified::*;
 use anyhow::{Context as _, Result};
-use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::fs::{OFlags, XattrFlags, renameat, setxattr};
-use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::io::{Errno, IoSliceMut};
 use rustix::mount::{MountFlags, mount, mount_bind};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    recvmsg, socketpair,
 };
 use std::fs;
 use std::mem::MaybeUninit;
@@ -22,20 +23,6 @@ fn with_attribute(name: &str) -> Result<Pair> {
         fs::write(a, CONTENT)?;
         Ok(setxattr(a, "user.old", b"old", XattrFlags::empty())?)
     })
-}
-
-fn send(socket: &OwnedFd, fd: &OwnedFd) -> Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds = [fd.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(
-        socket,
-        &[IoSlice::new(b"x")],
-        &mut control,
-        SendFlags::empty(),
-    )?;
-    Ok(())
 }
 
 fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
@@ -75,7 +62,7 @@ pub(super) fn descriptors_from_outside() -> Result<()> {
             SocketFlags::empty(),
             None,
         )?;
-        send(&sender, &open(&pair.a, flags)?)?;
+        send_fd(&sender, &open(&pair.a, flags)?)?;
         isolated(|| {
             new_mounts()?;
             mount("proc", jail.join("proc"), "proc", MountFlags::empty(), None)?;
