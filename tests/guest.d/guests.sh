@@ -19,6 +19,13 @@ check "a guest with an empty file starts" vserver start plain
 check "it runs" running plain
 check "its init is process 1" says 1 inside plain "ls -d /proc/[0-9]* | grep -c '^/proc/1\$'"
 check "its host name is its own" says plain inside plain hostname
+command_file() { stat -c "%d:%i %a" "$(command -v vserver)"; }
+own=$(command_file)
+check "the small init runs the host's file" says "$own" \
+	inside plain "busybox stat -L -c '%d:%i %a' /proc/1/exe"
+check "which a guest cannot change" sh -c \
+	"vserver exec plain -- /bin/busybox chmod 777 /proc/1/exe 2>&1 | grep 'Read-only file system'"
+check "it is as it was" says "$own" command_file
 check "starting it again is refused" fails 5 "runs already" vserver start plain
 check "list shows it" sh -c "vserver list | grep -q '^ *1000  *plain  *running'"
 check "its small init ends at the first word" sh -c "vserver stop plain | grep -q ': stopped\$'"

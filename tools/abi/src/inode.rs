@@ -9,7 +9,7 @@ use crate::header::{
     VCMD_deunify, VCMD_fget_iattr, VCMD_fset_iattr, VCMD_get_iattr, VCMD_set_iattr, VCMD_unify,
 };
 use crate::structs::{CtxFiattr, CtxIattr, Unify};
-use crate::syscall::{Errno, Result, call, call_with};
+use crate::syscall::{Errno, Result, call, call_with, last_error};
 
 /// The attributes of the file at `path`; a final symlink is not followed.
 pub fn get_iattr(path: impl Arg) -> Result<CtxFiattr> {
@@ -65,9 +65,7 @@ pub fn generation(fd: impl AsFd) -> Result<u32> {
     };
     match ret {
         0.. => Ok(generation[0]),
-        _ => Err(std::io::Error::last_os_error()
-            .raw_os_error()
-            .map_or(Errno::IO, Errno::from_raw_os_error)),
+        _ => Err(last_error()),
     }
 }
 

@@ -10,6 +10,7 @@ mod context;
 mod dlimit;
 mod inode;
 mod limits;
+pub mod mount;
 pub mod process;
 mod sched;
 mod space;

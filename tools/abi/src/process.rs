@@ -4,7 +4,7 @@
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
-use crate::syscall::{Errno, Result};
+use crate::syscall::{Errno, Result, last_error};
 
 /// The two sides of a [`fork`].
 #[derive(Debug)]
@@ -30,9 +30,7 @@ pub fn fork() -> Result<Fork> {
     match unsafe { libc::fork() } {
         0 => Ok(Fork::Child),
         pid if pid > 0 => Pid::from_raw(pid).map(Fork::Parent).ok_or(Errno::IO),
-        _ => Err(std::io::Error::last_os_error()
-            .raw_os_error()
-            .map_or(Errno::IO, Errno::from_raw_os_error)),
+        _ => Err(last_error()),
     }
 }
 
@@ -58,9 +56,7 @@ pub fn close_others_on_exec() -> Result<()> {
     };
     match ret {
         0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()
-            .raw_os_error()
-            .map_or(Errno::IO, Errno::from_raw_os_error)),
+        _ => Err(last_error()),
     }
 }
 

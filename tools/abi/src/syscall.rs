@@ -40,13 +40,16 @@ pub(crate) fn call_with<T: Payload>(cmd: u32, id: u32, data: &mut T) -> Result<u
     answer(ret)
 }
 
+/// Why the call before this failed.
+pub(crate) fn last_error() -> Errno {
+    let error = std::io::Error::last_os_error();
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
 /// Translates what `syscall(3)` returns.
 fn answer(ret: libc::c_long) -> Result<u32> {
     if ret < 0 {
-        let errno = std::io::Error::last_os_error();
-        return Err(errno
-            .raw_os_error()
-            .map_or(Errno::IO, Errno::from_raw_os_error));
+        return Err(last_error());
     }
     // An answer is an int: an id, a version, feature bits.
     Ok(ret as u32)
