@@ -22,6 +22,8 @@
 #include <linux/xattr.h>
 #include <uapi/linux/vserver.h>
 
+#include "../landlock/cred.h"
+#include "../landlock/setup.h"
 #include "internal.h"
 
 /* Would the mount or the disk have no id for the owner or group? */
@@ -59,14 +61,27 @@ static int vserver_may_setattr(const struct path *path, struct iattr *attr)
 	return security_inode_setattr(idmap, path->dentry, attr);
 }
 
+/* A rule of Landlock's may be for the inode: then there is none for the copy. */
+static bool vserver_landlocked(void)
+{
+#ifdef CONFIG_SECURITY_LANDLOCK
+	return landlock_initialized && landlocked(current);
+#else
+	return false;
+#endif
+}
+
 /*
  * Need what is cut off not be copied? Watchers that are asked for permission
- * may still refuse, and integrity measurement looks at the whole content.
+ * and Landlock may still refuse, and integrity measurement looks at the whole
+ * content.
  */
 bool vserver_may_cut(const struct path *path)
 {
 	struct dentry *dentry = path->dentry;
 
+	if (vserver_landlocked())
+		return false;
 #ifdef CONFIG_FANOTIFY_ACCESS_PERMISSIONS
 	if (fsnotify_sb_has_priority_watchers(dentry->d_sb,
 					      FSNOTIFY_PRIO_CONTENT))

@@ -121,3 +121,20 @@ pub(super) fn landlock_rule_of_the_file_itself() -> Result<()> {
     })?;
     pair.broken_alike()
 }
+
+/// Nor to cut anything off, whichever name the rule was made by.
+pub(super) fn landlock_rule_to_truncate_the_file_itself() -> Result<()> {
+    for (what, op) in TRUNCATING {
+        for by in ["a", "b"] {
+            let pair = Pair::new("landlock_cut")?;
+            isolated(|| {
+                let rights = WRITE_FILE | TRUNCATE;
+                restrict(rights, rights, &pair.dir.join(by))?;
+                refused(what, op(&pair.a), Errno::ACCESS)
+            })?;
+            pair.broken_alike()
+                .with_context(|| format!("{what}, a rule for {by}"))?;
+        }
+    }
+    Ok(())
+}

@@ -46,6 +46,7 @@ macro_rules! everywhere {
             landlock_forbids_to_truncate,
             landlock_allows_to_write,
             landlock_rule_of_the_file_itself,
+            landlock_rule_to_truncate_the_file_itself,
         ]
     };
 }
