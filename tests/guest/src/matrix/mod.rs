@@ -14,7 +14,7 @@ mod look;
 mod operations;
 mod place;
 mod site;
-mod sys;
+pub mod sys;
 pub mod uring;
 
 use crate::harness::{Suite, Test};

@@ -79,6 +79,15 @@ pub fn ioctl<T>(file: impl AsFd, request: u64, arg: &mut T) -> Outcome {
     calls::ioctl(file, request, arg).map(|value| value as u64)
 }
 
+/// Has the file system guard the content with SHA-256 from now on.
+pub fn enable_verity(file: &OwnedFd) -> Outcome {
+    let block = rustix::fs::fstat(file)?.st_blksize as u32;
+    // struct fsverity_enable_arg: version, SHA-256, block size
+    let mut arg = [0u32; 32];
+    arg[..3].copy_from_slice(&[1, 1, block]);
+    ioctl(file, FS_IOC_ENABLE_VERITY, &mut arg)
+}
+
 /// A request that takes a number.
 pub fn ioctl_number(file: impl AsFd, request: u64, arg: usize) -> Outcome {
     // SAFETY: no memory is passed.

@@ -18,6 +18,7 @@ mod openers;
 mod race;
 mod readers;
 mod shared;
+mod verity;
 mod writers;
 
 use crate::harness::{Suite, Test};
@@ -45,6 +46,7 @@ use openers::{
     openers_and_unlink,
 };
 use readers::{lookers, readers};
+use verity::verity_at_once;
 use writers::writers_in_flight;
 
 // The same on each file system; the part of a suite's name after the dash says which.
@@ -84,6 +86,7 @@ const TESTS: &[Test] = tests![
     no_torn_copy,
     unify_at_once,
     tool,
+    verity_at_once,
     writers_in_flight,
     delegation_of_the_directory,
     delegation_of_the_file,

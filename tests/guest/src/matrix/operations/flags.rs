@@ -69,15 +69,15 @@ pub const TABLE: &[Operation] = &[
         sys::ioctl(s.reader()?, sys::FS_IOC_SETVERSION, &mut 7i64)
     }),
     op("enable fs-verity", Refused(Errno::PERM), |s| {
-        enable_verity(&s.reader()?)
+        sys::enable_verity(&s.reader()?)
     }),
     op("enable fs-verity of an own copy", CopyFirst, |s| {
         drop(s.writer()?);
-        enable_verity(&s.reader()?)
+        sys::enable_verity(&s.reader()?)
     }),
     op("unify a copy under fs-verity", CopyFirst, |s| {
         drop(s.writer()?);
-        enable_verity(&s.reader()?)?;
+        sys::enable_verity(&s.reader()?)?;
         done(set_flags(&s.a(), UNIFIED, UNIFIED))
     }),
     op("set an encryption policy", Same, |s| {
@@ -117,12 +117,4 @@ fn file_setattr(dir: OwnedFd, path: &std::ffi::CStr, flags: i32) -> Outcome {
     let address = &raw mut attr as usize;
     let args = [address, size_of::<FileAttr>(), flags as usize, 0];
     sys::call_at(sys::FILE_SETATTR, dir, path, args)
-}
-
-fn enable_verity(file: &OwnedFd) -> Outcome {
-    let block = rustix::fs::fstat(file)?.st_blksize as u32;
-    // struct fsverity_enable_arg: version, SHA-256, block size
-    let mut arg = [0u32; 32];
-    arg[..3].copy_from_slice(&[1, 1, block]);
-    sys::ioctl(file, sys::FS_IOC_ENABLE_VERITY, &mut arg)
 }
