@@ -131,6 +131,19 @@ static __always_inline bool vserver_maybe_unified(struct inode *inode)
 }
 
 /**
+ * vserver_event_flags - how a watcher gets a file
+ * @inode:	the file
+ * @flags:	O_*, as it asked for all files
+ *
+ * An event tells of the file that it was: this one can only be read.
+ */
+static __always_inline unsigned int vserver_event_flags(struct inode *inode,
+							unsigned int flags)
+{
+	return vserver_unified(inode) ? flags & ~O_ACCMODE : flags;
+}
+
+/**
  * vserver_immutable - does immutability forbid to name this inode otherwise?
  * @inode:	the inode to link, unlink or rename
  */
@@ -360,6 +373,12 @@ static inline bool vserver_unified(struct inode *inode)
 static inline bool vserver_maybe_unified(struct inode *inode)
 {
 	return false;
+}
+
+static inline unsigned int vserver_event_flags(struct inode *inode,
+					       unsigned int flags)
+{
+	return flags;
 }
 
 static inline bool vserver_immutable(struct inode *inode)

@@ -12,9 +12,14 @@ use std::path::Path;
 
 /// A new group of the given class and options.
 pub fn group(options: u32) -> Result<OwnedFd> {
+    group_with(options, libc::O_RDONLY)
+}
+
+/// The same that gets files opened so.
+pub fn group_with(options: u32, open: i32) -> Result<OwnedFd> {
     let options = options | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK;
     // SAFETY: this touches no memory.
-    let fd = unsafe { libc::fanotify_init(options, libc::O_RDONLY as u32) };
+    let fd = unsafe { libc::fanotify_init(options, open as u32) };
     new_fd(fd.into()).context("fanotify_init")
 }
 

@@ -32,6 +32,7 @@ const TESTS: &[Test] = tests![
     fanotify_of_the_file_system,
     fanotify_of_the_mount,
     permission_not_asked_for,
+    permission_asked_for_writing,
     permission_denied,
     permission_granted,
     permission_of_the_file_itself,

@@ -2,7 +2,7 @@
 //! fanotify, of groups that are asked before.
 
 use super::changes::{MODIFY, file};
-use super::fanotify::{group, mark};
+use super::fanotify::{group, group_with, mark};
 use crate::process::{Status, spawn};
 use crate::twin::{Op, Twin};
 use crate::unified::*;
@@ -104,6 +104,19 @@ pub(super) fn permission_not_asked_for() -> Result<()> {
     ensure!(done == (0, Ok(())), "{done:?}");
     pair.broken()?;
     Ok(())
+}
+
+/// One that would write to what it is asked about, to disinfect it, is asked and can read it.
+pub(super) fn permission_asked_for_writing() -> Result<()> {
+    let pair = Pair::with("for_writing", file)?;
+    for flags in [libc::O_RDWR, libc::O_WRONLY] {
+        let scanner = group_with(libc::FAN_CLASS_CONTENT, flags)?;
+        mark(&scanner, 0, libc::FAN_OPEN_PERM, &pair.a)?;
+        let read: Op = |a| open(a, OFlags::RDONLY).map(drop);
+        let done = answering(scanner, libc::FAN_ALLOW, read, &pair.a)?;
+        ensure!(done == (1, Ok(())), "{done:?}");
+    }
+    pair.intact()
 }
 
 /// What is not granted leaves the content as it is; O_TRUNC too, which empties a file only then.
