@@ -86,7 +86,9 @@ int vserver_is_unified(struct inode *inode)
 	u64 state;
 	int error;
 
-	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) || !vi)
+	/* One that is append-only, too, was made so where we are not known. */
+	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) ||
+	    IS_APPEND(inode) || !vi)
 		return 0;
 	error = vserver_known(inode, vi, false, &state);
 	if (error)

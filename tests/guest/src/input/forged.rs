@@ -97,9 +97,14 @@ impl Drop for Disk {
 }
 
 fn make_immutable(path: &Path) -> Result<()> {
+    set_too(path, IFlags::IMMUTABLE)
+}
+
+/// As chattr(1) does it.
+fn set_too(path: &Path, more: IFlags) -> Result<()> {
     let fd = open(path, OFlags::RDONLY)?;
     let flags = rfs::ioctl_getflags(&fd)?;
-    Ok(rfs::ioctl_setflags(&fd, flags | IFlags::IMMUTABLE)?)
+    Ok(rfs::ioctl_setflags(&fd, flags | more)?)
 }
 
 /// A file under two names, with `value` to become the attribute's.
@@ -196,6 +201,30 @@ pub(super) fn valid_values() -> Result<()> {
 
     let barrier = dir("barrier").join("a");
     all_is_refused(&barrier, &dir("barrier").join("c"))
+}
+
+/// Where this kernel is not, a unified file can be made append-only, too: then it stays as it is.
+pub(super) fn append_only_on_top() -> Result<()> {
+    let disk = Disk::new()?;
+    let dir = disk.dir.join("both");
+    let (a, _) = file(&dir, &[1, 1, 0, 0, 0, 0, 0, 0], false)?;
+    set_too(&a, IFlags::IMMUTABLE | IFlags::APPEND)?;
+    disk.forge()?;
+    let before = look(&a)?;
+    ensure!(before.flags == UNIFIED, "{before:?}");
+    all_is_refused(&a, &dir.join("c"))?;
+    let append = open(&a, OFlags::WRONLY | OFlags::APPEND);
+    refused("append", append, Errno::PERM)?;
+    ensure!(look(&a)? == before);
+    // It is unified as soon as the administrator has taken that back.
+    set_flags(&a, 0, UNIFIED)?;
+    let fd = open(&a, OFlags::RDONLY)?;
+    let flags = rfs::ioctl_getflags(&fd)?;
+    rfs::ioctl_setflags(&fd, flags & !IFlags::APPEND)?;
+    set_flags(&a, UNIFIED, UNIFIED)?;
+    fs::write(&a, b"mine")?;
+    ensure!(fs::read(dir.join("b"))? == CONTENT);
+    Ok(())
 }
 
 /// The flag of files on a directory.

@@ -47,6 +47,7 @@ pub const EXT4: Suite = Suite::new(
     everywhere![
         forged_values,
         valid_values,
+        append_only_on_top,
         forged_directory,
         quota_file,
         active_quota_file,
