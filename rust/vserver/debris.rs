@@ -3,8 +3,9 @@
 //! What a crash may leave behind: a temporary name.
 //!
 //! Between link and rename a file that is to have another's name has one that says whose it is, by
-//! the number and the generation of its own inode: so a file that somebody else called so, restored or copied
-//! is never taken for debris. The rest of the name is random, so nobody can keep names taken.
+//! the number and the generation of its own inode: so a file that somebody else called so, restored
+//! or copied is never taken for debris. The rest of the name is random, so nobody can keep names
+//! taken.
 
 use kernel::{
     prelude::*,
@@ -56,8 +57,8 @@ fn parse(name: &[u8]) -> Option<(u64, u32)> {
     Some((ino, u32::try_from(generation).ok()?))
 }
 
-/// Whether the file that has the name was to get another one: a private copy, or a unified file that
-/// has more names.
+/// Whether the file that has the name was to get another one: a private copy, or a unified file
+/// that has more names.
 fn is_debris(name: &[u8], inode: &Inode) -> bool {
     parse(name) == Some((inode.ino(), inode.generation()))
         && inode.is_regular()
@@ -79,8 +80,9 @@ fn try_sweep(dir: &Path, file: &Path, cred: &OwnerCred) -> Result<bool> {
     let mut names = KVec::new();
     let mut all = Ok(true);
 
-    for_each_name(dir, cred, |name| {
-        if parse(name).is_some() {
+    for_each_name(dir, cred, |name, ino| {
+        // What others call so must not hide debris.
+        if parse(name).is_some_and(|(own, _)| own == ino) {
             if names.len() == MAX_NAMES {
                 all = Ok(false);
             } else if let Err(e) = copy_of(name).and_then(|n| Ok(names.push(n, GFP_KERNEL)?)) {

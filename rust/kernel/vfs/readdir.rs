@@ -23,12 +23,12 @@ struct Reader<F> {
 /// # Safety
 ///
 /// `ctx` points to a [`Reader<F>`] that nobody else uses, `name` to `len` bytes.
-unsafe extern "C" fn take_name<F: FnMut(&[u8]) -> bool>(
+unsafe extern "C" fn take_name<F: FnMut(&[u8], u64) -> bool>(
     ctx: *mut bindings::dir_context,
     name: *const c_char,
     len: c_int,
     _pos: bindings::loff_t,
-    _ino: u64,
+    ino: u64,
     _kind: c_uint,
 ) -> bool {
     // SAFETY: The caller's promise.
@@ -37,18 +37,19 @@ unsafe extern "C" fn take_name<F: FnMut(&[u8]) -> bool>(
     let name = unsafe { slice::from_raw_parts(name.cast(), usize::try_from(len).unwrap_or(0)) };
 
     reader.called = true;
-    reader.done = !(reader.f)(name);
+    reader.done = !(reader.f)(name, ino);
     !reader.done
 }
 
-/// Calls `f` for each name in the directory `dir`, until it returns false. To be run as `cred`.
+/// Calls `f` for each name in the directory `dir` and the number of its inode, until it returns
+/// false. To be run as `cred`.
 ///
 /// The directory is locked, shared, while `f` runs. Neither its access time nor watchers notice.
 ///
 /// # Errors
 ///
 /// Those of `open(2)` and `getdents(2)`; `EINTR` if the caller is being killed.
-pub fn for_each_name<F: FnMut(&[u8]) -> bool>(dir: &Path, cred: &OwnerCred, f: F) -> Result {
+pub fn for_each_name<F: FnMut(&[u8], u64) -> bool>(dir: &Path, cred: &OwnerCred, f: F) -> Result {
     let file = OpenFile::read(dir, cred)?;
     let mut reader = Reader {
         ctx: bindings::dir_context {
@@ -63,8 +64,8 @@ pub fn for_each_name<F: FnMut(&[u8]) -> bool>(dir: &Path, cred: &OwnerCred, f: F
     // A file system may end a turn early; one in which there is nothing is the last.
     while reader.called && !reader.done {
         reader.called = false;
-        // SAFETY: The file is open and nobody else uses its position; the context is the first field of a `Reader<F>`, as its actor
-        // asks, and lives until the call returns.
+        // SAFETY: The file is open and nobody else uses its position; the context is the first
+        // field of a `Reader<F>`, as its actor asks, and lives until the call returns.
         to_result(unsafe { bindings::iterate_dir(file.as_ptr(), (&raw mut reader).cast()) })?;
     }
     Ok(())

@@ -128,5 +128,6 @@ const TESTS: &[Test] = tests![
     unwilling_directory,
     debris_is_removed,
     much_debris_is_removed,
+    debris_behind_others_is_removed,
     temporary_name_taken,
 ];

@@ -76,6 +76,23 @@ pub(super) fn much_debris_is_removed() -> Result<()> {
     Ok(())
 }
 
+/// Names that only look so hide none.
+pub(super) fn debris_behind_others_is_removed() -> Result<()> {
+    let pair = Pair::new("hidden_debris")?;
+    let alike: Vec<_> = (1..=1000).map(|n| temporary_name(&pair, n, 0)).collect();
+    for name in &alike {
+        fs::create_dir(name)?;
+    }
+    let left = debris(&pair)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    for name in &alike {
+        fs::remove_dir(name)?;
+    }
+    ensure!(!left.is_some_and(|name| name.exists()), "it is left");
+    pair.broken()?;
+    Ok(())
+}
+
 /// Somebody's own file of such a name stays, and is in nobody's way.
 pub(super) fn temporary_name_taken() -> Result<()> {
     let pair = Pair::new("temporary")?;
