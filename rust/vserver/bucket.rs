@@ -27,7 +27,7 @@
 
 use kernel::{
     prelude::*,
-    sync::atomic::{Atomic, Relaxed},
+    sync::atomic::{Acquire, Atomic, Relaxed, Release},
     vserver::{
         mul_div,
         wait::{Gate, Turn},
@@ -95,10 +95,14 @@ pub(crate) const LEVEL_MAX: i32 = 10;
 /// How many tasks are woken at once: it is done with interrupts off.
 const BATCH_MAX: u16 = 128;
 
+/// No time is so late.
+const NEVER: i64 = i64::MAX;
+
 /// A token bucket.
 pub(crate) struct Bucket {
     tokens: Atomic<i64>,
-    /// The end of the last interval that was paid for.
+    /// The end of the last interval that was paid for; [`NEVER`] while the rate changes, so that
+    /// nobody pays with half of the old one and half of the new.
     filled: Atomic<i64>,
     held: Atomic<bool>,
     /// The [`Mode`].
@@ -203,11 +207,12 @@ impl Bucket {
         self.refill(now);
         let old = self.settings();
         if (old.fill, old.interval) != (settings.fill, settings.interval) {
-            let filled = self.filled.xchg(now, Relaxed);
+            let filled = self.filled.xchg(NEVER, Acquire);
             self.add(part(old.fill, now.wrapping_sub(filled), old.interval));
+            self.fill.store(settings.fill, Relaxed);
+            self.interval.store(settings.interval, Relaxed);
+            self.filled.store(now, Release);
         }
-        self.fill.store(settings.fill, Relaxed);
-        self.interval.store(settings.interval, Relaxed);
         self.min.store(settings.min, Relaxed);
         self.max.store(settings.max, Relaxed);
         match tokens {
@@ -229,9 +234,10 @@ impl Bucket {
 
     /// Pays for the intervals that ended since the last time.
     fn refill(&self, now: i64) {
+        let filled = self.filled.load(Acquire);
         let interval = self.interval.load(Relaxed);
-        let filled = self.filled.load(Relaxed);
-        let elapsed = now.wrapping_sub(filled);
+        let fill = self.fill.load(Relaxed);
+        let elapsed = now.saturating_sub(filled);
         if elapsed < interval {
             return;
         }
@@ -239,9 +245,10 @@ impl Bucket {
             return;
         };
         let paid = filled.wrapping_add(intervals.wrapping_mul(interval));
-        // Whoever moves the mark adds the tokens; the others see them a moment later.
-        if self.filled.cmpxchg(filled, paid, Relaxed).is_ok() {
-            self.add(intervals.saturating_mul(self.fill.load(Relaxed)));
+        // Whoever moves the mark adds the tokens; the others see them a moment later. If it is
+        // where it was, so is the rate.
+        if self.filled.cmpxchg(filled, paid, Release).is_ok() {
+            self.add(intervals.saturating_mul(fill));
             self.settle();
         }
     }

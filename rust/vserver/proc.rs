@@ -178,8 +178,10 @@ impl Show for Sched {
     fn show(&self, m: &SeqFile) -> Result {
         let ctx = &*self.0;
         visible(ctx)?;
-        let idle = ctx.sched.lock().idle;
         sched::settle(ctx);
+        // The settings of one moment.
+        let sched = ctx.sched.lock();
+        let idle = sched.idle;
         let bucket = ctx.bucket();
         let view = SchedView {
             settings: bucket.settings(),
@@ -191,6 +193,7 @@ impl Show for Sched {
             held: bucket.is_closed(),
             claims: bucket.holds_for_tokens() && idle.is_claim(),
         };
+        drop(sched);
         seq_print!(m, "{view}");
         for cpu in 0..vserver::nr_cpus() {
             seq_print!(m, "{}", CpuLine(cpu, ctx.cpu_use(cpu), &view));

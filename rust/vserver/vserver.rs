@@ -8,13 +8,13 @@
 //!
 //! `context` is what a context is, `table` all of them: create, find, enter, end. `xid` says which
 //! ids are valid and free, `caps` what those inside can do. `bucket` is the token bucket's
-//! arithmetic, which `bucket_test` tests, `idle` the rate for idle time, `sched` the scheduler's
-//! commands. `cow` breaks the link
-//! of a unified file, `cow_stats` counts and traces that, `unify` makes a link, `take_name` is what
-//! both end with; `iattr` is about inode attributes. `space` pins namespaces, `names` and `cvirt`
-//! are about what a context looks like from inside, `limit` about what it may have and what it
-//! sends, `reboot` is what reboot(2) does inside. `process` is about single processes, `syscall`
-//! has the commands of vserver(2) and who may call them, `proc` is /proc/virtual.
+//! arithmetic, which `bucket_test` tests, as `hold_test` the queue behind it, `idle` the rate for idle time, `sched` the scheduler's
+//! commands. `cow` breaks the link of a unified file, `cow_stats` counts and traces that, `unify`
+//! makes a link, `take_name` is what both end with; `iattr` is about inode attributes. `space` pins
+//! namespaces, `names` and `cvirt` are about what a context looks like from inside, `limit` about
+//! what it may have and what it sends, `reboot` is what reboot(2) does inside. `process` is about
+//! single processes, `syscall` has the commands of vserver(2) and who may call them, `proc` is
+//! /proc/virtual.
 
 use kernel::{prelude::*, proc_fs, sync::Arc, uaccess::UserPtr, vfs, vserver};
 
@@ -27,6 +27,7 @@ mod cow_stats;
 mod cvirt;
 mod debris;
 mod dlimit;
+mod hold_test;
 mod iattr;
 mod idle;
 mod limit;

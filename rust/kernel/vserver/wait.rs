@@ -222,7 +222,7 @@ impl<G: Gate> HoldQueue<G> {
                         released = true;
                         return true;
                     }
-                    Turn::At(time) => self.start(time),
+                    Turn::At(time) => self.start_at(time),
                     Turn::Never => {}
                 }
                 // Who is asked once more was woken, and others were faster.
@@ -246,6 +246,20 @@ impl<G: Gate> HoldQueue<G> {
         smp_mb();
         if self.waiting() > 0 {
             self.start(now_ns());
+        }
+    }
+
+    /// Starts the timer for a `time` that the gate gave. Its settings may have changed since, and
+    /// [`Self::release`] have started it for an earlier one: so it is asked again.
+    fn start_at(&self, mut time: i64) {
+        loop {
+            self.start(time);
+            let now = now_ns();
+            match self.gate.turn(now) {
+                Turn::Now => return self.start(now),
+                Turn::At(earlier) if earlier < time => time = earlier,
+                Turn::At(_) | Turn::Never => return,
+            }
         }
     }
 
@@ -287,7 +301,7 @@ impl<G: Gate> HoldQueue<G> {
                     // uses anything up and comes back.
                     this.start(now.saturating_add(super::TICK_NS));
                 }
-                Turn::At(time) => this.start(time),
+                Turn::At(time) => this.start_at(time),
                 Turn::Never => {}
             }
         }
