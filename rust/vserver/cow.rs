@@ -47,7 +47,8 @@ use kernel::{
 /// - `ESTALE`: the name is not this inode's any more.
 /// - `EBUSY`: something is mounted on the name, or only this file is mounted.
 /// - `EPERM`: the name or its directory can't be changed, or not by this caller.
-/// - `EINTR`, `ERESTARTSYS`: the caller is being killed.
+/// - `EINTR`: the caller is being killed.
+/// - `ERESTARTSYS`: so it is, or a signal came while it waited for a lease.
 /// - `EROFS`, `ENOSPC`, `EDQUOT`, `EIO` and the like of the file system.
 pub(crate) fn break_link(path: &mut Path, keep: i64, readers: u8) -> Result<Option<How>> {
     patiently(|delegation| try_break(path, keep, readers, delegation))

@@ -57,7 +57,8 @@ static int vserver_errand_run(void *data)
  *
  * A thread of its own: what waits for the disk of one guest is in the way of no
  * other's. Sleeps until it is done; whether the task is being killed is for @fn
- * to look. The caller may be frozen then, and holds no lock.
+ * to look. The caller may be frozen then, and holds no lock; those who wait
+ * until it has broken its link wait for its thaw.
  *
  * Return: 0 if @fn has run, or the errno of making the thread.
  */
