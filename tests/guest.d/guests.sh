@@ -208,6 +208,35 @@ check "what requires one that fails is not started" \
 	fails 7 "app: start failed at requirements: db" vserver start app
 check "the others are" fails 7 "log: started" vserver start --all
 vserver stop --all >/dev/null
+guest db </dev/null
+guest app <<END
+autostart = true
+requires = ["nobody"]
+END
+guest round <<END
+autostart = true
+requires = ["trip"]
+END
+guest trip <<END
+after = ["round"]
+END
+echo 'colour = "red"' >$VSERVER_PREFIX/etc/vserver/typo.toml
+# all_but_log: log is started, and nothing else
+all_but_log() {
+	! vserver start --all >$W/all 2>$W/all.errors &&
+		says "log: started, context $(xid_of log)" cat $W/all
+}
+xid_of() { vserver list | awk -v name="$1" '$2 == name { print $1 }'; }
+check "mistakes in some guests keep the others not down" all_but_log
+for words in "app requires nobody, but there is no such guest" \
+	"round: start failed at requirements: these guests wait for each other" \
+	"trip: start failed at requirements: these guests wait for each other" \
+	"typo.toml:1:1: colour: no such key"; do
+	check "told: $words" grep "$words" $W/all.errors
+done
+vserver stop --all >/dev/null
+rm $VSERVER_PREFIX/etc/vserver/round.toml $VSERVER_PREFIX/etc/vserver/trip.toml \
+	$VSERVER_PREFIX/etc/vserver/typo.toml
 
 # One command at a time
 guest slow <<END

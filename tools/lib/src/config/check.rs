@@ -147,9 +147,13 @@ pub fn together(store: &Store, names: &[String]) -> Result<Vec<Error>> {
             let message = format!("{}: no such directory", root.display());
             problems.push(Problem::new("root", message));
         }
-        if let Err(e) = order(std::slice::from_ref(name), &good) {
-            problems.push(Problem::new("requires", e.to_string()));
-        }
+        let refused = order(std::slice::from_ref(name), &good).refused;
+        problems.extend(
+            refused
+                .values()
+                .map(|e| Problem::new("requires", e.to_string()))
+                .take(1),
+        );
         let located = |p: &Problem| located(p, source.path(), text.as_deref());
         errors.extend(problems.iter().map(located));
     }

@@ -4,72 +4,96 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Guest;
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Guests in the order in which they are started; they are stopped in the reverse one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Order(pub Vec<String>);
-
-/// Puts the guests `wanted`, and those that they require, in order; `all` are all that there are.
-pub fn order(wanted: &[String], all: &BTreeMap<String, Guest>) -> Result<Order> {
-    let mut sorting = Sorting {
-        chosen: closure(wanted, all)?,
-        all,
-        path: Vec::new(),
-        done: Vec::new(),
-    };
-    for name in sorting.chosen.clone() {
-        sorting.visit(&name)?;
-    }
-    Ok(Order(sorting.done))
+#[derive(Debug, Default)]
+pub struct Order {
+    /// Their names, also of those that can't be started.
+    pub names: Vec<String>,
+    /// Why some of them can't be: there is no such guest, or none that they require, or they wait
+    /// for each other.
+    pub refused: BTreeMap<String, Error>,
 }
 
-/// The guests `wanted` and all that these require.
-fn closure(wanted: &[String], all: &BTreeMap<String, Guest>) -> Result<BTreeSet<String>> {
+/// Puts the guests `wanted`, and those that they require, in order; `all` are all that there are.
+pub fn order(wanted: &[String], all: &BTreeMap<String, Guest>) -> Order {
+    let (chosen, refused) = closure(wanted, all);
+    let mut sorting = Sorting {
+        all,
+        path: Vec::new(),
+        order: Order {
+            names: Vec::new(),
+            refused,
+        },
+        chosen: &chosen,
+    };
+    for name in &chosen {
+        sorting.visit(name);
+    }
+    sorting.order
+}
+
+/// The guests `wanted` and all that these require; and which of them miss something.
+fn closure(
+    wanted: &[String],
+    all: &BTreeMap<String, Guest>,
+) -> (BTreeSet<String>, BTreeMap<String, Error>) {
     let mut chosen = BTreeSet::new();
-    let mut open: Vec<(String, Option<String>)> =
-        wanted.iter().map(|name| (name.clone(), None)).collect();
-    while let Some((name, by)) = open.pop() {
-        let guest = all.get(&name).ok_or_else(|| match by {
-            Some(by) => Error::Invalid(format!("{by} requires {name}, but there is no such guest")),
-            None => Error::NoGuest(name.clone()),
-        })?;
-        if chosen.insert(name.clone()) {
-            let required = guest.requires.iter().cloned();
-            open.extend(required.map(|r| (r, Some(name.clone()))));
+    let mut refused = BTreeMap::new();
+    let mut open = wanted.to_vec();
+    while let Some(name) = open.pop() {
+        if !chosen.insert(name.clone()) {
+            continue;
+        }
+        let Some(guest) = all.get(&name) else {
+            refused.insert(name.clone(), Error::NoGuest(name));
+            continue;
+        };
+        for required in &guest.requires {
+            match all.contains_key(required) {
+                true => open.push(required.clone()),
+                false => {
+                    let message = format!("{name} requires {required}, but there is no such guest");
+                    refused.insert(name.clone(), Error::Invalid(message));
+                }
+            }
         }
     }
-    Ok(chosen)
+    (chosen, refused)
 }
 
 struct Sorting<'a> {
-    chosen: BTreeSet<String>,
+    chosen: &'a BTreeSet<String>,
     all: &'a BTreeMap<String, Guest>,
     /// From the guest that was asked for to the one that is looked at.
     path: Vec<String>,
-    done: Vec<String>,
+    order: Order,
 }
 
 impl Sorting<'_> {
-    fn visit(&mut self, name: &str) -> Result<()> {
-        if self.done.iter().any(|n| n == name) || !self.chosen.contains(name) {
-            return Ok(());
+    fn visit(&mut self, name: &str) {
+        if self.order.names.iter().any(|n| n == name) || !self.chosen.contains(name) {
+            return;
         }
         if let Some(start) = self.path.iter().position(|n| n == name) {
-            let circle = self.path[start..].join(" after ");
-            return Err(Error::Invalid(format!(
-                "these guests wait for each other: {circle} after {name}"
-            )));
+            let members = &self.path[start..];
+            let circle = members.join(" after ");
+            for member in members {
+                let message = format!("these guests wait for each other: {circle} after {name}");
+                let refused = self.order.refused.entry(member.clone());
+                refused.or_insert(Error::Invalid(message));
+            }
+            return;
         }
         self.path.push(name.to_owned());
         if let Some(guest) = self.all.get(name) {
             for first in guest.requires.iter().chain(&guest.after) {
-                self.visit(first)?;
+                self.visit(first);
             }
         }
         self.path.pop();
-        self.done.push(name.to_owned());
-        Ok(())
+        self.order.names.push(name.to_owned());
     }
 }
 
@@ -91,9 +115,15 @@ mod tests {
             .collect()
     }
 
-    fn ordered(wanted: &[&str], all: &BTreeMap<String, Guest>) -> Result<Vec<String>> {
+    fn ordered(wanted: &[&str], all: &BTreeMap<String, Guest>) -> Order {
         let wanted: Vec<String> = wanted.iter().map(|&w| w.to_owned()).collect();
-        order(&wanted, all).map(|o| o.0)
+        order(&wanted, all)
+    }
+
+    /// Who can't be started, and why.
+    fn refused(order: &Order) -> Vec<(&str, String)> {
+        let refused = order.refused.iter();
+        refused.map(|(n, e)| (n.as_str(), e.to_string())).collect()
     }
 
     #[test]
@@ -104,27 +134,48 @@ mod tests {
             ("c", &[], &[]),
             ("d", &[], &[]),
         ]);
-        assert_eq!(ordered(&["a"], &all).unwrap(), ["c", "a"]);
-        assert_eq!(ordered(&["a", "b"], &all).unwrap(), ["c", "b", "a"]);
-        assert_eq!(ordered(&["d", "b"], &all).unwrap(), ["b", "d"]);
+        assert_eq!(ordered(&["a"], &all).names, ["c", "a"]);
+        assert_eq!(ordered(&["a", "b"], &all).names, ["c", "b", "a"]);
+        assert_eq!(ordered(&["d", "b"], &all).names, ["b", "d"]);
+        assert!(ordered(&["a", "b", "d"], &all).refused.is_empty());
     }
 
     #[test]
     fn circles_and_strangers_are_named() {
         let all = guests(&[("a", &["b"], &[]), ("b", &[], &["a"]), ("c", &["x"], &[])]);
+        let circle = "these guests wait for each other: a after b after a".to_owned();
         assert_eq!(
-            ordered(&["a"], &all).unwrap_err().to_string(),
-            "these guests wait for each other: a after b after a"
+            refused(&ordered(&["a"], &all)),
+            [("a", circle.clone()), ("b", circle)]
         );
-        assert_eq!(ordered(&["b"], &all).unwrap(), ["b"]);
-        let stranger = ordered(&["c"], &all).unwrap_err().to_string();
-        assert_eq!(stranger, "c requires x, but there is no such guest");
-        assert!(matches!(ordered(&["x"], &all), Err(Error::NoGuest(_))));
+        assert!(ordered(&["b"], &all).refused.is_empty());
+        assert_eq!(
+            refused(&ordered(&["c"], &all)),
+            [("c", "c requires x, but there is no such guest".to_owned())]
+        );
+        let order = ordered(&["x"], &all);
+        assert!(matches!(order.refused["x"], Error::NoGuest(_)));
+        assert_eq!(order.names, ["x"]);
+    }
+
+    #[test]
+    fn who_has_nothing_to_do_with_a_mistake_is_not_refused() {
+        let all = guests(&[
+            ("a", &["b"], &[]),
+            ("b", &[], &["a"]),
+            ("c", &["x"], &[]),
+            ("d", &[], &["a", "c"]),
+            ("e", &["d"], &[]),
+        ]);
+        let order = ordered(&["a", "c", "d", "e", "y"], &all);
+        let names: Vec<_> = refused(&order).into_iter().map(|(n, _)| n).collect();
+        assert_eq!(names, ["a", "b", "c", "y"]);
+        assert_eq!(order.names, ["b", "a", "c", "d", "e", "y"]);
     }
 
     #[test]
     fn what_is_only_after_another_need_not_exist() {
         let all = guests(&[("a", &[], &["gone"])]);
-        assert_eq!(ordered(&["a"], &all).unwrap(), ["a"]);
+        assert_eq!(ordered(&["a"], &all).names, ["a"]);
     }
 }

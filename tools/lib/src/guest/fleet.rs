@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Stopped, status, stop};
-use crate::config::{Guest, Order, Store, order};
+use super::{Status, Stopped, status, stop};
+use crate::config::{Guest, Store, order};
 use crate::error::{Error, Result};
 
 /// What became of a guest that was to be started.
@@ -19,9 +19,10 @@ pub enum Started {
 }
 
 /// Starts guests and what they require, in order, and says of each what became of it. One that
-/// requires a guest that could not be started is not started. Only of those in `names` it is an
-/// error that they run already; these are started by `start`. How many files were looked at for the
-/// limit of another on the disk is told meanwhile.
+/// requires a guest that is not there, that could not be started or that waits for it is not
+/// started; the others are. Only of those in `names` it is an error that they run already; these
+/// are started by `start`. How many files were looked at for the limit of another on the disk is
+/// told meanwhile.
 pub fn start_all(
     store: &Store,
     names: &[String],
@@ -31,49 +32,60 @@ pub fn start_all(
 ) -> Result<Vec<(String, Started)>> {
     let all = configured(store)?;
     let mut results: Vec<(String, Started)> = Vec::new();
-    for name in order(names, &all)?.0 {
+    let mut order = order(names, &all);
+    for name in order.names {
         let requires = all.get(&name).map(|g| g.requires.as_slice());
-        let outcome = match missing(requires.unwrap_or_default(), &results) {
-            Some(missing) => Started::Failed(Error::Start {
-                guest: name.clone(),
-                step: "requirements".into(),
-                cause: format!("{missing}, which it requires, was not started"),
+        let refused = order.refused.remove(&name);
+        let refused = refused.or_else(|| missing(requires.unwrap_or_default(), &results));
+        let may_start = || refused.map_or(Ok(()), |e| Err(at_requirements(&name, e)));
+        let outcome = match names.contains(&name) {
+            true => may_start().and_then(|()| start(&name)).map(Started::Now),
+            false => required(&name, || {
+                may_start().and_then(|()| super::start(store, &name, looked_at))
             }),
-            None if names.contains(&name) => {
-                start(&name).map_or_else(Started::Failed, Started::Now)
-            }
-            None => required(store, &name, looked_at),
         };
+        let outcome = outcome.unwrap_or_else(Started::Failed);
         said(&name, &outcome);
         results.push((name, outcome));
     }
     Ok(results)
 }
 
-fn required(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Started {
-    match status::context_of(name) {
-        Ok(Some(xid)) => Started::Before(xid),
-        Ok(None) => super::start(store, name, looked_at).map_or_else(Started::Failed, Started::Now),
-        Err(e) => Started::Failed(e),
+/// A guest that is not asked for: it may run.
+fn required(name: &str, start: impl FnOnce() -> Result<u32>) -> Result<Started> {
+    match status::context_of(name)? {
+        Some(xid) => Ok(Started::Before(xid)),
+        None => start().map(Started::Now),
+    }
+}
+
+fn at_requirements(name: &str, cause: Error) -> Error {
+    match cause {
+        Error::NoGuest(_) => cause,
+        cause => Error::Start {
+            guest: name.to_owned(),
+            step: "requirements".into(),
+            cause: cause.to_string(),
+        },
     }
 }
 
 /// What is required of what could not be started.
-fn missing<'a>(requires: &'a [String], results: &[(String, Started)]) -> Option<&'a str> {
+fn missing(requires: &[String], results: &[(String, Started)]) -> Option<Error> {
     let failed = |name: &String| {
         let same = |(n, s): &(String, Started)| n == name && matches!(s, Started::Failed(_));
         results.iter().any(same)
     };
-    requires.iter().find(|r| failed(r)).map(String::as_str)
+    let missing = requires.iter().find(|r| failed(r))?;
+    let message = format!("{missing}, which it requires, was not started");
+    Some(Error::Invalid(message))
 }
 
 /// The guests that are to be started when the host boots, and don't run.
 pub fn to_start(store: &Store) -> Result<Vec<String>> {
     let all = status::status(store)?.into_iter();
-    Ok(all
-        .filter(|s| s.autostart && !s.runs())
-        .map(|s| s.name)
-        .collect())
+    let all = all.filter(Status::is_to_start);
+    Ok(all.map(|s| s.name).collect())
 }
 
 /// All configured guests that run, in the order in which they are to be stopped.
@@ -83,7 +95,7 @@ pub fn to_stop(store: &Store) -> Result<Vec<String>> {
         .filter(|s| s.configured && s.runs())
         .map(|s| s.name)
         .collect();
-    let Order(mut names) = order(&running, &configured(store)?)?;
+    let mut names = order(&running, &configured(store)?).names;
     names.retain(|name| running.contains(name));
     names.reverse();
     Ok(names)
@@ -121,7 +133,63 @@ mod tests {
         let failed = Started::Failed(Error::Invalid("x".into()));
         let results = [("a".to_owned(), failed), ("b".to_owned(), Started::Now(5))];
         let words = |list: &[&str]| list.iter().map(|&w| w.to_owned()).collect::<Vec<_>>();
-        assert_eq!(missing(&words(&["b", "a"]), &results), Some("a"));
-        assert_eq!(missing(&words(&["b", "c"]), &results), None);
+        let error = missing(&words(&["b", "a"]), &results).unwrap();
+        assert!(error.to_string().starts_with("a, which it requires"));
+        assert!(missing(&words(&["b", "c"]), &results).is_none());
+    }
+
+    #[test]
+    fn a_mistake_in_one_guest_keeps_no_other_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::below(dir.path().to_owned());
+        for (name, text) in [
+            ("circle", "requires = ['other']"),
+            ("other", "requires = ['circle']"),
+            ("lost", "requires = ['gone']"),
+            ("on", "requires = ['lost']"),
+            ("good", "after = ['circle', 'lost', 'gone']"),
+        ] {
+            store.save(name, text).unwrap();
+        }
+        let names = ["circle", "other", "lost", "on", "nobody", "good"].map(str::to_owned);
+        let start = |_: &str| Ok(5);
+        let results = start_all(&store, &names, start, &mut |_| (), |_, _| ()).unwrap();
+        let said: BTreeMap<_, _> = results
+            .iter()
+            .map(|(name, started)| match started {
+                Started::Failed(e) => (name.as_str(), e.to_string()),
+                _ => (name.as_str(), "started".to_owned()),
+            })
+            .collect();
+        let circle = "these guests wait for each other: circle after other after circle";
+        assert_eq!(
+            said,
+            BTreeMap::from([
+                (
+                    "circle",
+                    format!("circle: start failed at requirements: {circle}")
+                ),
+                ("good", "started".into()),
+                (
+                    "lost",
+                    "lost: start failed at requirements: lost requires gone, but there is no such \
+                     guest"
+                        .into()
+                ),
+                (
+                    "nobody",
+                    "nobody: no such guest (vserver list shows those there are)".into()
+                ),
+                (
+                    "on",
+                    "on: start failed at requirements: lost, which it requires, was not started"
+                        .into()
+                ),
+                (
+                    "other",
+                    format!("other: start failed at requirements: {circle}")
+                ),
+            ])
+        );
     }
 }

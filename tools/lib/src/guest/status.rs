@@ -63,6 +63,12 @@ impl Status {
         self.context.is_some()
     }
 
+    /// Whether `start --all` has to do with it. What a file that is wrong says of that is not
+    /// known, so that it has: the mistake is to be told.
+    pub(super) fn is_to_start(&self) -> bool {
+        !self.runs() && (self.autostart || self.error.is_some())
+    }
+
     fn of(context: Summary) -> Self {
         let uptime = abi::virt_stat(context.xid).ok();
         Self {
@@ -165,5 +171,19 @@ mod tests {
         assert_eq!(states, [("stopped", None), ("stopped", Some("bad"))]);
         add(&mut all, "web".into(), Ok(Guest::default()));
         assert_eq!(all.len(), 2, "one line a name");
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_is_not_passed_over_in_silence() {
+        let mut all = Vec::new();
+        let autostart = Guest {
+            autostart: true,
+            ..Guest::default()
+        };
+        add(&mut all, "a".into(), Ok(autostart));
+        add(&mut all, "b".into(), Ok(Guest::default()));
+        add(&mut all, "c".into(), Err(Error::Invalid("bad".into())));
+        let to_start: Vec<_> = all.iter().map(Status::is_to_start).collect();
+        assert_eq!(to_start, [true, false, true]);
     }
 }
