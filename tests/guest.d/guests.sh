@@ -179,6 +179,26 @@ END
 vserver start held >$W/held
 vserver set held --flag +sched_pause
 check "a paused and persistent one stops, too" vserver stop held
+guest mute <<END
+[init]
+style = "command"
+command = ["/bin/sh", "-c", "trap '' TERM; until [ -e /tmp/end ]; do sleep 0.1; done"]
+log = "$W/mute.log"
+[stop]
+command = ["/bin/touch", "/tmp/end"]
+END
+vserver start mute >$W/mute
+rm $W/mute.log
+mkdir $W/mute.log
+check "so it does without a log" sh -c "vserver stop mute 2>$W/mute | grep ': stopped\$'"
+check "which is told" grep "$W/mute.log: Is a directory.*: what /bin/touch /tmp/end says is lost" $W/mute
+guest wrong </dev/null
+vserver start wrong >$W/wrong
+echo 'colour = "red"' >$VSERVER_PREFIX/etc/vserver/wrong.toml
+check "a mistake in its file keeps no guest up" \
+	sh -c "vserver stop wrong 2>$W/wrong | grep ': stopped\$'"
+check "and is told" \
+	grep "wrong.toml:1:1: colour: no such key.*: wrong is stopped as if its file were empty" $W/wrong
 check "nothing is left of them" no_context
 guest group <<END
 [init]
@@ -203,6 +223,12 @@ END
 check "all start in order" says "db app log" sh -c "vserver start --all | sed 's/:.*//' | xargs"
 check "they stop in the other order" says "log app db" \
 	sh -c "vserver stop --all | sed 's/:.*//' | xargs"
+vserver start app >$W/app
+rm $VSERVER_PREFIX/etc/vserver/db.toml
+check "all stop though what one requires is gone" says "app" \
+	sh -c "vserver stop --all | sed 's/:.*//' | xargs"
+vserver stop db >$W/db
+guest db </dev/null
 rm -r $VSERVER_PREFIX/vservers/db
 check "what requires one that fails is not started" \
 	fails 7 "app: start failed at requirements: db" vserver start app

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Configured guests: `start`, `stop`, `restart`, `status`, `list`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -98,11 +99,20 @@ pub(crate) fn stop(args: Stop, json: bool) -> anyhow::Result<ExitCode> {
         true => guest::to_stop(&store)?,
         false => args.guest,
     };
-    let results = guest::stop_all(&store, &names, |name, stopped| tell(name, stopped, json));
+    let mut warnings = Warnings::new();
+    let results = guest::stop_all(
+        &store,
+        &names,
+        |name, message| warn(&mut warnings, name, message),
+        |name, stopped| tell(name, stopped, json),
+    );
     if json {
-        let all = results.iter().map(|(name, stopped)| match stopped {
-            Ok(how) => json!({ "name": name, "stopped": how }),
-            Err(e) => json!({ "name": name, "error": e.to_string() }),
+        let all = results.iter().map(|(name, stopped)| {
+            let warnings = warnings.get(name).map_or(&[][..], Vec::as_slice);
+            match stopped {
+                Ok(how) => json!({ "name": name, "stopped": how, "warnings": warnings }),
+                Err(e) => json!({ "name": name, "error": e.to_string(), "warnings": warnings }),
+            }
         });
         output::json(&all.collect::<Vec<Value>>())?;
     }
@@ -110,6 +120,15 @@ pub(crate) fn stop(args: Stop, json: bool) -> anyhow::Result<ExitCode> {
         .iter()
         .find_map(|(_, stopped)| stopped.as_ref().err());
     Ok(failed.map_or(ExitCode::SUCCESS, |e| ExitCode::from(exit::of(e))))
+}
+
+/// What went wrong while guests were stopped, by their names.
+type Warnings = BTreeMap<String, Vec<String>>;
+
+fn warn(warnings: &mut Warnings, name: &str, message: &str) {
+    eprintln!("vserver: {message}");
+    let of_guest = warnings.entry(name.to_owned()).or_default();
+    of_guest.push(message.to_owned());
 }
 
 /// Says how a guest was stopped.
@@ -131,11 +150,16 @@ fn tell(name: &str, stopped: &Result<Stopped>, json: bool) {
 pub(crate) fn restart(args: SomeGuests, json: bool) -> anyhow::Result<ExitCode> {
     guest::seal()?;
     let store = Store::system();
-    let stopped = guest::stop_all(&store, &args.guest, |name, stopped| {
-        if !matches!(stopped, Ok(Stopped::NotRunning)) {
-            tell(name, stopped, json);
-        }
-    });
+    let stopped = guest::stop_all(
+        &store,
+        &args.guest,
+        |_, message| eprintln!("vserver: {message}"),
+        |name, stopped| {
+            if !matches!(stopped, Ok(Stopped::NotRunning)) {
+                tell(name, stopped, json);
+            }
+        },
+    );
     if let Some(e) = stopped.into_iter().find_map(|(_, stopped)| stopped.err()) {
         // It is said already.
         return Ok(ExitCode::from(exit::of(&e)));

@@ -90,30 +90,35 @@ pub fn to_start(store: &Store) -> Result<Vec<String>> {
 
 /// All configured guests that run, in the order in which they are to be stopped.
 pub fn to_stop(store: &Store) -> Result<Vec<String>> {
-    let running = status::status(store)?.into_iter();
-    let running: Vec<String> = running
-        .filter(|s| s.configured && s.runs())
-        .map(|s| s.name)
-        .collect();
-    let mut names = order(&running, &configured(store)?).names;
-    names.retain(|name| running.contains(name));
-    names.reverse();
-    Ok(names)
+    let all = status::status(store)?.into_iter();
+    let running = all.filter(|s| s.configured && s.runs());
+    let running: Vec<String> = running.map(|s| s.name).collect();
+    Ok(stop_order(&running, &configured(store)?))
 }
 
-/// Stops guests in this order, all of them whatever becomes of one.
+/// Stops guests in this order, all of them whatever becomes of one. What goes wrong meanwhile is
+/// told to `warn`, with the name.
 pub fn stop_all(
     store: &Store,
     names: &[String],
+    mut warn: impl FnMut(&str, &str),
     mut said: impl FnMut(&str, &Result<Stopped>),
 ) -> Vec<(String, Result<Stopped>)> {
     let mut results = Vec::new();
     for name in names {
-        let stopped = stop(store, name);
+        let stopped = stop(store, name, &mut |message| warn(name, message));
         said(name, &stopped);
         results.push((name.clone(), stopped));
     }
     results
+}
+
+/// In which order these are stopped, whatever else is wrong with what they require.
+fn stop_order(names: &[String], all: &BTreeMap<String, Guest>) -> Vec<String> {
+    let mut ordered = order(names, all).names;
+    ordered.retain(|name| names.contains(name));
+    ordered.reverse();
+    ordered
 }
 
 /// All that are configured; of one with a mistake it shows when it is started.
@@ -136,6 +141,22 @@ mod tests {
         let error = missing(&words(&["b", "a"]), &results).unwrap();
         assert!(error.to_string().starts_with("a, which it requires"));
         assert!(missing(&words(&["b", "c"]), &results).is_none());
+    }
+
+    #[test]
+    fn who_requires_another_is_stopped_before_it() {
+        let requires = |list: &[&str]| Guest {
+            requires: list.iter().map(|&w| w.to_owned()).collect(),
+            ..Guest::default()
+        };
+        let all = [
+            ("app", requires(&["base"])),
+            ("base", requires(&["deep"])),
+            ("deep", requires(&["gone"])),
+        ];
+        let all = all.map(|(name, guest)| (name.to_owned(), guest)).into();
+        let names = ["deep", "100", "app"].map(str::to_owned);
+        assert_eq!(stop_order(&names, &all), ["app", "deep", "100"]);
     }
 
     #[test]

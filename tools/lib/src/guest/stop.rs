@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Stopping guests: their init is told, then all their processes, then these are killed.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::process::exit;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use vserver_abi as abi;
 use vserver_abi::process::{Fork, fork};
 
+use super::detach::open_log;
 use super::{Enter, Lock, Program, enter, status, watch};
 use crate::cgroup;
 use crate::config::{Guest, Store, Style};
@@ -50,12 +52,15 @@ enum Way {
 
 /// Stops a guest, configured or not, by its name. The process must be sealed (see
 /// [`super::seal`]) and have one thread.
-pub fn stop(store: &Store, name: &str) -> Result<Stopped> {
+///
+/// A mistake in its file, or an init that can't be told, does not keep it up: `warn` is told.
+pub fn stop(store: &Store, name: &str, warn: &mut dyn FnMut(&str)) -> Result<Stopped> {
     let _lock = Lock::take(store, name)?;
-    let guest = match store.load(name) {
+    let (guest, mistake) = match store.load(name) {
+        Ok(guest) => (Some(guest), None),
         // A context that somebody ran by hand.
-        Err(Error::NoGuest(_)) => None,
-        guest => Some(guest?),
+        Err(Error::NoGuest(_)) => (None, None),
+        Err(e) => (Some(Guest::default()), Some(e)),
     };
     if guest.is_some() {
         watch::keep_down(store, name)?;
@@ -66,16 +71,36 @@ pub fn stop(store: &Store, name: &str) -> Result<Stopped> {
             None => Err(Error::NoGuest(name.to_owned())),
         };
     };
-    let how = stop_context(store, name, xid, &guest.unwrap_or_default())?;
+    if let Some(e) = mistake {
+        warn(&format!("{e}: {name} is stopped as if its file were empty"));
+    }
+    stop_context(store, name, xid, &guest.unwrap_or_default(), warn)
+}
+
+fn stop_context(
+    store: &Store,
+    name: &str,
+    xid: u32,
+    guest: &Guest,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Stopped> {
+    let how = end_in_steps(store, name, xid, guest, warn)?;
     cgroup::remove(xid);
     Ok(how)
 }
 
-fn stop_context(store: &Store, name: &str, xid: u32, guest: &Guest) -> Result<Stopped> {
+fn end_in_steps(
+    store: &Store,
+    name: &str,
+    xid: u32,
+    guest: &Guest,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Stopped> {
     release(xid)?;
-    tell(store, name, xid, guest)?;
-    if gone_within(xid, guest.stop_timeout())? {
-        return Ok(Stopped::ByInit);
+    match tell(store, name, xid, guest, warn) {
+        Ok(()) if gone_within(xid, guest.stop_timeout())? => return Ok(Stopped::ByInit),
+        Ok(()) => {}
+        Err(e) => warn(&format!("{e}: its init is not told that {name} is stopped")),
     }
     signal_all(xid, "TERM")?;
     if gone_within(xid, guest.kill_after())? {
@@ -134,33 +159,36 @@ fn way(guest: &Guest) -> Result<Way> {
 }
 
 /// Tells the guest's init to end.
-fn tell(store: &Store, name: &str, xid: u32, guest: &Guest) -> Result<()> {
+fn tell(
+    store: &Store,
+    name: &str,
+    xid: u32,
+    guest: &Guest,
+    warn: &mut dyn FnMut(&str),
+) -> Result<()> {
     match way(guest)? {
         Way::Signal(signal) => match context::kill(xid, Target::Init, signal) {
             Err(e) if e.errno() == Some(Errno::SRCH) => Ok(()),
             told => told,
         },
-        Way::Command(words) => run_inside(store, name, xid, guest, words),
+        Way::Command(words) => {
+            let null = Path::new("/dev/null");
+            let log = open_log(&store.log(name, guest)).or_else(|e| {
+                warn(&format!("{e}: what {} says is lost", words.join(" ")));
+                open_log(null)
+            })?;
+            let input = File::open(null).map_err(|e| Error::file("open", null, e))?;
+            run_inside(name, xid, words, &input, log)
+        }
     }
 }
 
-/// Runs a command in the guest and does not wait for it. What it says goes to the guest's log.
-fn run_inside(
-    store: &Store,
-    name: &str,
-    xid: u32,
-    guest: &Guest,
-    words: Vec<String>,
-) -> Result<()> {
-    let path = store.log(name, guest);
-    let log = OpenOptions::new().append(true).create(true).open(&path);
-    let mut log = log.map_err(|e| Error::file("open", &path, e))?;
-    let null = std::path::Path::new("/dev/null");
-    let input = std::fs::File::open(null).map_err(|e| Error::file("open", null, e))?;
+/// Runs a command in the guest and does not wait for it. What it says goes to the log.
+fn run_inside(name: &str, xid: u32, words: Vec<String>, input: &File, mut log: File) -> Result<()> {
     match fork().doing(|| format!("run {} in {name}", words.join(" ")))? {
         Fork::Parent(_) => Ok(()),
         Fork::Child => {
-            let standard = dup2_stdin(&input)
+            let standard = dup2_stdin(input)
                 .and_then(|()| dup2_stdout(&log))
                 .and_then(|()| dup2_stderr(&log));
             let program = Program {
@@ -203,7 +231,6 @@ fn gone_within(xid: u32, limit: Duration) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::config::read;
-    use std::path::Path;
 
     #[test]
     fn each_init_is_told_in_its_way() {
