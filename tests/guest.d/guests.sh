@@ -199,6 +199,20 @@ check "a mistake in its file keeps no guest up" \
 	sh -c "vserver stop wrong 2>$W/wrong | grep ': stopped\$'"
 check "and is told" \
 	grep "wrong.toml:1:1: colour: no such key.*: wrong is stopped as if its file were empty" $W/wrong
+vserver run --xid 100 --name "a b" --detach -- sleep 1000 >$W/hand
+check "a context is stopped by its id" says "100: stopped" vserver stop 100
+vserver run --xid 100 --name "a b" --detach -- sleep 1000 >$W/hand
+check "or by any name" says "a b: stopped" vserver stop "a b"
+check "one that is not there is named" fails 4 "100: no such context" vserver stop 100
+for host in 0 1; do
+	check "the host is not stopped: $host" sh -c "! vserver stop $host"
+done
+guest byid <<END
+xid = 55
+END
+vserver start byid >$W/byid
+check "a guest has an id, too" says "55: stopped" vserver stop 55
+check "and stays down as one" [ -e $VSERVER_PREFIX/run/vserver/byid.down ]
 check "nothing is left of them" no_context
 guest group <<END
 [init]
@@ -224,6 +238,10 @@ check "all start in order" says "db app log" sh -c "vserver start --all | sed 's
 check "they stop in the other order" says "log app db" \
 	sh -c "vserver stop --all | sed 's/:.*//' | xargs"
 vserver start app >$W/app
+check "so do those that are named" says "app db" sh -c "vserver stop db app | sed 's/:.*//' | xargs"
+vserver start app >$W/app
+check "and start again in order" says "app db db app" \
+	sh -c "vserver restart app db | sed 's/:.*//' | xargs"
 rm $VSERVER_PREFIX/etc/vserver/db.toml
 check "all stop though what one requires is gone" says "app" \
 	sh -c "vserver stop --all | sed 's/:.*//' | xargs"

@@ -34,13 +34,15 @@ pub(crate) struct Start {
 Examples:
   vserver stop web
   vserver stop --all
+  vserver stop 100
 
-How long each of these steps takes at most, and what tells the init, is configured: [stop].")]
+How long each of these steps takes at most, and what tells the init, is configured: [stop]. Of
+several, those that require others are stopped before these.")]
 pub(crate) struct Stop {
     /// All guests that run
     #[arg(long)]
     pub(crate) all: bool,
-    /// The guests' names; also contexts that have no configuration
+    /// The guests' names; also contexts that have no configuration, by name or id
     #[arg(
         value_name = "NAME",
         required_unless_present = "all",

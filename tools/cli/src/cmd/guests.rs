@@ -105,7 +105,7 @@ pub(crate) fn stop(args: Stop, json: bool) -> anyhow::Result<ExitCode> {
         &names,
         |name, message| warn(&mut warnings, name, message),
         |name, stopped| tell(name, stopped, json),
-    );
+    )?;
     if json {
         let all = results.iter().map(|(name, stopped)| {
             let warnings = warnings.get(name).map_or(&[][..], Vec::as_slice);
@@ -159,7 +159,7 @@ pub(crate) fn restart(args: SomeGuests, json: bool) -> anyhow::Result<ExitCode> 
                 tell(name, stopped, json);
             }
         },
-    );
+    )?;
     if let Some(e) = stopped.into_iter().find_map(|(_, stopped)| stopped.err()) {
         // It is said already.
         return Ok(ExitCode::from(exit::of(&e)));

@@ -88,29 +88,28 @@ pub fn to_start(store: &Store) -> Result<Vec<String>> {
     Ok(all.map(|s| s.name).collect())
 }
 
-/// All configured guests that run, in the order in which they are to be stopped.
+/// All configured guests that run.
 pub fn to_stop(store: &Store) -> Result<Vec<String>> {
     let all = status::status(store)?.into_iter();
     let running = all.filter(|s| s.configured && s.runs());
-    let running: Vec<String> = running.map(|s| s.name).collect();
-    Ok(stop_order(&running, &configured(store)?))
+    Ok(running.map(|s| s.name).collect())
 }
 
-/// Stops guests in this order, all of them whatever becomes of one. What goes wrong meanwhile is
-/// told to `warn`, with the name.
+/// Stops guests, those that need others before these, all of them whatever becomes of one. What
+/// goes wrong meanwhile is told to `warn`, with the name.
 pub fn stop_all(
     store: &Store,
     names: &[String],
     mut warn: impl FnMut(&str, &str),
     mut said: impl FnMut(&str, &Result<Stopped>),
-) -> Vec<(String, Result<Stopped>)> {
+) -> Result<Vec<(String, Result<Stopped>)>> {
     let mut results = Vec::new();
-    for name in names {
-        let stopped = stop(store, name, &mut |message| warn(name, message));
-        said(name, &stopped);
-        results.push((name.clone(), stopped));
+    for name in stop_order(names, &configured(store)?) {
+        let stopped = stop(store, &name, &mut |message| warn(&name, message));
+        said(&name, &stopped);
+        results.push((name, stopped));
     }
-    results
+    Ok(results)
 }
 
 /// In which order these are stopped, whatever else is wrong with what they require.

@@ -158,6 +158,17 @@ pub(super) fn context_of(name: &str) -> Result<Option<u32>> {
     }
 }
 
+/// The configured guest whose context this is, if it is one's.
+pub(super) fn guest_of(store: &Store, xid: u32) -> Result<Option<String>> {
+    let name = context::uts_name(xid, abi::VHIN_CONTEXT)?;
+    match store.source(&name) {
+        Ok(_) => Ok(Some(name)),
+        // What can't name a guest can name a context.
+        Err(Error::NoGuest(_) | Error::Invalid(_)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

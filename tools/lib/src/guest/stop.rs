@@ -17,7 +17,7 @@ use vserver_abi::process::{Fork, fork};
 use super::detach::open_log;
 use super::{Enter, Lock, Program, enter, status, watch};
 use crate::cgroup;
-use crate::config::{Guest, Store, Style};
+use crate::config::{Guest, Store, Style, store::check_name};
 use crate::context::{self, Target};
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::signal;
@@ -50,11 +50,27 @@ enum Way {
     Command(Vec<String>),
 }
 
-/// Stops a guest, configured or not, by its name. The process must be sealed (see
-/// [`super::seal`]) and have one thread.
+/// Stops a guest, or a context that somebody ran by hand, by its name or id. The process must be
+/// sealed (see [`super::seal`]) and have one thread.
 ///
 /// A mistake in its file, or an init that can't be told, does not keep it up: `warn` is told.
-pub fn stop(store: &Store, name: &str, warn: &mut dyn FnMut(&str)) -> Result<Stopped> {
+pub fn stop(store: &Store, who: &str, warn: &mut dyn FnMut(&str)) -> Result<Stopped> {
+    if check_name(who).is_ok() {
+        return stop_guest(store, who, warn);
+    }
+    let xid = context::resolve(who)?;
+    if xid <= abi::VX_XID_WATCH {
+        return Err(Error::Invalid(format!(
+            "{who}: not a context to be stopped"
+        )));
+    }
+    match status::guest_of(store, xid)? {
+        Some(name) if status::context_of(&name)? == Some(xid) => stop_guest(store, &name, warn),
+        _ => stop_context(store, who, xid, &Guest::default(), warn),
+    }
+}
+
+fn stop_guest(store: &Store, name: &str, warn: &mut dyn FnMut(&str)) -> Result<Stopped> {
     let _lock = Lock::take(store, name)?;
     let (guest, mistake) = match store.load(name) {
         Ok(guest) => (Some(guest), None),
