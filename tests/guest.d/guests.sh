@@ -26,6 +26,8 @@ check "the small init runs the host's file" says "$own" \
 check "which a guest cannot change" sh -c \
 	"vserver exec plain -- /bin/busybox chmod 777 /proc/1/exe 2>&1 | grep 'Read-only file system'"
 check "it is as it was" says "$own" command_file
+check "it has the name of its file" fails 1 "context 1000 is guest plain" \
+	vserver set plain --name other
 check "starting it again is refused" fails 5 "runs already" vserver start plain
 check "list shows it" sh -c "vserver list | grep -q '^ *1000  *plain  *running'"
 check "its small init ends at the first word" sh -c "vserver stop plain | grep -q ': stopped\$'"
@@ -200,6 +202,8 @@ check "a mistake in its file keeps no guest up" \
 check "and is told" \
 	grep "wrong.toml:1:1: colour: no such key.*: wrong is stopped as if its file were empty" $W/wrong
 vserver run --xid 100 --name "a b" --detach -- sleep 1000 >$W/hand
+check "it can't have the name of a guest" fails 5 "it is the name of a guest" \
+	vserver set 100 --name mute
 check "a context is stopped by its id" says "100: stopped" vserver stop 100
 vserver run --xid 100 --name "a b" --detach -- sleep 1000 >$W/hand
 check "or by any name" says "a b: stopped" vserver stop "a b"

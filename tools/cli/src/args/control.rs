@@ -20,7 +20,7 @@ Examples:
 pub(crate) struct Set {
     #[command(flatten)]
     pub(crate) one: One,
-    /// Its new name
+    /// Its new name; guests have the name of their file
     #[arg(long)]
     pub(crate) name: Option<String>,
     #[command(flatten)]

@@ -10,7 +10,9 @@ use anyhow::bail;
 use serde_json::json;
 use vserver::abi::WaitExit;
 use vserver::cgroup;
+use vserver::config::Store;
 use vserver::context::{self, Target};
+use vserver::guest;
 use vserver::limits;
 use vserver::signal::exit_status;
 
@@ -37,8 +39,7 @@ pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
     }
     let xid = context::resolve(&args.one.context)?;
     if let Some(name) = &args.name {
-        context::check_name(name)?;
-        context::set_name(xid, name)?;
+        guest::rename(&Store::system(), xid, name)?;
     }
     limits::change(xid, &things)?;
     cgroup::change(xid, &memory)?;

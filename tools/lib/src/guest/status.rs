@@ -149,6 +149,24 @@ pub fn runs(name: &str) -> Result<bool> {
     }
 }
 
+/// Gives a context another name. A guest keeps the name of its file: by that it is found.
+pub fn rename(store: &Store, xid: u32, name: &str) -> Result<()> {
+    context::check_name(name)?;
+    if let Some(guest) = guest_of(store, xid)? {
+        return Err(Error::Invalid(format!(
+            "context {xid} is guest {guest}, which has its name of its file: stop it, and rename \
+             that and its tree"
+        )));
+    }
+    match store.source(name) {
+        Ok(source) => Err(Error::Busy(format!(
+            "{name}: it is the name of a guest, {}: choose another one",
+            source.path().display()
+        ))),
+        Err(_) => context::set_name(xid, name),
+    }
+}
+
 /// The context in which a guest runs, if it does.
 pub(super) fn context_of(name: &str) -> Result<Option<u32>> {
     match context::resolve(name) {
