@@ -84,6 +84,10 @@ vserver delete --yes three && vserver delete --yes four
 check "it starts beside the other" vserver start two
 check "with an id of its own" sh -c "vserver status two | grep 'context 1001'"
 check "both stop" vserver stop web two
+vserver run --xid 1000 --detach -- sleep 1000 >$W/hand
+check "one whose id a context has is not deleted" fails 5 "vserver stop 1000" \
+	vserver delete --yes web
+check "until that is stopped" vserver stop 1000
 mkdir $V/two/mnt && mount -t tmpfs tmpfs $V/two/mnt
 check "what is mounted in a tree is not deleted" fails 5 "umount it first" vserver delete -y two
 umount $V/two/mnt

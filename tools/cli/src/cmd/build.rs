@@ -74,7 +74,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
 pub(crate) fn delete(args: &Delete) -> anyhow::Result<ExitCode> {
     let store = Store::system();
     let guest = store.load(&args.guest)?;
-    let root = store.root(&args.guest, &guest);
+    let root = build::place(&store.root(&args.guest, &guest));
     if !args.yes && !confirmed(&args.guest, (!args.keep_tree).then_some(&root))? {
         return Ok(ExitCode::FAILURE);
     }

@@ -18,7 +18,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-pub use remove::delete;
+pub use remove::{delete, place};
 
 use crate::attr::Kernel;
 use crate::config::{Build, Guest, Init, Store, Style};

@@ -161,6 +161,14 @@ impl Store {
         xids::assign(&self.state_dir().join("xids"), name, &taken)
     }
 
+    /// The same, but none is assigned; `None` if it has none yet.
+    pub fn known_xid(&self, name: &str, guest: &Guest) -> Result<Option<u32>> {
+        match &guest.xid {
+            Some(xid) => Ok(Some(xid.0)),
+            None => xids::assigned(&self.state_dir().join("xids"), name),
+        }
+    }
+
     /// Forgets the id that was assigned to a guest.
     pub fn forget_xid(&self, name: &str) -> Result<()> {
         xids::forget(&self.state_dir().join("xids"), name)
@@ -270,7 +278,10 @@ mod tests {
         assert_eq!(store.root("web", &web), dir.path().join("vservers/web"));
         // An id is kept, and not one that another guest was given.
         let new = Guest::default();
+        assert_eq!(store.known_xid("new", &new).unwrap(), None);
         let xid = store.xid("new", &new).unwrap();
+        assert_eq!(store.known_xid("new", &new).unwrap(), Some(xid));
+        assert_eq!(store.known_xid("web", &web).unwrap(), Some(1000));
         assert_ne!(xid, 1000);
         assert_eq!(store.xid("new", &new).unwrap(), xid);
         assert_ne!(store.xid("newer", &new).unwrap(), xid);

@@ -33,6 +33,12 @@ pub(super) fn assign(path: &Path, name: &str, taken: &BTreeSet<u32>) -> Result<u
     Ok(xid)
 }
 
+/// The id of guest `name`, if one was assigned to it.
+pub(super) fn assigned(path: &Path, name: &str) -> Result<Option<u32>> {
+    let ids = read(path)?;
+    Ok(ids.iter().find(|(_, n)| *n == name).map(|(xid, _)| *xid))
+}
+
 /// Forgets the id of guest `name`.
 pub(super) fn forget(path: &Path, name: &str) -> Result<()> {
     let _alone = lock(path)?;

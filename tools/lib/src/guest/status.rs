@@ -143,9 +143,18 @@ pub(super) fn exists(xid: u32) -> Result<bool> {
 
 /// Whether a guest runs. Without the module none does.
 pub fn runs(name: &str) -> Result<bool> {
-    match context_of(name) {
+    or_no_module(context_of(name).map(|found| found.is_some()))
+}
+
+/// Whether a context has this id, whatever its name is. Without the module none does.
+pub fn is_taken(xid: u32) -> Result<bool> {
+    or_no_module(exists(xid))
+}
+
+fn or_no_module(found: Result<bool>) -> Result<bool> {
+    match found {
         Err(e) if e.errno() == Some(Errno::NOSYS) => Ok(false),
-        found => Ok(found?.is_some()),
+        found => found,
     }
 }
 
