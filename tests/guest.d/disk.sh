@@ -23,7 +23,7 @@ tag() {
 	vserver attr show "$1" | awk '{ print $2 }'
 }
 
-echo 1..27
+echo 1..33
 mkdir -p $top/web/dir
 echo content >$top/web/dir/file
 ln $top/web/dir/file $top/web/again
@@ -65,6 +65,10 @@ cat >$top/etc/vserver/shop.toml <<-EOF
 	space = "8M"
 	inodes = 100
 EOF
+# total WHAT: the most that it may have
+total() {
+	vserver disk show 200 $top | sed -n "s/^$1: .* of //p"
+}
 inside() {
 	vserver exec shop -- "$@"
 }
@@ -84,6 +88,17 @@ is "limits go with the file system" "$(status vserver disk show 200 $top)" 1
 is "and come again" "$(status vserver start shop)" 0
 is "with all that was there" "$(vserver disk show 200 $top)" "$(cat /tmp/before)"
 vserver stop shop >/dev/null
+sed -i '/^inodes/d' $top/etc/vserver/shop.toml
+is "what is configured no more" "$(status vserver start shop)" 0
+is "is no limit any more" "$(total inodes)" unlimited
+is "the other stays" "$(total space)" "8.0 MiB"
+vserver stop shop >/dev/null
+sed -i '/disk/,$d' $top/etc/vserver/shop.toml
+vserver start shop >/dev/null
+is "but for one that has none" "$(total space)" unlimited
+vserver stop shop >/dev/null
 
 rm $root/big
+is "a guest is deleted" "$(status vserver delete --yes shop)" 0
+is "and who gets its id has no limit of it" "$(status vserver disk show 200 $top)" 1
 is "what is wrong is told" "$(status vserver disk set 200 $root --space 1X)" 2

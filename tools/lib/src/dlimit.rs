@@ -87,6 +87,17 @@ pub struct Change {
     pub reserved: Option<Percent>,
 }
 
+impl Change {
+    /// All of it for a context that is new: what is not limited is unlimited.
+    fn of_new(self) -> Self {
+        Self {
+            space: self.space.or(Some(Space(Most::Unlimited))),
+            inodes: self.inodes.or(Some(Most::Unlimited)),
+            reserved: self.reserved.or(Some(Percent(0))),
+        }
+    }
+}
+
 /// What a scan finds of a context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Found {
@@ -143,6 +154,21 @@ pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)
     called(abi::set_dlimit(xid, path, &limit), xid, path)
 }
 
+/// Gives a context that begins anew what is configured for it: what is not limited is unlimited,
+/// whatever limit was left on the file system of `path`. Else as [`set`].
+pub(crate) fn begin(
+    xid: u32,
+    path: &Path,
+    change: Option<Change>,
+    looked_at: &mut dyn FnMut(u64),
+) -> Result<()> {
+    // Where nothing is limited nothing need be counted.
+    if change.is_none() && abi::get_dlimit(xid, path).is_err() {
+        return Ok(());
+    }
+    set(xid, path, change.unwrap_or_default().of_new(), looked_at)
+}
+
 /// Has counted what was found.
 pub fn mend(xid: u32, path: &Path, found: Found) -> Result<()> {
     let limit = abi::Dlimit {
@@ -156,6 +182,14 @@ pub fn mend(xid: u32, path: &Path, found: Found) -> Result<()> {
 /// Forgets a limit.
 pub fn remove(xid: u32, path: &Path) -> Result<()> {
     called(abi::rem_dlimit(xid, path), xid, path)
+}
+
+/// Forgets a limit, if there is one. Without the module there is none.
+pub(crate) fn forget(xid: u32, path: &Path) -> Result<()> {
+    match abi::rem_dlimit(xid, path) {
+        Err(Errno::SRCH | Errno::NOSYS) => Ok(()),
+        removed => called(removed, xid, path),
+    }
 }
 
 /// Adds up what the files of a context have on the whole file system of `path`, telling how many
@@ -284,6 +318,20 @@ mod tests {
         }
         assert_eq!("5".parse::<Percent>().unwrap(), Percent(5));
         assert!("101".parse::<Percent>().is_err());
+    }
+
+    #[test]
+    fn what_is_not_limited_is_unlimited() {
+        let given = Change {
+            inodes: Some(Most::Number(5)),
+            ..Change::default()
+        };
+        let new = Change {
+            space: Some(Space(Most::Unlimited)),
+            inodes: Some(Most::Number(5)),
+            reserved: Some(Percent(0)),
+        };
+        assert_eq!(given.of_new(), new);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::beside;
 use crate::config::{Store, store::Source};
-use crate::disk;
 use crate::error::{Doing, Error, Result};
 use crate::guest::{self, Lock};
+use crate::{disk, dlimit};
 
 /// Removes a guest, which must not run and which none may require: its tree, unless that is to be
-/// kept, its id and, last, its file, so that one that was interrupted is
+/// kept, its limit on the disk, its id and, last, its file, so that one that was interrupted is
 /// still there to be deleted.
 pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
     let _lock = Lock::take(store, name)?;
@@ -27,6 +27,12 @@ pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
     if !keep_tree {
         refuse_mounts(&place)?;
         tree(&gone)?;
+    }
+    if let Some(xid) = xid {
+        let there = place.ancestors().find(|path| path.exists());
+        dlimit::forget(xid, there.unwrap_or(&place))?;
+    }
+    if !keep_tree {
         match fs::rename(&place, &gone) {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             renamed => renamed.doing(|| format!("rename {}", place.display()))?,

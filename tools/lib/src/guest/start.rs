@@ -36,14 +36,13 @@ impl Plan {
         if let Some(dir) = log.parent() {
             fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
         }
-        if let Some(change) = guest.disk() {
-            let limited = dlimit::set(xid, &store.root(name, &guest), change, looked_at);
-            limited.map_err(|e| Error::Start {
-                guest: name.to_owned(),
-                step: "disk limit".into(),
-                cause: e.to_string(),
-            })?;
-        }
+        let root = store.root(name, &guest);
+        let limited = dlimit::begin(xid, &root, guest.disk(), looked_at);
+        limited.map_err(|e| Error::Start {
+            guest: name.to_owned(),
+            step: "disk limit".into(),
+            cause: e.to_string(),
+        })?;
         watch::let_up(store, name)?;
         Ok(Self {
             name: name.to_owned(),
