@@ -103,6 +103,14 @@ struct Line {
     held: f64,
 }
 
+/// A signal that is being typed.
+#[derive(Debug, PartialEq, Eq)]
+struct Question {
+    /// The context that was chosen then: another one may be by now.
+    xid: u32,
+    typed: String,
+}
+
 struct View {
     store: Store,
     lines: Vec<Line>,
@@ -111,8 +119,8 @@ struct View {
     sort: Column,
     reverse: bool,
     chosen: TableState,
-    /// The signal that is being typed, for the context that is chosen.
-    signal: Option<String>,
+    /// The signal that is being typed.
+    signal: Option<Question>,
     said: String,
 }
 
@@ -220,7 +228,10 @@ impl View {
         match self.chosen_xid() {
             Some(0) | None => self.said = "choose a context with the arrows first".to_owned(),
             Some(xid) => {
-                self.signal = Some("TERM".to_owned());
+                self.signal = Some(Question {
+                    xid,
+                    typed: "TERM".to_owned(),
+                });
                 self.said =
                     format!("signal for all in context {xid} (Enter sends, Esc does not): ");
             }
@@ -228,21 +239,19 @@ impl View {
     }
 
     fn type_signal(&mut self, key: KeyCode) {
-        let chosen = self.chosen_xid();
-        let Some(text) = &mut self.signal else {
+        let Some(Question { xid, typed }) = &mut self.signal else {
             return;
         };
         match key {
-            KeyCode::Char(c) => text.push(c),
+            KeyCode::Char(c) => typed.push(c),
             KeyCode::Backspace => {
-                text.pop();
+                typed.pop();
             }
             KeyCode::Enter => {
-                let sent = signal::parse(text).and_then(|number| {
-                    chosen.map_or(Ok(()), |xid| context::kill(xid, Target::All, number))
-                });
+                let sent = signal::parse(typed)
+                    .and_then(|number| context::kill(*xid, Target::All, number));
                 self.said = match sent {
-                    Ok(()) => format!("SIG{} is sent", text.to_uppercase()),
+                    Ok(()) => format!("SIG{} is sent", typed.to_uppercase()),
                     Err(e) => e.to_string(),
                 };
                 self.signal = None;
@@ -268,7 +277,7 @@ impl View {
             .header(Row::new(heads.map(Cell::from)).style(Modifier::BOLD))
             .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
         frame.render_stateful_widget(table, body, &mut self.chosen);
-        let typed = self.signal.as_deref().unwrap_or_default();
+        let typed = self.signal.as_ref().map_or("", |q| &q.typed);
         frame.render_widget(Paragraph::new(format!("{}{typed}", self.said)), foot);
     }
 }
@@ -396,7 +405,11 @@ mod tests {
     fn a_signal_is_typed_and_the_host_spared() {
         let mut view = view();
         view.press(KeyCode::Char('k'));
-        assert_eq!(view.signal.as_deref(), Some("TERM"));
+        let asked = Question {
+            xid: 7,
+            typed: "TERM".to_owned(),
+        };
+        assert_eq!(view.signal, Some(asked));
         assert!(!view.press(KeyCode::Char('q')), "it is a letter now");
         view.press(KeyCode::Backspace);
         view.press(KeyCode::Esc);
@@ -404,6 +417,17 @@ mod tests {
         view.chosen.select(Some(2));
         view.press(KeyCode::Char('k'));
         assert_eq!(view.signal, None, "the host is not killed");
+    }
+
+    #[test]
+    fn a_signal_is_for_the_context_that_was_asked_about() {
+        let mut view = view();
+        view.press(KeyCode::Char('k'));
+        assert!(view.said.contains("context 7"), "{}", view.said);
+        view.lines.retain(|line| line.usage.xid != 7);
+        view.sort_lines(Some(7));
+        assert_eq!(view.chosen_xid(), Some(8), "that one has gone");
+        assert_eq!(view.signal.map(|q| q.xid), Some(7));
     }
 
     #[test]
