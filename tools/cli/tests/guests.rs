@@ -64,6 +64,26 @@ fn configurations_are_checked_and_shown() {
 }
 
 #[test]
+fn a_file_whose_name_no_guest_can_have_is_told() {
+    let dir = with(&[
+        ("etc/vserver/web.toml", ""),
+        ("vservers/web/x", ""),
+        ("etc/vserver/17.toml", ""),
+    ]);
+    let (status, _, err) = said(dir.path(), &["config", "check"]);
+    assert_eq!(status, 6);
+    assert_eq!(
+        err,
+        "vserver: /etc/vserver/17.toml: \"17\" can't name a guest: a number would be taken for an \
+         id: rename it\n"
+    );
+    let (status, out, _) = said(dir.path(), &["config", "check", "--json"]);
+    assert_eq!(status, 6);
+    assert!(out.contains("17.toml"), "{out}");
+    assert_eq!(said(dir.path(), &["config", "check", "web"]).0, 0);
+}
+
+#[test]
 fn old_directories_are_read_and_converted() {
     let dir = with(&[
         ("etc/vservers/web/context", "7\n"),

@@ -14,11 +14,11 @@ use crate::output::{self, line};
 /// `vserver config check`
 pub(crate) fn check(args: Guests, json: bool) -> anyhow::Result<ExitCode> {
     let store = Store::system();
-    let names = match args.guest.is_empty() {
-        true => store.names()?,
-        false => args.guest,
+    let (names, mut errors) = match args.guest.is_empty() {
+        true => (store.names()?, store.misnamed()?),
+        false => (args.guest, Vec::new()),
     };
-    let errors = check::together(&store, &names)?;
+    errors.extend(check::together(&store, &names)?);
     match json {
         true => output::json(&json!({
             "guests": names,

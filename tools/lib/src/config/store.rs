@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -121,20 +122,54 @@ impl Store {
 
     /// The names of all guests that are configured.
     pub fn names(&self) -> Result<Vec<String>> {
-        let mut names: Vec<String> = entries(&self.config_dir())?
-            .into_iter()
-            .filter_map(|name| Some(name.strip_suffix(".toml")?.to_owned()))
+        let sources = self.sources()?.into_iter();
+        let mut names: Vec<String> = sources
+            .map(|(name, _)| name)
+            .filter(|name| check_name(name).is_ok())
             .collect();
-        let legacy = entries(&self.legacy_dir())?;
-        // The old tools kept defaults and more beside the guests.
-        names.extend(legacy.into_iter().filter(|name| {
-            let dir = self.legacy_dir().join(name);
-            dir.join("vdir").exists() || dir.join("context").exists() || dir.join("name").exists()
-        }));
-        names.retain(|name| check_name(name).is_ok());
         names.sort_unstable();
         names.dedup();
         Ok(names)
+    }
+
+    /// What is wrong with the names of files and directories that look like guests', but can't be.
+    pub fn misnamed(&self) -> Result<Vec<Error>> {
+        let mut errors = Vec::new();
+        for (name, path) in self.sources()? {
+            // What is hidden is an editor's.
+            if name.starts_with('.') {
+                continue;
+            }
+            if let Err(e) = check_name(&name) {
+                errors.push(Error::Invalid(format!(
+                    "{}: {e}: rename it",
+                    path.display()
+                )));
+            }
+        }
+        Ok(errors)
+    }
+
+    /// The names that there are files or directories for, whether guests can have them or not.
+    fn sources(&self) -> Result<Vec<(String, PathBuf)>> {
+        let mut sources = Vec::new();
+        for name in entries(&self.config_dir())? {
+            let file = self.config_dir().join(&name);
+            let name = name.to_string_lossy();
+            sources.extend(name.strip_suffix(".toml").map(|n| (n.to_owned(), file)));
+        }
+        for name in entries(&self.legacy_dir())? {
+            let dir = self.legacy_dir().join(&name);
+            // The old tools kept defaults and more beside the guests.
+            if ["vdir", "context", "name"]
+                .iter()
+                .any(|f| dir.join(f).exists())
+            {
+                sources.push((name.to_string_lossy().into_owned(), dir));
+            }
+        }
+        sources.sort_unstable();
+        Ok(sources)
     }
 
     /// All guests that are configured, or what is wrong with them.
@@ -202,7 +237,7 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
 }
 
 /// The names in a directory; none if it is not there.
-fn entries(dir: &Path) -> Result<Vec<String>> {
+fn entries(dir: &Path) -> Result<Vec<OsString>> {
     let doing = || format!("read {}", dir.display());
     let listed = match fs::read_dir(dir) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -210,7 +245,7 @@ fn entries(dir: &Path) -> Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in listed {
-        names.extend(entry.doing(doing)?.file_name().into_string());
+        names.push(entry.doing(doing)?.file_name());
     }
     Ok(names)
 }
@@ -238,6 +273,7 @@ pub fn check_name(name: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt;
 
     #[test]
     fn names_are_names_of_files() {
@@ -256,6 +292,40 @@ mod tests {
             &"x".repeat(65),
         ] {
             assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_can_not_be_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::below(dir.path().to_owned());
+        store.save("web", "").unwrap();
+        for name in [
+            "17.toml",
+            "my guest.toml",
+            ".#web.toml",
+            "web.toml~",
+            "notes",
+        ] {
+            fs::write(store.config_dir().join(name), "").unwrap();
+        }
+        let latin1 = std::ffi::OsStr::from_bytes(b"caf\xe9.toml");
+        fs::write(store.config_dir().join(latin1), "").unwrap();
+        fs::create_dir_all(store.legacy_dir().join("18")).unwrap();
+        fs::write(store.legacy_dir().join("18/context"), "18\n").unwrap();
+        assert_eq!(store.names().unwrap(), ["web"]);
+        let told = store.misnamed().unwrap();
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        let words = [
+            "etc/vserver/17.toml: \"17\" can't name a guest: a number would be taken for an id: \
+             rename it",
+            "etc/vservers/18: \"18\" can't name",
+            "my guest.toml: \"my guest\" can't name",
+            "caf",
+        ];
+        for word in words {
+            assert!(told.iter().any(|t| t.contains(word)), "{word}: {told:?}");
         }
     }
 
