@@ -223,7 +223,10 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
     }
-    let new = path.with_extension("new");
+    // No guest's file, nor what an editor leaves beside one, has such a name.
+    let mut new = path.as_os_str().to_owned();
+    new.push("~new");
+    let new = PathBuf::from(new);
     let mut file = fs::File::create(&new).doing(doing)?;
     let written = file
         .write_all(text.as_bytes())
@@ -327,6 +330,23 @@ mod tests {
         for word in words {
             assert!(told.iter().any(|t| t.contains(word)), "{word}: {told:?}");
         }
+    }
+
+    #[test]
+    fn files_are_replaced_by_way_of_names_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        write_whole(&path("web.new"), "another").unwrap();
+        // It is in the way of who would write there.
+        fs::create_dir(path("web.test~new")).unwrap();
+        write_whole(&path("web.prod"), "whole").unwrap();
+        assert!(write_whole(&path("web.test"), "").is_err());
+        let text = |name| fs::read_to_string(path(name)).unwrap();
+        assert_eq!(
+            (text("web.new"), text("web.prod")),
+            ("another".into(), "whole".into())
+        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     }
 
     #[test]
