@@ -52,6 +52,16 @@ check "the limit can be taken away" vserver set web --memory unlimited
 check "and nobody is killed any more" hungry web
 check "restarted it has what is configured" sh -c "vserver restart web &&
 	[ \$(cat $G/50/memory.max) = 67108864 ]"
+
+# Who is killed when the machine has no memory left
+bias() { vserver show db | sed -n 's/^OOM bias: *//p'; }
+check "a guest has no bias" says +0 bias
+check "it can get one" vserver set db --oom-bias 300
+check "which is shown" says +300 bias
+check "also less than none" vserver set db --oom-bias -20
+check "is shown, too" says -20 bias
+check "and in JSON" sh -c "vserver show db --json | grep '\"oom_bias\": -20'"
+
 check "both stop" vserver stop web db
 check "no group is left" no_group
 

@@ -95,6 +95,7 @@ fn a_missing_module_is_named() {
         &["show", "web"],
         &["set", "web", "--cpu", "25%"],
         &["set", "web", "--processes", "100"],
+        &["set", "web", "--oom-bias", "-5"],
         &["kill", "100"],
         &["wait", "100"],
         &["attr", "show", "/"],
@@ -125,6 +126,11 @@ fn wrong_options_are_named() {
         &["set", "web", "--files", "many"],
         2,
         "many: not a limit; say a number or unlimited",
+    );
+    fails(
+        &["set", "web", "--oom-bias", "2000"],
+        2,
+        "2000: not in -1000 to 1000",
     );
     fails(
         &["run", "--flag", "fly", "true"],

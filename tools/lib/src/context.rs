@@ -53,6 +53,8 @@ pub struct Details {
     pub cpus: Vec<CpuUse>,
     /// What it has of things, and may have.
     pub limits: Vec<Limit>,
+    /// What is added to the `oom_score_adj` of its processes, if the caller may know.
+    pub oom_bias: Option<i64>,
     /// The files of `/proc/virtual/<xid>`.
     pub proc: BTreeMap<String, String>,
 }
@@ -163,6 +165,7 @@ pub fn show(xid: u32) -> Result<Details> {
         breaks: Breaks::read(&proc::fields(&cow), ""),
         cpus: cpu_use(xid),
         limits: limits::get(xid),
+        oom_bias: abi::get_badness(xid).ok(),
         proc: proc::context_files(xid)?,
     })
 }
@@ -279,6 +282,11 @@ pub fn set_uts_name(xid: u32, field: u32, name: &str) -> Result<()> {
 /// The name that context `xid` has in a field (`VHIN_*`).
 pub fn uts_name(xid: u32, field: u32) -> Result<String> {
     Vserver(abi::get_vhi_name(xid, field)).doing(|| format!("the names of context {xid}"))
+}
+
+/// Has `bias` added to the `oom_score_adj` of the processes of context `xid`: -1000 to 1000.
+pub fn set_oom_bias(xid: u32, bias: i64) -> Result<()> {
+    Vserver(abi::set_badness(xid, bias)).doing(|| format!("set the OOM bias of context {xid}"))
 }
 
 /// Changes those context capabilities of context `xid` that are in `mask`.

@@ -14,6 +14,7 @@ Examples:
   vserver set web --cpu 50%
   vserver set web --cpu none
   vserver set web --memory 1G --swap 0
+  vserver set web --oom-bias 300           (killed sooner when memory runs out)
   vserver set web --processes 200 --files 5000 --sockets unlimited
   vserver set web --flag +sched_pause      (hold all its processes)
   vserver set web --flag -persistent       (let it end with its last process)")]

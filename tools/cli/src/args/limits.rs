@@ -3,6 +3,7 @@
 
 use clap::Args;
 use vserver::cgroup::{self, Bytes};
+use vserver::config::Badness;
 use vserver::cpu::{CpuLimit, SchedChange};
 use vserver::limits::{self, Changes, Most};
 use vserver::names::FlagChange;
@@ -78,6 +79,10 @@ pub(crate) struct Limits {
     /// Memory that its processes lock
     #[arg(long, value_name = "PAGES")]
     locked_memory: Option<Most>,
+    /// Added to the oom_score_adj of its processes, -1000 to 1000: the higher, the sooner they are
+    /// killed when memory runs out
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    oom_bias: Option<Badness>,
     /// Switch flags on (x or +x) and off (-x): persistent, sched_hard, sched_pause, ...
     #[arg(long, value_name = "[+-]FLAG", allow_hyphen_values = true)]
     flag: Vec<FlagChange>,
@@ -125,6 +130,11 @@ impl Limits {
             memory: self.memory,
             swap: self.swap,
         }
+    }
+
+    /// The bias of the OOM killer, if it was given.
+    pub(crate) fn oom_bias(&self) -> Option<i64> {
+        self.oom_bias.map(|bias| bias.0)
     }
 
     /// The flags that were given.

@@ -26,12 +26,14 @@ const TIMED_OUT: u8 = 124;
 pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
     let (sched, flags) = (args.limits.sched(), args.limits.flags());
     let (things, memory) = (args.limits.things(), args.limits.memory());
+    let oom_bias = args.limits.oom_bias();
     if args.name.is_none()
         && sched.to_abi(false).is_none()
         && sched.cpu.is_none()
         && flags.mask() == 0
         && things.is_empty()
         && memory.is_empty()
+        && oom_bias.is_none()
     {
         bail!(
             "nothing to set: give --cpu, --flag, --name or another limit, see vserver set --help"
@@ -43,6 +45,9 @@ pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
     }
     limits::change(xid, &things)?;
     cgroup::change(xid, &memory)?;
+    if let Some(bias) = oom_bias {
+        context::set_oom_bias(xid, bias)?;
+    }
     context::change(xid, &sched, flags, false)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -43,6 +43,7 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
         sched: args.limits.sched(),
         limits: args.limits.things(),
         memory: args.limits.memory(),
+        oom_bias: args.limits.oom_bias(),
         flags: persistent.and(args.limits.flags()),
         caps: args.caps.unwrap_or_else(|| Caps::usual(guest)),
         root: args.root,

@@ -42,6 +42,9 @@ fn print_details(d: &Details) -> anyhow::Result<()> {
         ))?;
         line(format_args!("  killed:   {} for want of it", m.oom_kills))?;
     }
+    if let Some(bias) = d.oom_bias {
+        line(format_args!("OOM bias:   {bias:+}"))?;
+    }
     if let Some(b) = &d.sched {
         let Rate {
             fill_rate,

@@ -178,9 +178,7 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
     }
     limits::change(xid, &new.limits).at("limits")?;
     if let Some(bias) = new.oom_bias {
-        Vserver(abi::set_badness(xid, bias))
-            .doing(|| format!("set the OOM bias of context {xid}"))
-            .at("limits")?;
+        context::set_oom_bias(xid, bias).at("limits")?;
     }
     context::change(xid, &new.sched, FlagChange::default(), true).at("scheduler")?;
     name(new, xid).at("names")?;
