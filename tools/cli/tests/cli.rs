@@ -8,7 +8,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 /// What the command says where the system call is missing.
-const NO_MODULE: &str = "the kernel has no vserver module: insmod vserver.ko";
+const NO_MODULE: &str = "the kernel has no vserver module: modprobe vserver";
 
 fn vserver(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vserver"))

@@ -105,7 +105,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What an answer of `vserver(2)` means and what to do about it.
 fn explain(errno: Errno) -> String {
     let hint = match errno {
-        Errno::NOSYS => "the kernel has no vserver module: insmod vserver.ko",
+        Errno::NOSYS => "the kernel has no vserver module: modprobe vserver",
         Errno::PERM => "not permitted: needs root in the host context",
         Errno::SRCH => "no such context",
         Errno::EXIST => "the context exists: choose another id, or use vserver enter",
@@ -159,7 +159,7 @@ mod tests {
         let error = Vserver::<()>(Err(Errno::NOSYS)).doing(|| "create a context".into());
         assert_eq!(
             error.unwrap_err().to_string(),
-            "create a context: the kernel has no vserver module: insmod vserver.ko"
+            "create a context: the kernel has no vserver module: modprobe vserver"
         );
     }
 
