@@ -227,6 +227,32 @@ sleep 0.5
 check "a guest lives as long as a process of it" running group
 check "and they end when it is stopped" sh -c "vserver stop group | grep ': stopped\$'"
 
+# An init of the guest's own, that telinit ends
+guest sysv <<END
+[init]
+style = "sysv"
+END
+S=$VSERVER_PREFIX/vservers/sysv
+mkdir $S/sbin
+ln -s ../bin/busybox $S/sbin/init
+cat >$S/etc/inittab <<END
+::sysinit:/bin/touch /data/up
+::respawn:/bin/sleep 1000
+::shutdown:/bin/touch /data/down
+END
+cat >$S/sbin/telinit <<'END'
+#!/bin/sh
+# That of busybox is told by a signal.
+[ "$1" = 0 ] && kill -USR2 1
+END
+chmod 755 $S/sbin/telinit
+check "an init of the guest's own starts" vserver start sysv
+check "it is process 1" soon says init inside sysv cat /proc/1/comm
+check "it does as its table says" soon [ -e $S/data/up ]
+check "telinit stops it" says "sysv: stopped" vserver stop sysv
+check "in its own way" [ -e $S/data/down ]
+check "nothing is left of it" no_context
+
 # Dependencies
 rm $VSERVER_PREFIX/etc/vserver/*.toml
 guest db </dev/null
