@@ -197,6 +197,9 @@ check "which is told" grep "$W/mute.log: Is a directory.*: what /bin/touch /tmp/
 guest wrong </dev/null
 vserver start wrong >$W/wrong
 echo 'colour = "red"' >$VSERVER_PREFIX/etc/vserver/wrong.toml
+check "a mistake in its file: it is not restarted" fails 6 "colour: no such key" \
+	vserver restart wrong
+check "but goes on" running wrong
 check "a mistake in its file keeps no guest up" \
 	sh -c "vserver stop wrong 2>$W/wrong | grep ': stopped\$'"
 check "and is told" \

@@ -59,6 +59,7 @@ fn configurations_are_checked_and_shown() {
     assert_eq!(shown["config"]["xid"], 7);
     assert_eq!(shown["root"], "/vservers/web");
     assert_eq!(said(dir.path(), &["config", "show", "db"]).0, 6);
+    assert_eq!(said(dir.path(), &["restart", "web", "db"]).0, 6);
     assert_eq!(said(dir.path(), &["config", "show", "nobody"]).0, 4);
     assert_eq!(said(dir.path(), &["config", "show", "../x"]).0, 1);
 }

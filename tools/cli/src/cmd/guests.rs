@@ -148,8 +148,12 @@ fn tell(name: &str, stopped: &Result<Stopped>, json: bool) {
 
 /// `vserver restart`
 pub(crate) fn restart(args: SomeGuests, json: bool) -> anyhow::Result<ExitCode> {
-    guest::seal()?;
     let store = Store::system();
+    // What would not start again is not stopped.
+    for name in &args.guest {
+        store.load(name)?;
+    }
+    guest::seal()?;
     let stopped = guest::stop_all(
         &store,
         &args.guest,
