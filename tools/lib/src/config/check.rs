@@ -112,8 +112,10 @@ fn located(problem: &Problem, path: &Path, text: Option<&str>) -> Error {
 /// they matter to these.
 pub fn together(store: &Store, names: &[String]) -> Result<Vec<Error>> {
     let mut errors = Vec::new();
-    let mut good = BTreeMap::new();
+    let (mut good, mut all) = (BTreeMap::new(), BTreeMap::new());
     for (name, guest) in store.all()? {
+        // One whose file is wrong is there, too.
+        all.insert(name.clone(), guest.as_ref().cloned().unwrap_or_default());
         match guest {
             Ok(guest) => {
                 good.insert(name, guest);
@@ -147,7 +149,7 @@ pub fn together(store: &Store, names: &[String]) -> Result<Vec<Error>> {
             let message = format!("{}: no such directory", root.display());
             problems.push(Problem::new("root", message));
         }
-        let refused = order(std::slice::from_ref(name), &good).refused;
+        let refused = order(std::slice::from_ref(name), &all).refused;
         problems.extend(
             refused
                 .values()
@@ -188,7 +190,8 @@ mod tests {
         let store = Store::below(dir.path().to_owned());
         store.save("a", "xid = 7\nrequires = ['b']").unwrap();
         store.save("b", "requires = ['a']\nxid = 7").unwrap();
-        store.save("c", "requires = ['x']").unwrap();
+        store.save("c", "requires = ['x', 'd']").unwrap();
+        store.save("d", "colour = 'red'").unwrap();
         fs::create_dir_all(dir.path().join("vservers/a")).unwrap();
         let names: Vec<String> = ["a", "c", "nobody"].map(str::to_owned).into();
         let said: Vec<String> = together(&store, &names)
