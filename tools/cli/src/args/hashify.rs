@@ -43,7 +43,7 @@ Exit status:
   10  --check has found damage
   11  the file system is full")]
 pub(crate) struct Hashify {
-    /// All guests: every directory in /vservers
+    /// All guests: every directory in /vservers, and the roots of those that are configured
     #[arg(long, conflicts_with = "tree")]
     pub(crate) all: bool,
     /// The pool [default: /vservers/.hash if that is on the trees' file system, else .hash beside
@@ -89,7 +89,7 @@ Examples:
 
 The exit status is that of hashify.")]
 pub(crate) struct Unhashify {
-    /// All guests: every directory in /vservers
+    /// All guests: every directory in /vservers, and the roots of those that are configured
     #[arg(long, conflicts_with = "path")]
     pub(crate) all: bool,
     /// The pool, as for hashify

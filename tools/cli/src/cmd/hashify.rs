@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `vserver hashify` and `vserver unhashify`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rustix::io::Errno;
 use vserver::attr;
-use vserver::error::Error;
-use vserver::hashify::{self, Options, Report, Status, TreeStatus};
+use vserver::config::Store;
+use vserver::error::{Error, Result};
+use vserver::hashify::{self, Guests, Options, Report, Status, TreeStatus};
 use vserver::unify::{Alone, Amount};
 
 use super::trees::{Outcome, excludes, means};
@@ -19,15 +20,20 @@ use crate::progress::Bar;
 /// `vserver hashify`
 pub(crate) fn hashify(args: &Hashify, json: bool) -> anyhow::Result<ExitCode> {
     coded(|| {
-        let trees = trees(args.all, &args.tree)?;
+        let looks = args.dry_run || args.status || args.check || args.gc;
+        let found = match args.all {
+            true => all()?.usable(args.pool.as_deref(), !looks)?,
+            false => named(&args.tree),
+        };
+        let left_out = name_left_out(&found);
         if args.status {
-            status(args, &trees, json)
+            status(args, &found.trees, json)
         } else if args.check {
-            check(args, &trees, json)
+            check(args, &found.trees, json)
         } else if args.gc {
-            gc(args, &trees, json)
+            gc(args, &found.trees, json)
         } else {
-            run(args, trees, json)
+            run(args, found.trees, left_out, json)
         }
     })
 }
@@ -53,14 +59,31 @@ fn code(error: &Error) -> Option<u8> {
     }
 }
 
-fn trees(all: bool, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    match all {
-        true => Ok(hashify::guests(Path::new(hashify::GUESTS))?),
-        false => Ok(named.to_vec()),
+fn all() -> Result<Guests> {
+    hashify::guests(&Store::system())
+}
+
+fn named(trees: &[PathBuf]) -> Guests {
+    Guests {
+        trees: trees.to_vec(),
+        left_out: Vec::new(),
     }
 }
 
-fn run(args: &Hashify, trees: Vec<PathBuf>, json: bool) -> anyhow::Result<ExitCode> {
+/// Says which guests are left out, and why.
+fn name_left_out(guests: &Guests) -> Vec<String> {
+    let left_out = guests.left_out.iter().map(ToString::to_string);
+    left_out
+        .inspect(|why| eprintln!("vserver: left out: {why}"))
+        .collect()
+}
+
+fn run(
+    args: &Hashify,
+    trees: Vec<PathBuf>,
+    left_out: Vec<String>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let (attributes, _alone) = means(args.dry_run)?;
     let options = Options {
         trees,
@@ -79,6 +102,7 @@ fn run(args: &Hashify, trees: Vec<PathBuf>, json: bool) -> anyhow::Result<ExitCo
         true => output::json(&Outcome {
             trees: trees.collect(),
             dry_run: args.dry_run,
+            left_out,
             report: &report,
         })?,
         false => print(&options, &report)?,
@@ -218,10 +242,14 @@ fn gc(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode>
 /// `vserver unhashify`
 pub(crate) fn unhashify(args: &Unhashify, json: bool) -> anyhow::Result<ExitCode> {
     coded(|| {
-        let paths = trees(args.all, &args.path)?;
+        let found = match args.all {
+            true => all()?,
+            false => named(&args.path),
+        };
+        name_left_out(&found);
         let _alone = Alone::new()?;
         let bar = Bar::new(false);
-        let undone = hashify::unhashify(&paths, args.pool.as_deref(), &bar);
+        let undone = hashify::unhashify(&found.trees, args.pool.as_deref(), &bar);
         bar.clear();
         let undone = undone?;
         match json {

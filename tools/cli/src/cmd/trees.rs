@@ -13,6 +13,9 @@ use crate::args::Exclude;
 pub(super) struct Outcome<'a, R> {
     pub(super) trees: Vec<String>,
     pub(super) dry_run: bool,
+    /// Why guests were left out, of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_out: Vec<String>,
     #[serde(flatten)]
     pub(super) report: &'a R,
 }

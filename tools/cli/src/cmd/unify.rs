@@ -39,6 +39,7 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
                 .map(|t| t.display().to_string())
                 .collect(),
             dry_run: options.dry_run,
+            left_out: Vec::new(),
             report: &report,
         })?,
         false => print(options.trees.len(), options.dry_run, &report)?,

@@ -17,6 +17,7 @@ mod check;
 mod files;
 mod gc;
 mod group;
+mod guests;
 mod join;
 pub(crate) mod key;
 mod pool;
@@ -49,9 +50,10 @@ use crate::unify::{self, Engine, Progress};
 
 pub use check::{Damage, check};
 pub use gc::{Collected, gc};
+pub use guests::{Guests, guests};
 pub use pool::Pool;
 pub use status::{Status, TreeStatus, status};
-pub use trees::{GUESTS, guests, pools};
+pub use trees::{GUESTS, pools};
 pub use undo::{Undone, unhashify};
 
 use files::{Files, POOL, Ref};

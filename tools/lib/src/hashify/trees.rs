@@ -2,7 +2,6 @@
 //! The trees of a run, and the pool of each file system on which there are any.
 
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fd::{AsFd, OwnedFd};
@@ -11,6 +10,7 @@ use rustix::fs::{fstat, fstatvfs, openat, openat2, stat};
 use rustix::io::Errno;
 
 use super::pool::{self, Pool};
+use crate::config::Store;
 use crate::error::{Error, Result};
 use crate::replace::Inode;
 
@@ -30,29 +30,6 @@ pub(crate) struct Tree {
 pub(super) struct Place {
     pub(super) pool: Pool,
     pub(super) trees: Vec<Tree>,
-}
-
-/// The trees of all guests that live below a directory.
-pub fn guests(below: &Path) -> Result<Vec<PathBuf>> {
-    let mut trees = Vec::new();
-    for entry in fs::read_dir(below).map_err(|e| Error::file("read", below, e))? {
-        let entry = entry.map_err(|e| Error::file("read", below, e))?;
-        let hidden = entry.file_name().as_bytes().starts_with(b".");
-        if !hidden
-            && entry.file_type().is_ok_and(|kind| kind.is_dir())
-            && entry.file_name() != "lost+found"
-        {
-            trees.push(entry.path());
-        }
-    }
-    trees.sort_unstable();
-    match trees.is_empty() {
-        false => Ok(trees),
-        true => Err(Error::Place(format!(
-            "{}: there are no guests",
-            below.display()
-        ))),
-    }
 }
 
 impl Tree {
@@ -203,7 +180,7 @@ pub(crate) fn check_writable(tree: &Tree) -> Result<()> {
 /// The pool for a tree: the one that is named, the guests' one, or one beside the tree.
 pub(crate) fn pool_for(tree: &Tree, named: Option<&Path>, create: bool) -> Result<Pool> {
     let device = |path: &Path| stat(path).map(|stat| stat.st_dev);
-    let guests = Path::new(GUESTS).join(pool::NAME);
+    let guests = Store::system().guests_dir().join(pool::NAME);
     let path = match named {
         Some(path) => path.to_owned(),
         None if device(&guests) == Ok(tree.inode.0) => guests,

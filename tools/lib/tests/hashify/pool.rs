@@ -2,15 +2,16 @@
 //! What a pool tells, and what it must not be.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
+use vserver::config::Store;
 use vserver::error::Error;
 use vserver::hashify::{self, Options, check, hashify, status};
 use vserver::unify::Reason;
 
 use crate::common::Fake;
-use crate::{Quiet, TREES, Trees, skipped};
+use crate::{Quiet, Trees, skipped};
 
 #[test]
 fn status_says_who_shares_what() {
@@ -154,15 +155,71 @@ fn unhashified_files_are_their_own() {
 }
 
 #[test]
-fn guests_are_directories_that_can_be_seen() {
-    let trees = Trees::empty(&["web", "db", ".hash", "lost+found"]);
-    trees.write("", "file", b"");
-    let found = hashify::guests(&trees.path("", "")).unwrap();
-    assert_eq!(found, [trees.path("", "db"), trees.path("", "web")]);
+fn guests_are_directories_and_what_is_configured() {
+    let trees = Trees::empty(&["vservers", "srv"]);
+    for dir in ["web", "db", ".hash", "lost+found"] {
+        trees.write("vservers", &format!("{dir}/etc/x"), b"");
+    }
+    trees.write("vservers", "file", b"");
+    trees.write("srv", "shop/etc/x", b"");
+    trees.write("srv", "old/etc/x", b"");
+    symlink(trees.path("srv", "old"), trees.path("vservers", "old")).unwrap();
+    symlink("nowhere", trees.path("vservers", "dangling")).unwrap();
+    let store = Store::below(trees.path("", ""));
+    let shop = format!("root = {:?}\n", trees.path("srv", "shop"));
+    store.save("shop", &shop).unwrap();
+    store.save("second", &shop).unwrap();
+    store.save("web", "").unwrap();
+    store.save("typo", "nonsense = 1\n").unwrap();
+    store.save("gone", "").unwrap();
+    let found = hashify::guests(&store).unwrap();
+    let wanted = [
+        trees.path("srv", "old"),
+        trees.path("srv", "shop"),
+        trees.path("vservers", "db"),
+        trees.path("vservers", "web"),
+    ];
+    assert_eq!(
+        found.trees,
+        wanted.map(|path| path.canonicalize().unwrap()),
+        "each once, where it is"
+    );
+    let left_out: Vec<_> = found.left_out.iter().map(ToString::to_string).collect();
+    let [gone, typo] = left_out.as_slice() else {
+        panic!("{left_out:?}")
+    };
+    assert!(gone.contains("no such directory (guest gone)"), "{gone}");
+    assert!(typo.contains("nonsense"), "{typo}");
     let none = Trees::empty(&[]);
     assert!(matches!(
-        hashify::guests(&none.path("", "")),
+        hashify::guests(&Store::below(none.path("", ""))),
         Err(Error::Place(_))
     ));
-    assert_eq!(TREES.len(), 3);
+}
+
+/// One of them is on a file system of its own, where no pool can be.
+#[test]
+fn one_guest_that_has_no_pool_does_not_stop_the_others() {
+    let trees = Trees::empty(&["vservers"]);
+    trees.write("vservers", "web/etc/x", b"");
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    symlink(elsewhere.path(), trees.path("vservers", "db")).unwrap();
+    let store = Store::below(trees.path("", ""));
+    let pool = trees.path("vservers", ".hash");
+    let guests = || hashify::guests(&store).unwrap();
+    assert_eq!(guests().trees.len(), 2);
+    let found = guests().usable(Some(&pool), true).unwrap();
+    assert_eq!(
+        found.trees,
+        [trees.path("vservers", "web").canonicalize().unwrap()]
+    );
+    let left_out: Vec<_> = found.left_out.iter().map(ToString::to_string).collect();
+    let [why] = left_out.as_slice() else {
+        panic!("{left_out:?}")
+    };
+    assert!(why.contains("on another file system"), "{why}");
+    assert!(!pool.exists(), "to look makes none");
+    fs::remove_dir_all(trees.path("vservers", "web")).unwrap();
+    let none = guests().usable(Some(&pool), true).unwrap_err();
+    assert!(matches!(none, Error::Place(_)), "{none}");
 }
