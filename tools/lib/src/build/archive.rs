@@ -49,7 +49,8 @@ pub(super) fn unpack_from(
             let mut child = unpacker(program, file)?;
             let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe);
             let output = output.map_err(io::Error::from).doing(doing)?;
-            (File::from(std::os::fd::OwnedFd::from(output)), Some(child))
+            let output = File::from(std::os::fd::OwnedFd::from(output));
+            (output, Some((program, child)))
         }
     };
     let plain = child.is_some();
@@ -62,16 +63,16 @@ pub(super) fn unpack_from(
             Some("gzip") => unpack::unpack(MultiGzDecoder::new(counted), layer),
             _ => unpack::unpack(counted, layer),
         }
-    })?;
-    match child {
-        Some(mut child) => {
-            // It has written all that is wanted; what it says of more does not matter.
-            let _ = child.kill();
-            child.wait().doing(doing)?;
-            Ok(left_out)
-        }
-        None => Ok(left_out),
+    });
+    let Some((program, mut child)) = child else {
+        return left_out;
+    };
+    if left_out.is_err() {
+        // What more it has nobody reads.
+        let _ = child.kill();
     }
+    let ended = end(program, child);
+    left_out.and_then(|count| ended.map(|()| count))
 }
 
 /// The program that unpacks what the file has from here on; none if it is not packed.
@@ -99,6 +100,17 @@ pub(super) fn unpacker(program: &str, file: File) -> Result<Child> {
         .stdout(Stdio::piped())
         .spawn()
         .doing(|| format!("run {program}, which unpacks it"))
+}
+
+/// Waits for the program, which has to have done all.
+pub(super) fn end(program: &str, mut child: Child) -> Result<()> {
+    let ended = child.wait().doing(|| format!("wait for {program}"))?;
+    match ended.success() {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!(
+            "{program} can't unpack it: is it damaged, or cut off?"
+        ))),
+    }
 }
 
 /// Tells how much was read.

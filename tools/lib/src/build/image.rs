@@ -215,13 +215,9 @@ fn unpacked(program: &str, file: File, near: &Path) -> Result<File> {
     if let Some(mut output) = child.stdout.take() {
         io::copy(&mut output, &mut whole).doing(doing)?;
     }
-    match child.wait().doing(doing)?.success() {
-        true => {
-            whole.rewind().doing(doing)?;
-            Ok(whole)
-        }
-        false => Err(Error::Invalid(format!("{program} can't unpack it"))),
-    }
+    archive::end(program, child)?;
+    whole.rewind().doing(doing)?;
+    Ok(whole)
 }
 
 /// The name of the file for a hash `sha256:...`.

@@ -25,17 +25,26 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Unpacks an archive over `/`; returns how many devices were left out. With `layer`, whiteouts
 /// take away what is there.
 pub(super) fn unpack(from: impl Read, layer: bool) -> Result<u64> {
-    let mut archive = Archive::new(from);
+    let mut archive = Archive::new(Watched { from, ended: false });
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);
     archive.set_unpack_xattrs(true);
     archive.set_overwrite(true);
     let mut unpacking = Unpacking::default();
-    let entries = archive.entries().map_err(broken)?;
-    for entry in entries {
+    for entry in archive.entries().map_err(broken)? {
         unpacking.entry(entry.map_err(broken)?, layer)?;
     }
+    let mut rest = archive.into_inner();
+    // The reader takes what ends between two files for whole. One of the two blocks of zeros that stand
+    // at an archive's end is enough: all files come before it.
+    if rest.ended {
+        return Err(Error::Invalid(
+            "its end is missing: it was cut off, or is no archive of tar".into(),
+        ));
+    }
+    // What it was packed by has a sum at its end.
+    io::copy(&mut rest, &mut io::sink()).map_err(broken)?;
     if unpacking.seen.is_empty() {
         return Err(Error::Invalid("there is nothing in the archive".into()));
     }
@@ -48,6 +57,20 @@ pub(super) fn unpack(from: impl Read, layer: bool) -> Result<u64> {
 
 fn broken(e: io::Error) -> Error {
     Error::Invalid(format!("not an archive of tar, or a broken one: {e}"))
+}
+
+/// Knows whether all has been read.
+struct Watched<R> {
+    from: R,
+    ended: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.ended |= n == 0 && !buffer.is_empty();
+        Ok(n)
+    }
 }
 
 #[derive(Default)]
