@@ -67,26 +67,30 @@ pub fn build(
     make_private(parent)?;
     let made = make(store, &part, &mut guest, progress).and_then(|made| {
         settle(name, &part, &mut guest)?;
+        let text = guest.to_toml()?;
         fs::rename(&part, &root).doing(|| format!("rename {}", part.display()))?;
-        if let Some(original) = &made.linked {
-            crate::clone::remember(original, &root);
-        }
-        Ok(made.left_out)
+        store.save(name, &text).inspect_err(|_| {
+            // A tree without a file would be in the way of the next build.
+            let _ = fs::rename(&root, &part);
+        })?;
+        Ok(made)
     });
-    let left_out = match made {
-        Ok(left_out) => left_out,
+    let made = match made {
+        Ok(made) => made,
         Err(e) => {
             // It is the first error that counts; what stays the next build clears away.
             let _ = remove::tree(&part);
             return Err(e);
         }
     };
-    store.save(name, &guest.to_toml()?)?;
+    if let Some(original) = &made.linked {
+        crate::clone::remember(original, &root);
+    }
     Ok(Built {
         root,
         file: store.file(name),
         guest,
-        left_out,
+        left_out: made.left_out,
     })
 }
 

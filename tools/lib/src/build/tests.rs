@@ -211,3 +211,26 @@ fn a_failed_build_leaves_nothing() {
     let again = build(&store, "new", guest, &quiet).unwrap_err();
     assert!(matches!(again, Error::Busy(_)), "{again}");
 }
+
+#[test]
+fn a_guest_without_a_file_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::below(dir.path().to_owned());
+    fs::create_dir_all(store.guests_dir().join("web/bin")).unwrap();
+    fs::create_dir_all(store.legacy_dir().join("web")).unwrap();
+    // No file can be written there.
+    fs::write(store.config_dir(), "").unwrap();
+    let guest = Guest {
+        build: Build {
+            clone: Some("web".into()),
+            ..Build::default()
+        },
+        ..Guest::default()
+    };
+    build(&store, "new", guest, &Quiet(Cell::new(0))).unwrap_err();
+    let names: Vec<_> = fs::read_dir(store.guests_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["web"]);
+}
