@@ -32,27 +32,58 @@ pub(crate) fn open_quietly(dir: impl AsFd, name: &OsStr) -> Result<File, Errno> 
 /// Copies `from` to a file in `dir` that has no name yet, so that an interruption leaves nothing;
 /// on the disk when this returns.
 pub(crate) fn copy(from: &File, dir: impl AsFd) -> io::Result<File> {
-    let copy = copy_soon(from, dir)?;
+    let copy = nameless(dir)?;
+    copy_content(from, &copy)?;
     fsync(&copy)?;
     Ok(copy)
 }
 
-/// The same, but on the disk when the file system is synced.
+/// The same of a file to which others may write meanwhile, and on the disk when the file system is
+/// synced.
 pub(crate) fn copy_soon(from: &File, dir: impl AsFd) -> io::Result<File> {
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let copy = File::from(openat(dir, ".", flags, Mode::RUSR | Mode::WUSR)?);
-    copy_content(from, &copy)?;
+    let copy = nameless(dir)?;
+    copy_what_there_is(from, &copy)?;
     Ok(copy)
 }
 
-/// Makes the new file `copy` what `from` is.
-pub(crate) fn copy_content(from: &File, copy: &File) -> io::Result<()> {
+fn nameless(dir: impl AsFd) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    Ok(File::from(openat(
+        dir,
+        ".",
+        flags,
+        Mode::RUSR | Mode::WUSR,
+    )?))
+}
+
+/// Makes the new file `copy` what `from` is, which has to stand still.
+fn copy_content(from: &File, copy: &File) -> io::Result<()> {
     let stat = fstat(from)?;
-    copy_flags(from, copy)?;
-    if ioctl_ficlone(copy, from).is_err() {
-        copy_data(from, copy, stat.st_size.unsigned_abs())?;
+    let size = stat.st_size.unsigned_abs();
+    match start(from, copy, size)? {
+        end if end < size => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => copy_metadata(from, copy, &stat),
+    }
+}
+
+/// Makes the new file `copy` what `from` is. If that becomes shorter meanwhile, so does the copy.
+pub(crate) fn copy_what_there_is(from: &File, copy: &File) -> io::Result<()> {
+    let stat = fstat(from)?;
+    let size = stat.st_size.unsigned_abs();
+    let end = start(from, copy, size)?;
+    if end < size {
+        copy.set_len(end)?;
     }
     copy_metadata(from, copy, &stat)
+}
+
+/// Copies flags and data; returns where the data ended, before `size` if the file has become shorter.
+fn start(from: &File, copy: &File, size: u64) -> io::Result<u64> {
+    copy_flags(from, copy)?;
+    match ioctl_ficlone(copy, from) {
+        Ok(()) => Ok(size),
+        Err(_) => copy_data(from, copy, size),
+    }
 }
 
 /// Gives the copy the inode flags of the file, instead of those that its directory hands down.
@@ -76,14 +107,15 @@ fn copy_flags(from: &File, to: &File) -> io::Result<()> {
     }
 }
 
-/// Copies the extents that hold data; what is between them stays a hole.
-fn copy_data(mut from: &File, mut to: &File, size: u64) -> io::Result<()> {
+/// Copies the extents that hold data; what is between them stays a hole. Returns where the file ended,
+/// if that was before `size`.
+fn copy_data(mut from: &File, mut to: &File, size: u64) -> io::Result<u64> {
     to.set_len(size)?;
     let mut at = 0;
     while at < size {
         let start = match seek(from, rustix::fs::SeekFrom::Data(at)) {
-            // Only a hole is left.
-            Err(Errno::NXIO) => break,
+            // Only a hole is left, or nothing.
+            Err(Errno::NXIO) => return Ok(size.min(from.metadata()?.len())),
             Err(Errno::INVAL) => at,
             start => start?,
         };
@@ -95,11 +127,11 @@ fn copy_data(mut from: &File, mut to: &File, size: u64) -> io::Result<()> {
         to.seek(SeekFrom::Start(start))?;
         let copied = io::copy(&mut from.take(end - start), &mut to)?;
         if copied != end - start {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Ok(start + copied);
         }
         at = end;
     }
-    Ok(())
+    Ok(size)
 }
 
 /// In the order in which nothing undoes what came before: a change of owner takes setuid bits
@@ -195,5 +227,26 @@ mod tests {
             (meta.mtime(), meta.mtime_nsec())
         );
         assert!(copied.blocks() * 512 < 1 << 20, "the holes were filled");
+    }
+
+    /// As a log does that somebody truncates.
+    #[test]
+    fn a_file_may_become_shorter_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let create = |name: &str| {
+            let path = dir.path().join(name);
+            let mut file = File::options();
+            file.read(true).write(true).create_new(true);
+            file.open(path).unwrap()
+        };
+        let from = create("log");
+        from.write_all_at(b"0123456789", 0).unwrap();
+        // It had more when it was looked at.
+        assert_eq!(copy_data(&from, &create("copy"), 100_000).unwrap(), 10);
+        from.set_len(0).unwrap();
+        assert_eq!(copy_data(&from, &create("none"), 100_000).unwrap(), 0);
+        // A hole at its end is none of that.
+        from.set_len(100_000).unwrap();
+        assert_eq!(copy_data(&from, &create("hole"), 100_000).unwrap(), 100_000);
     }
 }

@@ -12,33 +12,36 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, linkat, mkdirat, mknodat, open, openat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, linkat, mkdirat, mknodat, open, openat,
     readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 
 use super::Progress;
-use crate::copy::{copy_attributes, copy_content, copy_metadata, open_quietly};
+use crate::copy::{copy_attributes, copy_metadata, copy_what_there_is, open_quietly};
 use crate::error::{Doing, Error, Result};
+use crate::hashify::trees::Tree;
 use crate::walk::DIRECTORY;
+
+/// How often an entry is looked at again that somebody puts others in the place of.
+const TRIES: usize = 10;
 
 /// Copies the tree `from` to `to`, which is not there yet.
 pub(super) fn tree(from: &Path, to: &Path, progress: &dyn Progress) -> Result<()> {
     progress.begin("copying", None);
-    let source = open(from, DIRECTORY, Mode::empty());
-    let source = source.doing(|| format!("open {}", from.display()))?;
+    let tree = Tree::new(from)?;
     let failed = |errno: Errno| Error::file("make", to, errno);
     mkdirat(CWD, to, Mode::RWXU).map_err(failed)?;
     let root = open(to, DIRECTORY, Mode::empty()).map_err(failed)?;
     let mut copying = Copying {
-        device: rustix::fs::fstat(&source)
-            .doing(|| format!("look at {}", from.display()))?
-            .st_dev,
+        device: tree.inode.0,
         root: root.try_clone().doing(|| "copy a descriptor".into())?,
         links: HashMap::new(),
         progress,
     };
-    copying.directory(source, root, &mut PathBuf::new())
+    let source = tree.fd.try_clone().doing(|| "copy a descriptor".into())?;
+    copying.directory(source, root, &mut PathBuf::new())?;
+    tree.check_there()
 }
 
 struct Copying<'a> {
@@ -62,19 +65,37 @@ impl Copying<'_> {
             path.push(OsStr::from_bytes(name.to_bytes()));
             self.entry(&from, &to, name, path).map_err(|e| match e {
                 Failed::Here(errno) => Error::file("copy", path, errno),
+                Failed::Changed(errno) => Error::file("copy", path, errno),
                 Failed::Below(e) => e,
             })?;
             path.pop();
             self.progress.advance(1);
         }
         let (from, to) = (File::from(from), File::from(to));
-        rustix::fs::fstat(&from)
+        fstat(&from)
             .map_err(Into::into)
             .and_then(|stat| copy_metadata(&from, &to, &stat))
             .map_err(|e| Error::file("copy the attributes of", path, e))
     }
 
+    /// Copies an entry, also if it becomes another while it is looked at.
     fn entry(
+        &mut self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        name: &CStr,
+        path: &mut PathBuf,
+    ) -> std::result::Result<(), Failed> {
+        for _ in 1..TRIES {
+            match self.look(from, to, name, path) {
+                Err(Failed::Changed(_)) => {}
+                copied => return copied,
+            }
+        }
+        self.look(from, to, name, path)
+    }
+
+    fn look(
         &mut self,
         from: &OwnedFd,
         to: &OwnedFd,
@@ -95,16 +116,16 @@ impl Copying<'_> {
         }
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                let below = openat(from, name, DIRECTORY, Mode::empty())?;
+                let below = openat(from, name, DIRECTORY, Mode::empty()).map_err(changed)?;
                 mkdirat(to, name, Mode::RWXU)?;
                 let copy = openat(to, name, DIRECTORY, Mode::empty())?;
                 self.directory(below, copy, path).map_err(Failed::Below)
             }
-            FileType::RegularFile => self.file(from, to, name, path, &stat),
+            FileType::RegularFile => self.file(from, to, name, path),
             // A socket is of the process that made it.
             FileType::Socket => Ok(()),
             FileType::Symlink => {
-                let target = readlinkat(from, name, Vec::new())?;
+                let target = readlinkat(from, name, Vec::new()).map_err(changed)?;
                 symlinkat(&target, to, name)?;
                 Ok(copy_attributes(to, name, &stat)?)
             }
@@ -122,19 +143,34 @@ impl Copying<'_> {
         to: &OwnedFd,
         name: &CStr,
         path: &Path,
-        stat: &Stat,
     ) -> std::result::Result<(), Failed> {
-        if let Some(first) = self.links.get(&stat.st_ino) {
+        let file = open_quietly(from.as_fd(), OsStr::from_bytes(name.to_bytes()));
+        let file = file.map_err(changed)?;
+        let stat = fstat(&file)?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() {
+            return Err(Failed::Changed(Errno::INVAL));
+        }
+        let linked = stat.st_nlink > 1;
+        if let (true, Some(first)) = (linked, self.links.get(&stat.st_ino)) {
             return Ok(linkat(&self.root, first, to, name, AtFlags::empty())?);
         }
-        let file = open_quietly(from.as_fd(), OsStr::from_bytes(name.to_bytes()))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let copy = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
-        copy_content(&file, &copy)?;
-        if stat.st_nlink > 1 {
+        copy_what_there_is(&file, &copy)?;
+        if linked {
             self.links.insert(stat.st_ino, path.to_owned());
         }
         Ok(())
+    }
+}
+
+/// What it means if a name of the guest's can't be opened as what it was a moment ago.
+fn changed(errno: Errno) -> Failed {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::INVAL => {
+            Failed::Changed(errno)
+        }
+        errno => errno.into(),
     }
 }
 
@@ -142,6 +178,8 @@ impl Copying<'_> {
 enum Failed {
     Here(std::io::Error),
     Below(Error),
+    /// The name leads elsewhere than a moment ago; nothing was made of it.
+    Changed(Errno),
 }
 
 impl From<Errno> for Failed {
@@ -153,5 +191,51 @@ impl From<Errno> for Failed {
 impl From<std::io::Error> for Failed {
     fn from(e: std::io::Error) -> Self {
         Self::Here(e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Quiet;
+
+    impl Progress for Quiet {
+        fn begin(&self, _: &str, _: Option<u64>) {}
+        fn advance(&self, _: u64) {}
+        fn line(&self, _: &str) {}
+    }
+
+    /// What was a file when it was looked at is removed, or something else, when it is opened.
+    #[test]
+    fn what_has_changed_is_looked_at_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            open(&path, DIRECTORY, Mode::empty()).unwrap()
+        };
+        let (from, to) = (open("from"), open("to"));
+        let source = dir.path().join("from");
+        fs::create_dir(source.join("directory")).unwrap();
+        symlink("target", source.join("link")).unwrap();
+        let mut copying = Copying {
+            device: fstat(&from).unwrap().st_dev,
+            root: to.try_clone().unwrap(),
+            links: HashMap::new(),
+            progress: &Quiet,
+        };
+        for name in [c"gone", c"directory", c"link"] {
+            let opened = copying.file(&from, &to, name, Path::new("x"));
+            assert!(matches!(opened, Err(Failed::Changed(_))), "{name:?}");
+            let copied = copying.entry(&from, &to, name, &mut PathBuf::new());
+            assert!(copied.is_ok(), "{name:?}");
+        }
+        let copy = dir.path().join("to");
+        assert!(copy.join("directory").is_dir() && copy.join("link").is_symlink());
+        assert!(!copy.join("gone").exists());
     }
 }

@@ -47,6 +47,31 @@ fn a_clone_is_the_tree() {
     assert_eq!(quiet.0.get(), 5);
 }
 
+/// Does something when the first entry is copied.
+struct Meddling<F>(Cell<Option<F>>);
+
+impl<F: FnOnce()> Progress for Meddling<F> {
+    fn begin(&self, _: &str, _: Option<u64>) {}
+    fn advance(&self, _: u64) {
+        if let Some(meddle) = self.0.take() {
+            meddle();
+        }
+    }
+    fn line(&self, _: &str) {}
+}
+
+#[test]
+fn a_guest_that_is_deleted_meanwhile_is_not_copied_in_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+    fs::create_dir_all(from.join("bin")).unwrap();
+    let meddling = Meddling(Cell::new(Some(|| {
+        fs::rename(&from, from.with_extension("gone")).unwrap();
+    })));
+    let error = clone::tree(&from, &to, &meddling).unwrap_err();
+    assert!(matches!(error, Error::Busy(_)), "{error}");
+}
+
 /// Files of a kernel with the module, by their inodes.
 #[derive(Default)]
 struct Flags(Mutex<HashMap<u64, u32>>);

@@ -99,7 +99,11 @@ impl One<'_> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         match kind {
             FileType::Symlink => {
-                let target = readlinkat(&below.from, name, Vec::new())?;
+                let target = match readlinkat(&below.from, name, Vec::new()) {
+                    // It is none any more.
+                    Err(Errno::INVAL) => return Err(Errno::NOENT),
+                    target => target?,
+                };
                 symlinkat(target, &below.to, name)?;
             }
             FileType::CharacterDevice

@@ -58,7 +58,8 @@ impl Report {
 
 /// Makes the tree `to`, which must not exist, of the tree `from`. What `excludes` excludes is copied.
 ///
-/// [`Error::Place`]: one of them can't be used; [`Error::Busy`]: somebody else is making `to`.
+/// [`Error::Place`]: one of them can't be used; [`Error::Busy`]: somebody else is making `to`,
+/// or has removed `from` meanwhile.
 pub fn clone(
     from: &Path,
     to: &Path,
@@ -97,6 +98,7 @@ pub(crate) fn links(
         done: Mutex::new(Ok(Report::default())),
     };
     let finished = job.all(&place).and_then(|report| {
+        tree.check_there()?;
         syncfs(&place.new).map_err(|e| Error::file("sync", to, e))?;
         Ok(report)
     });

@@ -25,6 +25,9 @@ use crate::hashify::trees::Tree;
 use crate::unify::{Engine, Progress};
 use crate::walk::DIRECTORY;
 
+/// How often an entry is looked at again that somebody puts others in the place of.
+const TRIES: usize = 10;
+
 /// All that the tasks need to know.
 pub(super) struct Job<'a> {
     pub(super) excludes: &'a Excludes,
@@ -126,7 +129,16 @@ impl One<'_> {
             path.truncate(below.path.len());
             path.push(b'/');
             path.extend_from_slice(name.as_bytes());
-            match self.entry(below, name, &path, entry.ino(), entry.file_type()) {
+            let mut done = self.entry(below, name, &path, entry.ino(), entry.file_type());
+            for _ in 1..TRIES {
+                match done {
+                    Err(errno) if has_changed(errno) => {
+                        done = self.entry(below, name, &path, 0, FileType::Unknown);
+                    }
+                    _ => break,
+                }
+            }
+            match done {
                 // It is gone by now.
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(failed(&path)(errno)),
@@ -146,12 +158,12 @@ impl One<'_> {
         ino: u64,
         kind: FileType,
     ) -> Result<(), Errno> {
-        let kind = match kind {
+        let (ino, kind) = match kind {
             FileType::Unknown => {
                 let stat = statat(&below.from, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                FileType::from_raw_mode(stat.st_mode)
+                (stat.st_ino, FileType::from_raw_mode(stat.st_mode))
             }
-            kind => kind,
+            kind => (ino, kind),
         };
         let verdict = match below.copied {
             true => Verdict::Exclude,
@@ -177,16 +189,18 @@ impl One<'_> {
         copied: bool,
     ) -> Result<(), Errno> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        mkdirat(&below.to, name, Mode::RWXU)?;
+        let make = || mkdirat(&below.to, name, Mode::RWXU);
         let from = match openat2(&below.from, name, DIRECTORY, Mode::empty(), resolve) {
             // What is mounted there is not the guest's; the directory is.
             Err(Errno::XDEV) => {
+                make()?;
                 self.report.directories += 1;
                 let stat = statat(&below.from, name, AtFlags::SYMLINK_NOFOLLOW)?;
                 return copy_attributes(&below.to, name, &stat);
             }
             from => from?,
         };
+        make()?;
         self.dirs.push(Below {
             from,
             to: openat(&below.to, name, DIRECTORY, Mode::empty())?,
@@ -195,6 +209,14 @@ impl One<'_> {
         });
         Ok(())
     }
+}
+
+/// Whether a name can't be opened as what it was a moment ago, because it leads elsewhere now.
+fn has_changed(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO
+    )
 }
 
 fn file(fd: &OwnedFd) -> Result<File, Errno> {

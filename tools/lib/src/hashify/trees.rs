@@ -53,6 +53,18 @@ impl Tree {
         })
     }
 
+    /// Checks that nobody has moved or removed it meanwhile: before `vserver delete` takes anything
+    /// out of a tree, it gives it another name.
+    pub(crate) fn check_there(&self) -> Result<()> {
+        match stat(&self.path) {
+            Ok(stat) if (stat.st_dev, stat.st_ino) == self.inode => Ok(()),
+            _ => Err(Error::Busy(format!(
+                "{}: it was removed or replaced meanwhile",
+                self.path.display()
+            ))),
+        }
+    }
+
     /// Opens a file in it to read, without following a symlink, leaving the mount, waiting for a
     /// pipe's other end, or leaving a trace in its access time where that can be avoided.
     pub(super) fn open(&self, relative: &Path) -> Result<File, Errno> {

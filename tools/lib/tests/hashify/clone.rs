@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use vserver::attr::UNIFIED;
@@ -106,4 +107,48 @@ fn nothing_is_left_of_a_clone_that_fails() {
     let mut names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["a", "dangling", "new"]);
+}
+
+/// A guest that runs puts symlinks in the place of files whose names were read already.
+#[test]
+fn what_becomes_a_symlink_is_cloned_as_one() {
+    let trees = Trees::empty(&["a"]);
+    let names = ["f", "g", "h"];
+    for name in names {
+        trees.write("a", name, b"content");
+    }
+    let once = AtomicBool::new(true);
+    let fake = Fake::with_hook(move |path| {
+        if once.swap(false, Ordering::Relaxed) {
+            for name in names.map(|name| path.with_file_name(name)) {
+                if name != path {
+                    symlink("target", name.with_extension("new")).unwrap();
+                    fs::rename(name.with_extension("new"), name).unwrap();
+                }
+            }
+        }
+        Ok(())
+    });
+    cloned(&trees, &fake, "new").unwrap();
+    let links = names.map(|name| fs::read_link(trees.path("new", name)));
+    assert_eq!(links.iter().filter(|link| link.is_ok()).count(), 2);
+    assert!(
+        names
+            .iter()
+            .all(|n| trees.path("new", n).symlink_metadata().is_ok())
+    );
+}
+
+#[test]
+fn a_tree_that_is_deleted_meanwhile_is_not_cloned_in_part() {
+    let trees = Trees::empty(&["a"]);
+    trees.write("a", "f", b"content");
+    let (tree, gone) = (trees.path("", "a"), trees.path("", ".a.gone"));
+    let fake = Fake::with_hook(move |_| {
+        fs::rename(&tree, &gone).unwrap();
+        Ok(())
+    });
+    let error = cloned(&trees, &fake, "new").unwrap_err();
+    assert!(matches!(error, Error::Busy(_)), "{error}");
+    assert!(!trees.path("", "new").exists());
 }
