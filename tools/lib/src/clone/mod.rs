@@ -13,7 +13,6 @@ mod place;
 mod tree;
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -116,17 +115,16 @@ fn pool_of(tree: &Tree) -> Option<Pool> {
 
 /// Whether a run of hashify has shared files of the tree.
 pub(crate) fn is_hashified(tree: &Path) -> bool {
-    Tree::new(tree).is_ok_and(|tree| {
-        pool_of(&tree).is_some_and(|pool| State::load(&pool, &tree.path).shares())
-    })
+    Tree::new(tree)
+        .is_ok_and(|tree| pool_of(&tree).is_some_and(|pool| State::load(&pool, &tree).shares()))
 }
 
 /// Remembers what the clone `to` shares as its original does: only by it one can tell later what is
 /// not shared any more. It is a hint, that may fail.
 pub(crate) fn remember(from: &Path, to: &Path) {
     let Ok(tree) = Tree::new(from) else { return };
-    if let (Some(pool), Ok(path)) = (pool_of(&tree), fs::canonicalize(to)) {
-        let state = State::load(&pool, &tree.path).of_clone();
-        let _ = state.save(&pool, &path);
+    if let (Some(pool), Ok(new)) = (pool_of(&tree), Tree::new(to)) {
+        let state = State::load(&pool, &tree).of_clone();
+        let _ = state.save(&pool, &new);
     }
 }

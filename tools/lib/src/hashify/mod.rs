@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
         progress: &'a dyn Progress,
         place: &'a Place,
     ) -> Self {
-        let load = |tree: &Tree| State::load(&place.pool, &tree.path);
+        let load = |tree: &Tree| State::load(&place.pool, tree);
         Self {
             options,
             engine: Engine::new(attributes, options.dry_run, options.keep_times),
@@ -243,7 +243,7 @@ impl Run<'_> {
         for (tree, mut state) in self.trees.iter().zip(states) {
             state.seen.sort_unstable();
             state.shared.sort_unstable();
-            if let Err(e) = state.save(self.pool, &tree.path) {
+            if let Err(e) = state.save(self.pool, tree) {
                 self.fail(
                     report,
                     Error::file("remember what was done in", &self.pool.path, e),

@@ -3,7 +3,7 @@
 //!
 //! Two lists, one file a tree, in the pool: the files that were read and not shared, with the hashes
 //! of their content; and the paths that were shared, by which `--status` knows what is not any more.
-//! All of it is a hint: files are compared before they are shared, whatever stands here.
+//! It is of that very tree, and not of one that has its place after it was deleted. All of it is a hint: files are compared before they are shared, whatever stands here.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -16,9 +16,10 @@ use rustix::io::Errno;
 
 use super::key;
 use super::pool::Pool;
+use super::trees::Tree;
 
 /// First in the file: what it is, and in which form.
-const MAGIC: u64 = u64::from_le_bytes(*b"vshash02");
+const MAGIC: u64 = u64::from_le_bytes(*b"vshash03");
 
 /// A file that was read: what it was, and the hashes of its beginning and of all of it (0: not made).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,16 +41,16 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// What is remembered of the tree at `path`; nothing if that can't be read.
-    pub(crate) fn load(pool: &Pool, tree: &Path) -> Self {
+    /// What is remembered of the tree; nothing if that can't be read, or is of another tree.
+    pub(crate) fn load(pool: &Pool, tree: &Tree) -> Self {
         let Ok(dir) = pool.state(false) else {
             return Self::default();
         };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&dir, name(tree), flags, Mode::empty()).map(File::from);
+        let file = openat(&dir, name(&tree.path), flags, Mode::empty()).map(File::from);
         let state = file
             .map_err(io::Error::from)
-            .and_then(|file| Self::read(io::BufReader::new(file)));
+            .and_then(|file| Self::read(tree.identity, io::BufReader::new(file)));
         state.unwrap_or_default()
     }
 
@@ -67,20 +68,21 @@ impl State {
     }
 
     /// Remembers it; until it is complete the old one stays.
-    pub(crate) fn save(&self, pool: &Pool, tree: &Path) -> io::Result<()> {
+    pub(crate) fn save(&self, pool: &Pool, tree: &Tree) -> io::Result<()> {
         let dir: OwnedFd = pool.state(true)?;
-        let (name, new) = (name(tree), format!("{}.new", name(tree)));
+        let name = name(&tree.path);
+        let new = format!("{name}.new");
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat(&dir, &new, flags, Mode::RUSR | Mode::WUSR)?);
         let mut out = io::BufWriter::new(file);
-        self.write(&mut out)?;
+        self.write(tree.identity, &mut out)?;
         out.flush()?;
         out.get_ref().sync_data()?;
         Ok(renameat(&dir, &new, &dir, &name)?)
     }
 
-    /// Forgets the tree.
+    /// Forgets the tree at a path.
     pub(super) fn remove(pool: &Pool, tree: &Path) -> Result<(), Errno> {
         match rustix::fs::unlinkat(pool.state(false)?, name(tree), rustix::fs::AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
@@ -102,11 +104,11 @@ impl State {
         self.shared.binary_search(&key::of_path(path)).is_ok()
     }
 
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    fn write(&self, tree: u64, out: &mut impl Write) -> io::Result<()> {
         let mut put = |number: u64| out.write_all(&number.to_le_bytes());
         let lengths = [self.seen.len() as u64, self.shared.len() as u64];
         let mut sum = key::of_numbers(&lengths);
-        for number in [MAGIC, self.time, lengths[0], lengths[1]] {
+        for number in [MAGIC, self.time, tree, lengths[0], lengths[1]] {
             put(number)?;
         }
         for number in self
@@ -121,7 +123,7 @@ impl State {
         put(sum)
     }
 
-    fn read(mut from: impl Read) -> io::Result<Self> {
+    fn read(tree: u64, mut from: impl Read) -> io::Result<Self> {
         let mut get = || {
             let mut bytes = [0; 8];
             from.read_exact(&mut bytes)
@@ -131,7 +133,11 @@ impl State {
         if get()? != MAGIC {
             return Err(broken());
         }
-        let (time, lengths) = (get()?, [get()?, get()?]);
+        let time = get()?;
+        if get()? != tree {
+            return Err(broken());
+        }
+        let lengths = [get()?, get()?];
         let mut sum = key::of_numbers(&lengths);
         let mut next = || {
             let number = get()?;
@@ -163,6 +169,8 @@ fn name(tree: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn example() -> State {
@@ -184,36 +192,43 @@ mod tests {
         let pool = Pool::open(&dir.path().join(".hash"), true)
             .unwrap()
             .unwrap();
-        let tree = Path::new("/vservers/web");
-        assert_eq!(State::load(&pool, tree), State::default());
-        example().save(&pool, tree).unwrap();
-        let state = State::load(&pool, tree);
+        let make = |name: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            Tree::new(&path).unwrap()
+        };
+        let tree = make("web");
+        assert_eq!(State::load(&pool, &tree), State::default());
+        example().save(&pool, &tree).unwrap();
+        let state = State::load(&pool, &tree);
         assert_eq!(state, example());
         assert_eq!(state.find(5).unwrap().key, 15);
         assert_eq!(state.find(6), None);
         assert!(state.was_shared(b"usr/bin/cat") && !state.was_shared(b"usr/bin/dd"));
-        assert_eq!(
-            State::load(&pool, Path::new("/vservers/db")),
-            State::default()
-        );
-        State::remove(&pool, tree).unwrap();
-        assert_eq!(State::load(&pool, tree), State::default());
+        assert_eq!(State::load(&pool, &make("db")), State::default());
+        State::remove(&pool, &tree.path).unwrap();
+        assert_eq!(State::load(&pool, &tree), State::default());
+        // Another one has its place.
+        example().save(&pool, &tree).unwrap();
+        fs::remove_dir(&tree.path).unwrap();
+        drop(tree);
+        assert_eq!(State::load(&pool, &make("web")), State::default());
     }
 
     #[test]
     fn what_is_broken_counts_as_nothing() {
         let mut bytes = Vec::new();
-        example().write(&mut bytes).unwrap();
-        assert_eq!(State::read(&*bytes).unwrap(), example());
+        example().write(4, &mut bytes).unwrap();
+        assert_eq!(State::read(4, &*bytes).unwrap(), example());
         for at in 0..bytes.len() {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
-            let read = State::read(&*bad);
+            let read = State::read(4, &*bad);
             assert!(
                 read.is_err() || at / 8 == 1,
                 "byte {at}: the time alone is not checked"
             );
-            assert!(State::read(&bytes[..at]).is_err());
+            assert!(State::read(4, &bytes[..at]).is_err());
         }
     }
 }

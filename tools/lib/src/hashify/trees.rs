@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, ResolveFlags, StatVfsMountFlags};
-use rustix::fs::{fstat, fstatvfs, openat, openat2, stat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{fstat, fstatvfs, openat, openat2, stat, statx};
 use rustix::io::Errno;
 
+use super::key;
 use super::pool::{self, Pool};
 use crate::config::Store;
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ pub(crate) struct Tree {
     pub(crate) path: PathBuf,
     pub(crate) fd: OwnedFd,
     pub(crate) inode: Inode,
+    /// A number for its root directory that no other one on the file system has or will have.
+    pub(super) identity: u64,
 }
 
 /// The trees on one file system, with their pool.
@@ -48,6 +51,7 @@ impl Tree {
         let path = fs::canonicalize(path).map_err(|e| Error::file("find", path, e))?;
         Ok(Self {
             path,
+            identity: identity(&fd).map_err(failed)?,
             fd,
             inode: (stat.st_dev, stat.st_ino),
         })
@@ -110,6 +114,28 @@ impl Tree {
             RESOLVE,
         )
     }
+}
+
+/// Inode numbers are given again; with the time at which the inode was made, where the file system
+/// knows it, they are not. Device numbers change when the machine boots.
+fn identity(fd: &OwnedFd) -> Result<u64, Errno> {
+    let stat = statx(
+        fd,
+        "",
+        AtFlags::EMPTY_PATH,
+        StatxFlags::INO | StatxFlags::BTIME,
+    )?;
+    let known = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let (seconds, nanoseconds) = match known {
+        true => (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec),
+        false => (0, 0),
+    };
+    let seconds = u64::from_ne_bytes(seconds.to_ne_bytes());
+    Ok(key::of_numbers(&[
+        stat.stx_ino,
+        seconds,
+        nanoseconds.into(),
+    ]))
 }
 
 /// Which of these trees a directory lies in, or is.

@@ -9,7 +9,7 @@ use vserver::hashify::{self, Options, Pool};
 use vserver::unify::Reason;
 
 use crate::common::Fake;
-use crate::{TREES, Trees, skipped};
+use crate::{Quiet, TREES, Trees, skipped};
 
 #[test]
 fn a_second_run_finds_nothing_to_do() {
@@ -138,4 +138,21 @@ fn a_file_that_comes_back_joins_what_is_still_there() {
         (report.files.shared.files, report.collected.entries),
         (1, 0)
     );
+}
+
+/// Nothing of it was ever shared, whatever was there before.
+#[test]
+fn a_new_tree_in_the_place_of_another_is_new() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    fs::remove_dir_all(trees.path("b", "")).unwrap();
+    trees.write("b", "usr/bin/tool", b"its own");
+    let pool = trees.options().pool;
+    let all = hashify::status(&trees.trees(), pool.as_deref(), &fake, &Quiet).unwrap();
+    let [a, b, _] = all[0].trees.as_slice() else {
+        panic!("{all:?}")
+    };
+    assert!(a.hashified.is_some());
+    assert_eq!((b.hashified, b.broken.len()), (None, 0));
 }
