@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
         progress: &'a dyn Progress,
         place: &'a Place,
     ) -> Self {
-        let load = |tree: &Tree| State::load(&place.pool, tree);
+        let load = |tree| State::load(&place.pool, tree).for_run(options.keep_times);
         Self {
             options,
             engine: Engine::new(attributes, options.dry_run, options.keep_times),
@@ -215,6 +215,7 @@ impl Run<'_> {
             .iter()
             .map(|_| State {
                 time,
+                keep_times: self.options.keep_times,
                 ..State::default()
             })
             .collect();

@@ -19,7 +19,7 @@ use super::pool::Pool;
 use super::trees::Tree;
 
 /// First in the file: what it is, and in which form.
-const MAGIC: u64 = u64::from_le_bytes(*b"vshash03");
+const MAGIC: u64 = u64::from_le_bytes(*b"vshash04");
 
 /// A file that was read: what it was, and the hashes of its beginning and of all of it (0: not made).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub(super) struct Seen {
 pub(crate) struct State {
     /// When, in seconds since 1970.
     pub(super) time: u64,
+    /// Whether the hashes are of the modification times, too.
+    pub(super) keep_times: bool,
     /// What was read, sorted.
     pub(super) seen: Vec<Seen>,
     /// The paths that were shared, as numbers, sorted.
@@ -59,6 +61,17 @@ impl State {
         Self {
             seen: Vec::new(),
             ..self
+        }
+    }
+
+    /// What a run makes use of: hashes that it would make otherwise tell it nothing.
+    pub(super) fn for_run(self, keep_times: bool) -> Self {
+        match self.keep_times == keep_times {
+            true => self,
+            false => Self {
+                seen: Vec::new(),
+                ..self
+            },
         }
     }
 
@@ -107,8 +120,9 @@ impl State {
     fn write(&self, tree: u64, out: &mut impl Write) -> io::Result<()> {
         let mut put = |number: u64| out.write_all(&number.to_le_bytes());
         let lengths = [self.seen.len() as u64, self.shared.len() as u64];
-        let mut sum = key::of_numbers(&lengths);
-        for number in [MAGIC, self.time, tree, lengths[0], lengths[1]] {
+        let times = u64::from(self.keep_times);
+        let mut sum = key::of_numbers(&[times, lengths[0], lengths[1]]);
+        for number in [MAGIC, self.time, tree, times, lengths[0], lengths[1]] {
             put(number)?;
         }
         for number in self
@@ -137,8 +151,13 @@ impl State {
         if get()? != tree {
             return Err(broken());
         }
+        let keep_times = match get()? {
+            0 => false,
+            1 => true,
+            _ => return Err(broken()),
+        };
         let lengths = [get()?, get()?];
-        let mut sum = key::of_numbers(&lengths);
+        let mut sum = key::of_numbers(&[u64::from(keep_times), lengths[0], lengths[1]]);
         let mut next = || {
             let number = get()?;
             sum = sum.rotate_left(1) ^ number;
@@ -146,6 +165,7 @@ impl State {
         };
         let mut state = Self {
             time,
+            keep_times,
             ..Self::default()
         };
         for _ in 0..lengths[0] {
@@ -181,6 +201,7 @@ mod tests {
         };
         State {
             time: 7,
+            keep_times: true,
             seen: vec![seen(1), seen(5), seen(9)],
             shared: vec![key::of_path(b"usr/bin/cat")],
         }

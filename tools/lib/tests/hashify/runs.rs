@@ -2,6 +2,7 @@
 //! One run after another.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
 use vserver::attr::UNIFIED;
@@ -155,4 +156,26 @@ fn a_new_tree_in_the_place_of_another_is_new() {
     };
     assert!(a.hashified.is_some());
     assert_eq!((b.hashified, b.broken.len()), (None, 0));
+}
+
+/// What a run that keeps times has read is hashed otherwise.
+#[test]
+fn a_run_that_kept_times_does_not_keep_files_apart_for_ever() {
+    let trees = Trees::empty(&["a", "b"]);
+    for (tree, age) in [("a", 1000), ("b", 2000)] {
+        for file in ["f", "g"] {
+            trees.write(tree, file, file.as_bytes());
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(age);
+            let file = fs::File::open(trees.path(tree, file)).unwrap();
+            file.set_modified(time).unwrap();
+        }
+    }
+    let fake = Fake::new();
+    let keep_times = Options {
+        keep_times: true,
+        ..trees.options()
+    };
+    let report = trees.hashify_with(&keep_times, &fake);
+    assert_eq!(report.files.shared.files, 0);
+    assert_eq!(trees.hashify(&fake).files.shared.files, 2);
 }
