@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -160,5 +161,63 @@ fn an_archive_that_was_cut_off_is_refused() {
         let short = cut(&packed, length - 2);
         let output = place.build(&["--tar".as_ref(), short.as_ref()]);
         place.check_refused(&output, "", program);
+    }
+}
+
+/// Makes a program of this shell script, in a directory of its own; returns that.
+fn program(place: &Place, name: &str, script: &str) -> PathBuf {
+    let text = format!("#!/bin/sh\nPATH=/usr/bin:/bin\nset -e\n{script}");
+    let path = place.write(&format!("{name}.d/{name}"), &text);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.parent().unwrap().to_owned()
+}
+
+/// mmdebstrap has the tree as its last argument but one, debootstrap, too, where there is a mirror.
+const SUITE: [&str; 4] = ["--suite", "trixie", "--mirror", "http://m/"];
+
+#[test]
+fn a_guest_is_built_of_packages() {
+    let place = Place::new();
+    let tree = place.path("tree");
+    for name in ["mmdebstrap", "debootstrap"] {
+        let script = format!(
+            "echo I: Retrieving\necho I: Unpacking >&2\necho \"$@\" >{args}\n\
+             while [ $# -gt 2 ]; do shift; done\ncp -R {tree} $1\n",
+            args = place.path("args").display(),
+            tree = tree.display()
+        );
+        let output = place.run(
+            &SUITE.map(OsStr::new),
+            Some(&program(&place, name, &script)),
+        );
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said, "Retrieving\nUnpacking\n", "{name}");
+        let args = fs::read_to_string(place.path("args")).unwrap();
+        assert!(
+            args.contains("--variant=minbase") && args.contains(" trixie "),
+            "{args}"
+        );
+        let hostname = place.path("vservers/web/etc/hostname");
+        assert_eq!(fs::read_to_string(hostname).unwrap(), "web\n");
+        place.check_built(&output, name);
+    }
+}
+
+#[test]
+fn what_a_failing_bootstrap_says_is_shown() {
+    let place = Place::new();
+    for (name, to) in [("mmdebstrap", "2"), ("debootstrap", "1")] {
+        let script = format!(
+            "while [ $# -gt 2 ]; do shift; done\nmkdir -p $1/debootstrap\n\
+             echo dpkg: error >$1/debootstrap/debootstrap.log\n\
+             echo I: Retrieving InRelease\necho E: no such suite >&{to}\nexit 1\n"
+        );
+        let output = place.run(
+            &SUITE.map(OsStr::new),
+            Some(&program(&place, name, &script)),
+        );
+        place.check_refused(&output, "E: no such suite", name);
+        place.check_refused(&output, "is there a network", name);
+        place.check_refused(&output, "dpkg: error", name);
     }
 }
