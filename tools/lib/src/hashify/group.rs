@@ -290,7 +290,11 @@ impl<'a> Group<'a> {
         }
         let mut leader = Leader::new(member, None);
         match leader.publish(&self.run.engine, self.run.pool) {
-            Ok(Linked::Taken) => self.skip(node, Reason::Damaged),
+            Ok(Linked::Taken) => {
+                leader.member.unprotect(&self.run.engine);
+                self.refresh(&leader.member, std::slice::from_ref(&node[0]));
+                self.skip(node, Reason::Damaged);
+            }
             Ok(_) => self.already(node),
             Err(outcome) => {
                 leader.member.unprotect(&self.run.engine);

@@ -121,6 +121,11 @@ impl Attributes for Fake {
         let temp = name.with_extension("temporary");
         let new = format!("/proc/self/fd/{}", new.as_raw_fd());
         linkat(CWD, new, CWD, &temp, AtFlags::SYMLINK_FOLLOW)?;
-        rename(temp, name)
+        rename(temp, name)?;
+        // Its number may be given to another file.
+        if rustix::fs::fstat(old)?.st_nlink == 0 {
+            self.flags.lock().unwrap().remove(&inode(old)?);
+        }
+        Ok(())
     }
 }

@@ -76,7 +76,7 @@ fn check_finds_damage() {
             .files
             .contains(&trees.path("c", "usr/share/c").canonicalize().unwrap())
     );
-    // A whole file is not given its place, nor does it take it.
+    // A whole file is not given its place, nor does it take it, and it is an ordinary file.
     trees.write("b", "new", b"called otherwise");
     trees.write("c", "new", b"called otherwise");
     let report = trees.hashify(&fake);
@@ -85,6 +85,15 @@ fn check_finds_damage() {
         fs::read(trees.path("b", "new")).unwrap(),
         b"called otherwise"
     );
+    let unique = Options {
+        unique: true,
+        ..trees.options()
+    };
+    let report = trees.hashify_with(&unique, &fake);
+    assert_eq!(skipped(&report, Reason::Damaged), 2);
+    for tree in ["b", "c"] {
+        assert_eq!(fake.flags(&trees.path(tree, "new")), 0);
+    }
 }
 
 fn refused(options: &Options) -> String {
