@@ -41,6 +41,7 @@ impl Place {
     /// Makes an archive of a directory.
     fn tar(&self, name: &str, of: &str) -> PathBuf {
         let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         let owner = ["--owner=0", "--group=0", "--sort=name", "-cf"].map(OsStr::new);
         let mut tar = Command::new("tar");
         tar.args(owner).arg(&path).arg("-C").arg(self.path(of));
@@ -162,6 +163,67 @@ fn an_archive_that_was_cut_off_is_refused() {
         let output = place.build(&["--tar".as_ref(), short.as_ref()]);
         place.check_refused(&output, "", program);
     }
+}
+
+/// As `docker save` writes it: layers that no hash names.
+#[test]
+fn images_of_docker_are_known() {
+    let place = Place::new();
+    let layer = place.tar("image/1/layer.tar", "tree");
+    place.write("over/etc/.wh.passwd", "");
+    place.write("over/etc/x", "over");
+    place.tar("image/2/layer.tar", "over");
+    place.write(
+        "image/config.json",
+        r#"{"config": {"Entrypoint": ["/bin/sh"], "Cmd": ["-c", "true"], "User": "web:web"}}"#,
+    );
+    let layers = r#"["1/layer.tar", "2/layer.tar"]"#;
+    let manifest = |layers: &str| format!(r#"[{{"Config": "config.json", "Layers": {layers}}}]"#);
+    place.write("image/manifest.json", &manifest(layers));
+    let image = place.tar("image.tar", "image");
+    let output = place.build(&["--oci".as_ref(), image.as_ref()]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("run as web:web: here it is run as root"),
+        "{said}"
+    );
+    let root = place.path("vservers/web");
+    assert_eq!(fs::read_to_string(root.join("etc/x")).unwrap(), "over");
+    assert!(!root.join("etc/passwd").exists() && root.join("bin/sh").exists());
+    let file = fs::read_to_string(place.path("etc/vserver/web.toml")).unwrap();
+    assert!(file.contains(r#""/bin/sh""#), "{file}");
+    fs::remove_dir_all(place.path("vservers")).unwrap();
+    fs::remove_file(place.path("etc/vserver/web.toml")).unwrap();
+
+    // The whole may be packed, and so may its layers.
+    place.write("image/manifest.json", &manifest(r#"["1/layer.tar"]"#));
+    let image = place.tar("image.tar", "image");
+    for program in ["gzip", "xz", "zstd", "bzip2"] {
+        if let Some(packed) = packed(program, &image) {
+            let output = place.build(&["--oci".as_ref(), packed.as_ref()]);
+            place.check_built(&output, program);
+        }
+    }
+    for program in ["gzip", "xz", "zstd", "bzip2"] {
+        let Some(packed) = packed(program, &layer) else {
+            continue;
+        };
+        let name = format!(r#"["1/{}"]"#, packed.file_name().unwrap().to_str().unwrap());
+        place.write("image/manifest.json", &manifest(&name));
+        let image = place.tar("image.tar", "image");
+        let output = place.build(&["--oci".as_ref(), image.as_ref()]);
+        place.check_built(&output, program);
+    }
+
+    place.write("image/manifest.json", &manifest(r#"["3/layer.tar"]"#));
+    let image = place.tar("image.tar", "image");
+    let output = place.build(&["--oci".as_ref(), image.as_ref()]);
+    place.check_refused(&output, "3/layer.tar is missing in the image", "a layer");
+    place.write("image/manifest.json", "[]");
+    let image = place.tar("image.tar", "image");
+    let output = place.build(&["--oci".as_ref(), image.as_ref()]);
+    place.check_refused(&output, "there is no image in it", "none");
 }
 
 /// Makes a program of this shell script, in a directory of its own; returns that.

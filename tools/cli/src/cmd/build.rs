@@ -43,6 +43,7 @@ pub(crate) fn build(args: Build, json: bool) -> anyhow::Result<ExitCode> {
             "file": built.file,
             "init": built.guest.init.style,
             "left_out": built.left_out,
+            "user": built.user,
         }))?,
         false => {
             line(format_args!("{}: {}", args.guest, built.root.display()))?;
@@ -53,6 +54,12 @@ pub(crate) fn build(args: Build, json: bool) -> anyhow::Result<ExitCode> {
         eprintln!(
             "vserver: {} devices were left out: a guest gets those that it may have",
             built.left_out
+        );
+    }
+    if let Some(user) = built.user {
+        eprintln!(
+            "vserver: the image wants its command to be run as {user}: here it is run as root; let \
+             init.command call setpriv or su"
         );
     }
     if build::is_open(&built.root) {

@@ -64,11 +64,21 @@ struct Start {
     cmd: Option<Vec<String>>,
     env: Option<Vec<String>>,
     working_dir: Option<String>,
+    user: Option<String>,
 }
 
-/// Unpacks the image in the file into the directory; returns how it is started, and how many files
-/// were left out.
-pub(super) fn unpack(path: &Path, root: &Path, progress: &dyn Progress) -> Result<(Init, u64)> {
+/// An image that was unpacked.
+pub(super) struct Unpacked {
+    /// How it is started.
+    pub(super) init: Init,
+    /// As whom it wants to be started, if not as root.
+    pub(super) user: Option<String>,
+    /// How many files were left out.
+    pub(super) left_out: u64,
+}
+
+/// Unpacks the image in the file into the directory.
+pub(super) fn unpack(path: &Path, root: &Path, progress: &dyn Progress) -> Result<Unpacked> {
     let unpacked = Image::open(path, root).and_then(|mut image| {
         let (config, layers) = image.contents()?;
         let config: Config = image.json(&config)?;
@@ -76,7 +86,12 @@ pub(super) fn unpack(path: &Path, root: &Path, progress: &dyn Progress) -> Resul
         for (number, layer) in (1..).zip(&layers) {
             left_out += image.layer(layer, number, layers.len(), root, progress)?;
         }
-        Ok((init(config.config), left_out))
+        let mut start = config.config;
+        Ok(Unpacked {
+            user: start.user.take().filter(|user| !is_root(user)),
+            init: init(start),
+            left_out,
+        })
     });
     unpacked.map_err(|e| Error::Invalid(format!("{}: {e}", path.display())))
 }
@@ -228,6 +243,12 @@ fn blob(digest: &str) -> Result<String> {
         }
         _ => Err(Error::Invalid(format!("{digest}: not a hash by sha256"))),
     }
+}
+
+/// Whether a user, or a user and a group, is root.
+fn is_root(user: &str) -> bool {
+    let name = user.split_once(':').map_or(user, |(name, _)| name);
+    ["", "0", "root"].contains(&name)
 }
 
 /// What an image says of its start, as a guest's init.

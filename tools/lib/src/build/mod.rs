@@ -47,6 +47,8 @@ pub struct Built {
     pub guest: Guest,
     /// What was left out of an archive: devices.
     pub left_out: u64,
+    /// As whom an image wants its command to be run, if not as root; it is run as root.
+    pub user: Option<String>,
 }
 
 /// Builds guest `name` as its configuration's `build` says, and writes its file. The process must
@@ -91,6 +93,7 @@ pub fn build(
         file: store.file(name),
         guest,
         left_out: made.left_out,
+        user: made.user,
     })
 }
 
@@ -134,6 +137,8 @@ struct Made {
     left_out: u64,
     /// The tree that it shares its files with.
     linked: Option<PathBuf>,
+    /// The user whom an image names.
+    user: Option<String>,
 }
 
 /// Makes the tree.
@@ -144,18 +149,19 @@ fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) 
         let left_out = archive::unpack(archive, part, progress)?;
         return Ok(Made {
             left_out,
-            linked: None,
+            ..Made::default()
         });
     }
     if let Some(image) = &build.oci {
         make_dir(part)?;
-        let (start, left_out) = image::unpack(image, part, progress)?;
+        let unpacked = image::unpack(image, part, progress)?;
         if guest.init == Init::default() {
-            guest.init = start;
+            guest.init = unpacked.init;
         }
         return Ok(Made {
-            left_out,
-            linked: None,
+            left_out: unpacked.left_out,
+            user: unpacked.user,
+            ..Made::default()
         });
     }
     if let Some(other) = &build.clone {
@@ -164,8 +170,8 @@ fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) 
             let _alone = Alone::new()?;
             links::tree(&from, part, &Kernel, progress)?;
             return Ok(Made {
-                left_out: 0,
                 linked: Some(from),
+                ..Made::default()
             });
         }
         clone::tree(&from, part, progress)?;
