@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Lists of what to leave alone.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::config::{Guest, Store};
 use crate::error::{Error, Result};
 use crate::glob;
 
@@ -126,12 +128,43 @@ impl Excludes {
         self.add_list(DEFAULTS.as_bytes());
     }
 
+    /// Appends what a guest's file has.
+    pub fn add_own(&mut self, guest: &Guest) {
+        let rules = guest.hashify.exclude.iter();
+        rules.for_each(|rule| self.add(rule.as_bytes()));
+    }
+
     /// What the list says of `path`, which begins with a slash.
     pub fn verdict(&self, path: &Path) -> Verdict {
         let path = path.as_os_str().as_bytes();
         let rule = self.rules.iter().find(|r| r.matches(path));
         rule.map_or(Verdict::Include, |r| r.verdict)
     }
+}
+
+/// Lists of trees that have one of their own, by their path without symlinks.
+pub type Own = BTreeMap<PathBuf, Excludes>;
+
+/// The lists of those of the trees whose guest's file has patterns. `list` makes one of a guest.
+///
+/// Fails if the file of one of these guests can't be read.
+pub fn own(store: &Store, trees: &[PathBuf], list: impl Fn(&Guest) -> Excludes) -> Result<Own> {
+    let trees: Vec<_> = trees.iter().flat_map(fs::canonicalize).collect();
+    let mut own = Own::new();
+    for (name, guest) in store.all()? {
+        let root = match &guest {
+            Ok(guest) => store.root(&name, guest),
+            Err(_) => store.guests_dir().join(&name),
+        };
+        let Some(root) = fs::canonicalize(root).ok().filter(|r| trees.contains(r)) else {
+            continue;
+        };
+        let guest = guest?;
+        if !guest.hashify.exclude.is_empty() {
+            own.insert(root, list(&guest));
+        }
+    }
+    Ok(own)
 }
 
 #[cfg(test)]
@@ -167,6 +200,33 @@ mod tests {
         );
         assert_eq!(verdict(&list, "/usr/bin/bash"), Verdict::Include);
         assert_eq!(verdict(&list, "/opt/app/data/x.sqlite"), Verdict::Exclude);
+    }
+
+    #[test]
+    fn guests_have_patterns_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::below(dir.path().to_owned());
+        let tree = |name: &str| store.guests_dir().join(name);
+        for name in ["web", "db", "typo"] {
+            fs::create_dir_all(tree(name)).unwrap();
+        }
+        store
+            .save("web", "[hashify]\nexclude = [\"/srv\"]")
+            .unwrap();
+        store.save("db", "").unwrap();
+        store.save("typo", "nonsense = 1").unwrap();
+        let list = |guest: &Guest| {
+            let mut list = Excludes::default();
+            list.add_own(guest);
+            list
+        };
+        let own = super::own(&store, &[tree("web"), tree("db")], list).unwrap();
+        assert_eq!(own.len(), 1);
+        let web = &own[&tree("web").canonicalize().unwrap()];
+        assert_eq!(verdict(web, "/srv"), Verdict::Exclude);
+        // Better none is taken than one that shall not be.
+        let error = super::own(&store, &[tree("typo")], list).unwrap_err();
+        assert!(matches!(error, Error::Config { .. }), "{error}");
     }
 
     #[test]

@@ -23,9 +23,9 @@ pub(crate) struct Exclude {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Patterns are matched against the path below the tree, with a leading slash; * also matches /.
-The first that matches decides: those of --exclude, of --exclude-from, the built-in ones. One
-that begins with + includes, with ~ skips the file but looks into the directory, with - or
-nothing excludes it with all that is in it.
+The first that matches decides: those of --exclude, of --exclude-from, of the guest's file
+(hashify.exclude), the built-in ones. One that begins with + includes, with ~ skips the file but
+looks into the directory, with - or nothing excludes it with all that is in it.
 
 Examples:
   vserver hashify --dry-run /vservers/web /vservers/db

@@ -15,7 +15,9 @@ use crate::progress::Bar;
 pub(crate) fn clone(args: &Clone, json: bool) -> anyhow::Result<ExitCode> {
     super::hashify::coded(|| {
         attr::check_usable()?;
-        let excludes = super::trees::excludes(&args.exclude)?;
+        let from = std::slice::from_ref(&args.from);
+        let (usual, own) = super::trees::excludes(&args.exclude, from)?;
+        let excludes = own.into_values().next().unwrap_or(usual);
         let _alone = Alone::new()?;
         let bar = Bar::new(false);
         let report = clone::clone(&args.from, &args.to, &excludes, &attr::Kernel, &bar);

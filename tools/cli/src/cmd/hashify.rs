@@ -85,10 +85,12 @@ fn run(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let (attributes, _alone) = means(args.dry_run)?;
+    let (excludes, own_excludes) = excludes(&args.exclude, &trees)?;
     let options = Options {
         trees,
         pool: args.pool.clone(),
-        excludes: excludes(&args.exclude)?,
+        excludes,
+        own_excludes,
         dry_run: args.dry_run,
         keep_times: args.keep_times,
         unique: args.unique,

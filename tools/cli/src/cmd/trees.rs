@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the commands that let trees share files have in common.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use vserver::attr::{self, Attributes};
-use vserver::exclude::Excludes;
+use vserver::config::{Guest, Store};
+use vserver::exclude::{self, Excludes, Own};
 use vserver::unify::Alone;
 
 use crate::args::Exclude;
@@ -29,17 +32,24 @@ pub(super) fn means(dry_run: bool) -> anyhow::Result<(&'static dyn Attributes, O
     Ok((&attr::Kernel, Some(Alone::new()?)))
 }
 
-/// The patterns that the arguments name.
-pub(super) fn excludes(args: &Exclude) -> anyhow::Result<Excludes> {
-    let mut excludes = Excludes::default();
+/// The patterns that the arguments name, and the lists of those trees whose guests have patterns of
+/// their own.
+pub(super) fn excludes(args: &Exclude, trees: &[PathBuf]) -> anyhow::Result<(Excludes, Own)> {
+    let mut named = Excludes::default();
     args.exclude
         .iter()
-        .for_each(|rule| excludes.add(rule.as_bytes()));
+        .for_each(|rule| named.add(rule.as_bytes()));
     for path in &args.exclude_from {
-        excludes.add_file(path)?;
+        named.add_file(path)?;
     }
-    if !args.no_default_excludes {
-        excludes.add_defaults();
-    }
-    Ok(excludes)
+    let list = |guest: &Guest| {
+        let mut list = named.clone();
+        list.add_own(guest);
+        if !args.no_default_excludes {
+            list.add_defaults();
+        }
+        list
+    };
+    let own = exclude::own(&Store::system(), trees, list)?;
+    Ok((list(&Guest::default()), own))
 }

@@ -21,10 +21,12 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
         Cli::command().error(ErrorKind::TooFewValues, alone).exit();
     }
     let (attributes, _alone) = means(args.dry_run)?;
+    let (excludes, own_excludes) = excludes(&args.exclude, &trees)?;
     let options = Options {
         trees,
         reference,
-        excludes: excludes(&args.exclude)?,
+        excludes,
+        own_excludes,
         dry_run: args.dry_run,
         keep_times: args.keep_times,
     };

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::Progress;
 use crate::attr::{self, Attributes};
 use crate::clone;
+use crate::config::Guest;
 use crate::error::Result;
 use crate::exclude::Excludes;
 use crate::unify::{self, Reason};
@@ -21,15 +22,17 @@ pub(super) fn possible(from: &Path, to: &Path) -> bool {
     there && clone::is_hashified(from) && attr::check_usable().is_ok()
 }
 
-/// Does so; what `hashify` leaves alone is copied.
+/// Does so; what `hashify` leaves alone in the guest is copied.
 pub(super) fn tree(
     from: &Path,
     to: &Path,
+    guest: &Guest,
     attributes: &dyn Attributes,
     progress: &dyn Progress,
 ) -> Result<()> {
     progress.begin("linking", None);
     let mut excludes = Excludes::default();
+    excludes.add_own(guest);
     excludes.add_defaults();
     let names = Names::default();
     clone::links(from, to, &excludes, attributes, &names)?;

@@ -165,10 +165,11 @@ fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) 
         });
     }
     if let Some(other) = &build.clone {
-        let from = store.root(other, &store.load(other)?);
+        let original = store.load(other)?;
+        let from = store.root(other, &original);
         if links::possible(&from, part) {
             let _alone = Alone::new()?;
-            links::tree(&from, part, &Kernel, progress)?;
+            links::tree(&from, part, &original, &Kernel, progress)?;
             return Ok(Made {
                 linked: Some(from),
                 ..Made::default()

@@ -110,6 +110,7 @@ fn a_hashified_tree_is_cloned_by_links() {
     }
     fs::write(from.join("usr/bin/x"), "program").unwrap();
     fs::write(from.join("etc/x"), "its own").unwrap();
+    fs::write(from.join("usr/own"), "its own, too").unwrap();
     let kernel = Flags::default();
     assert!(!crate::clone::is_hashified(&from));
     let mut excludes = Excludes::default();
@@ -124,10 +125,17 @@ fn a_hashified_tree_is_cloned_by_links() {
     assert!(crate::clone::is_hashified(&from));
 
     let quiet = Quiet(Cell::new(0));
-    links::tree(&from, &to, &kernel, &quiet).unwrap();
+    let guest = Guest {
+        hashify: crate::config::Hashify {
+            exclude: vec!["/usr/own".into()],
+        },
+        ..Guest::default()
+    };
+    links::tree(&from, &to, &guest, &kernel, &quiet).unwrap();
     let ino = |tree: &Path, path: &str| fs::metadata(tree.join(path)).unwrap().ino();
     assert_eq!(ino(&from, "usr/bin/x"), ino(&to, "usr/bin/x"));
     assert_ne!(ino(&from, "etc/x"), ino(&to, "etc/x"));
+    assert_ne!(ino(&from, "usr/own"), ino(&to, "usr/own"));
     assert_eq!(fs::read_to_string(to.join("etc/x")).unwrap(), "its own");
     assert!(!crate::clone::is_hashified(&to), "it has not its name yet");
     let named = store.guests_dir().join("y");

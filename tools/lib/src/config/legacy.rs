@@ -273,8 +273,12 @@ impl Reading<'_> {
         for name in entries(&self.dir.join("apps"))? {
             match name.as_str() {
                 "init" => self.init()?,
-                // hashify reads its own.
-                "vunify" => {}
+                // The pool is beside the guests, wherever theirs was.
+                "vunify" => match self.lines("apps/vunify/exclude") {
+                    Ok(list) => self.guest.hashify.exclude = list,
+                    // No reason not to start it.
+                    Err(e) => self.note("apps/vunify/exclude", &e.to_string()),
+                },
                 other => self.note(&format!("apps/{other}"), "has no counterpart"),
             }
         }
@@ -414,6 +418,7 @@ mod tests {
             ("apps/init/mark", "default\n"),
             ("apps/init/depends", "db\n"),
             ("apps/vunify/hash/0", "x"),
+            ("apps/vunify/exclude", "# ours\n/srv/*.img\n+/etc/magic\n"),
             ("rlimits/nproc.hard", "200\n"),
             ("rlimits/nofile", "inf\n"),
             ("rlimits/as", "90000\n"),
@@ -452,6 +457,9 @@ interval = 4
 tokens = 50
 tokens_min = 20
 tokens_max = 100
+
+[hashify]
+exclude = ["/srv/*.img", "+/etc/magic"]
 
 [[mount]]
 source = "/srv"

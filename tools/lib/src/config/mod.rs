@@ -89,6 +89,9 @@ pub struct Guest {
     /// CPU time.
     #[serde(skip_serializing_if = "is_default")]
     pub scheduler: Scheduler,
+    /// What it shares with others.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hashify: Hashify,
     /// What is mounted in it, in this order, beside what every guest gets.
     #[serde(rename = "mount", skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
@@ -317,6 +320,15 @@ pub struct Scheduler {
     /// Bias of the priority.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prio_bias: Option<i32>,
+}
+
+/// What a guest shares with others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hashify {
+    /// Patterns of files that are its own, before the built-in ones: see [`Excludes`](crate::exclude::Excludes).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
 }
 
 /// Something that is mounted in a guest.

@@ -39,8 +39,12 @@ pub fn guests(store: &Store) -> Result<Guests> {
                     ))),
                 }
             }
-            // Where its tree is nobody knows, if it is not with the others.
-            Err(e) => found.left_out.push(e),
+            // What of it is its own nobody knows.
+            Err(e) => {
+                let root = store.guests_dir().join(name);
+                paths.retain(|path| *path != root);
+                found.left_out.push(e);
+            }
         }
     }
     let mut seen: Vec<Inode> = Vec::new();

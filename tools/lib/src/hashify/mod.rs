@@ -44,7 +44,7 @@ use serde::Serialize;
 
 use crate::attr::Attributes;
 use crate::error::{Error, Result};
-use crate::exclude::Excludes;
+use crate::exclude::{self, Excludes, Verdict};
 use crate::unify::report::{Reason, Report as Unified};
 use crate::unify::{self, Engine, Progress};
 
@@ -67,8 +67,10 @@ pub struct Options {
     pub trees: Vec<PathBuf>,
     /// The pool, if not the one beside the trees.
     pub pool: Option<PathBuf>,
-    /// What to leave alone.
+    /// What to leave alone,
     pub excludes: Excludes,
+    /// but in these trees.
+    pub own_excludes: exclude::Own,
     /// Compare, but change nothing.
     pub dry_run: bool,
     /// Only files with the same modification time.
@@ -98,6 +100,8 @@ struct Run<'a> {
     progress: &'a dyn Progress,
     pool: &'a Pool,
     trees: &'a [Tree],
+    /// What to leave alone in each.
+    excludes: Vec<&'a Excludes>,
     /// What is remembered of each tree.
     states: Vec<State>,
     /// The hashes of whole files, by inode, where that of the beginning was not enough.
@@ -129,7 +133,12 @@ impl<'a> Run<'a> {
         place: &'a Place,
     ) -> Self {
         let load = |tree| State::load(&place.pool, tree).for_run(options.keep_times);
+        let excludes = |tree: &Tree| {
+            let own = options.own_excludes.get(&tree.path);
+            own.unwrap_or(&options.excludes)
+        };
         Self {
+            excludes: place.trees.iter().map(excludes).collect(),
             options,
             engine: Engine::new(attributes, options.dry_run, options.keep_times),
             progress,
@@ -316,6 +325,14 @@ impl Run<'_> {
                 Err(_) => Err(Errno::NOENT),
             },
         }
+    }
+
+    /// What is to be done with a path below a tree, that begins with a slash.
+    fn verdict(&self, tree: u16, path: &[u8]) -> Verdict {
+        let list = self.index(tree).and_then(|index| self.excludes.get(index));
+        list.map_or(Verdict::Include, |list| {
+            list.verdict(Path::new(OsStr::from_bytes(path)))
+        })
     }
 
     /// The path of a file, for messages.

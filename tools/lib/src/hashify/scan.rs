@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use rayon::Scope;
@@ -179,11 +178,7 @@ impl Look<'_> {
     }
 
     fn one(&mut self, fd: &OwnedFd, name: &[u8], path: &[u8], kind: FileType) {
-        let verdict = self
-            .run
-            .options
-            .excludes
-            .verdict(Path::new(OsStr::from_bytes(path)));
+        let verdict = self.run.verdict(self.below.tree, path);
         if verdict == Verdict::Exclude {
             return self.skip(path, Reason::Excluded, 0);
         }

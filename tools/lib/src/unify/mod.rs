@@ -31,7 +31,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::attr::Attributes;
 use crate::error::{Error, Result};
-use crate::exclude::Excludes;
+use crate::exclude::{self, Excludes};
 
 pub use alone::Alone;
 pub use plan::{Candidate, DirPlan, Plan};
@@ -46,8 +46,10 @@ pub struct Options {
     pub trees: Vec<PathBuf>,
     /// Files of the first tree stay what they are, the others' join them and no others.
     pub reference: bool,
-    /// What to leave alone.
+    /// What to leave alone,
     pub excludes: Excludes,
+    /// but in these trees.
+    pub own_excludes: exclude::Own,
     /// Compare, but change nothing.
     pub dry_run: bool,
     /// Only files with the same modification time.
@@ -92,6 +94,8 @@ impl<'a> Engine<'a> {
 
 /// A run: everything its parts need to know.
 struct Run<'a> {
+    /// The lists of trees that have one of their own.
+    own: Vec<Option<&'a Excludes>>,
     options: &'a Options,
     engine: Engine<'a>,
     progress: &'a dyn Progress,
@@ -144,11 +148,17 @@ pub fn unify(
     progress: &dyn Progress,
 ) -> Result<Report> {
     raise_fd_limit();
+    let trees = open_trees(&options.trees)?;
+    let own = |tree: &Tree| {
+        let path = std::fs::canonicalize(&tree.path).ok()?;
+        options.own_excludes.get(&path)
+    };
     let run = Run {
+        own: trees.iter().map(own).collect(),
         options,
         engine: Engine::new(attributes, options.dry_run, options.keep_times),
         progress,
-        trees: open_trees(&options.trees)?,
+        trees,
     };
     let (plan, report) = scan::scan(&run);
     progress.planned(plan.files());

@@ -64,13 +64,15 @@ fn directory<'s>(
     let mut files = Vec::new();
     for (name, trees) in names {
         let path = relative.join(&name);
-        let verdict = run.options.excludes.verdict(&Path::new("/").join(&path));
-        if verdict == Verdict::Exclude {
-            report.files += trees.len() as u64;
-            trees
-                .iter()
-                .for_each(|t| run.skip(&mut report, *t, &path, Reason::Excluded, 0));
-            continue;
+        let below = Path::new("/").join(&path);
+        let usual = run.options.excludes.verdict(&below);
+        let verdict = |tree: usize| run.own[tree].map_or(usual, |own| own.verdict(&below));
+        let (excluded, trees): (Vec<_>, Vec<_>) = trees
+            .into_iter()
+            .partition(|tree| verdict(*tree) == Verdict::Exclude);
+        report.files += excluded.len() as u64;
+        for tree in excluded {
+            run.skip(&mut report, tree, &path, Reason::Excluded, 0);
         }
         let (dirs, others) = look(run, &mut report, &fds, &path, &name, trees);
         if dirs.len() > 1 {
@@ -78,10 +80,11 @@ fn directory<'s>(
             scope.spawn(move |scope| directory(scope, run, gathered, below, dirs));
         }
         report.files += others.len() as u64;
-        match verdict {
-            Verdict::Include => group(run, &mut report, &path, &name, others, &mut files),
-            _ => skip_all(run, &mut report, &path, &others, Reason::Excluded),
-        }
+        let (others, skipped): (Vec<_>, Vec<_>) = others
+            .into_iter()
+            .partition(|found| verdict(found.tree) == Verdict::Include);
+        skip_all(run, &mut report, &path, &skipped, Reason::Excluded);
+        group(run, &mut report, &path, &name, others, &mut files);
     }
     let mut gathered = gathered.lock().unwrap_or_else(|e| e.into_inner());
     if !files.is_empty() {

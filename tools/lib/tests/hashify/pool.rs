@@ -166,7 +166,7 @@ fn unhashified_files_are_their_own() {
 #[test]
 fn guests_are_directories_and_what_is_configured() {
     let trees = Trees::empty(&["vservers", "srv"]);
-    for dir in ["web", "db", ".hash", "lost+found"] {
+    for dir in ["web", "db", "typo", ".hash", "lost+found"] {
         trees.write("vservers", &format!("{dir}/etc/x"), b"");
     }
     trees.write("vservers", "file", b"");

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, SystemTime};
 
 use vserver::attr::UNIFIED;
+use vserver::exclude::Excludes;
 use vserver::hashify::Options;
 use vserver::unify::Reason;
 
@@ -225,4 +226,19 @@ fn a_full_inode_is_succeeded_by_another() {
     inodes.dedup();
     assert_eq!(inodes.len(), 3);
     assert_eq!(trees.pool().len(), 1);
+}
+
+#[test]
+fn a_tree_may_have_patterns_of_its_own() {
+    let trees = Trees::example();
+    let mut own = Excludes::default();
+    own.add(b"/usr/bin");
+    let mut options = trees.options();
+    let tree = trees.path("b", "").canonicalize().unwrap();
+    options.own_excludes.insert(tree, own);
+    let report = trees.hashify_with(&options, &Fake::new());
+    assert!(trees.same("a", "c", "usr/bin/tool") && !trees.same("a", "b", "usr/bin/tool"));
+    assert_eq!(trees.ino("a", "usr/share/a"), trees.ino("b", "usr/share/b"));
+    // Its /etc is not excluded, but that of the others is.
+    assert_eq!(skipped(&report, Reason::Excluded), 3);
 }

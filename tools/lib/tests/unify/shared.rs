@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fd::AsFd;
 use vserver::attr::{Attributes, UNIFIED};
+use vserver::exclude::Excludes;
 use vserver::unify::{Options, Reason, unify};
 
 use crate::common::{Fake, Quiet, Trees, skipped};
@@ -247,4 +248,26 @@ fn a_reference_stays_what_it_is() {
     // The others share with it alone.
     assert_ne!(trees.ino("b", "usr/two"), trees.ino("c", "usr/two"));
     assert_eq!(skipped(&report, Reason::Content), 3);
+}
+
+#[test]
+fn a_tree_may_have_patterns_of_its_own() {
+    let trees = Trees::empty(&["a", "b", "c"]);
+    for tree in ["a", "b", "c"] {
+        trees.write(tree, "d/f", b"content");
+        trees.write(tree, "g", b"content");
+    }
+    let mut options = trees.options();
+    for (tree, rule) in [("b", "/d"), ("c", "~/g")] {
+        let mut own = Excludes::default();
+        own.add(rule.as_bytes());
+        let tree = trees.path(tree, "").canonicalize().unwrap();
+        options.own_excludes.insert(tree, own);
+    }
+    let report = trees.unify_with(&options, &Fake::new());
+    assert_eq!(trees.ino("a", "d/f"), trees.ino("c", "d/f"));
+    assert_eq!(trees.ino("a", "g"), trees.ino("b", "g"));
+    assert_ne!(trees.ino("a", "d/f"), trees.ino("b", "d/f"));
+    assert_ne!(trees.ino("a", "g"), trees.ino("c", "g"));
+    assert_eq!(skipped(&report, Reason::Excluded), 2);
 }
