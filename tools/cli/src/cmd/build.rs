@@ -34,8 +34,9 @@ pub(crate) fn build(args: Build, json: bool) -> anyhow::Result<ExitCode> {
     b.packages.extend(args.include);
     guest.autostart |= args.autostart;
     let bar = Bar::new();
-    let built = build::build(&store, &args.guest, guest, &bar)?;
+    let built = build::build(&store, &args.guest, guest, &bar);
     bar.0.finish_and_clear();
+    let built = built?;
     match json {
         true => output::json(&json!({
             "name": args.guest,

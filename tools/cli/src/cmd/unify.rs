@@ -31,8 +31,9 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
         keep_times: args.keep_times,
     };
     let bar = Bar::new(args.verbose);
-    let report = unify::unify(&options, attributes, &bar)?;
+    let report = unify::unify(&options, attributes, &bar);
     bar.clear();
+    let report = report?;
     match json {
         true => output::json(&Outcome {
             trees: options
