@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test shall fail where it does")]
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// What the command says where the system call is missing.
@@ -222,6 +225,19 @@ fn trees_can_be_compared_without_module_and_root() {
     let said = stdout(&output);
     assert!(said.contains("2 would be shared"), "{said}");
     assert!(said.contains("2 left: excluded by a pattern"), "{said}");
+
+    // Names need not be text, and neither need patterns.
+    let name = OsStr::from_bytes(b"own-\xff");
+    for tree in [a, b] {
+        fs::write(Path::new(tree).join(name), "equal, too").unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_vserver"))
+        .args(["unify", "-n", "--json", a, b, "--exclude"])
+        .arg(OsStr::from_bytes(b"/own-\xff"))
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["skipped"]["excluded"]["files"], 4);
 
     fails(
         &["unify", "-n", a, "/nonexistent"],

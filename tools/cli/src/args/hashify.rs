@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Arguments of the commands that deal with pools.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use clap::Args;
 pub(crate) struct Exclude {
     /// Leave alone what matches the pattern
     #[arg(long, value_name = "PATTERN", allow_hyphen_values = true)]
-    pub(crate) exclude: Vec<String>,
+    pub(crate) exclude: Vec<OsString>,
     /// Read patterns from a file, one a line, # for comments
     #[arg(long, value_name = "FILE")]
     pub(crate) exclude_from: Vec<PathBuf>,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the commands that let trees share files have in common.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use serde::Serialize;
