@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, RenameFlags, flock, renameat_with, statat};
@@ -17,7 +18,7 @@ use crate::walk::DIRECTORY;
 /// Where the new tree comes to be.
 pub(super) struct Place<'a> {
     to: &'a Path,
-    above: OwnedFd,
+    above: Arc<OwnedFd>,
     name: &'a OsStr,
     temporary: PathBuf,
     /// The new tree, locked.

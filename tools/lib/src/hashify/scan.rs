@@ -46,12 +46,9 @@ pub(super) fn scan(run: &Run<'_>) -> Found {
         scope.spawn(|_| pool_entries(run, &gathered, &lone));
         for (index, tree) in run.trees.iter().enumerate() {
             let number = run.number(index);
-            let Ok(fd) = tree.fd.try_clone() else {
-                continue;
-            };
             let at = lock(&gathered).files.add_dir(number, None, b"");
             let below = Below {
-                parent: Arc::new(fd),
+                parent: tree.fd.clone(),
                 name: b".".to_vec(),
                 path: Vec::new(),
                 tree: number,

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
@@ -22,7 +23,7 @@ pub const GUESTS: &str = "/vservers";
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) path: PathBuf,
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: Arc<OwnedFd>,
     pub(crate) inode: Inode,
     /// A number for its root directory that no other one on the file system has or will have.
     pub(super) identity: u64,
@@ -52,7 +53,7 @@ impl Tree {
         Ok(Self {
             path,
             identity: identity(&fd).map_err(failed)?,
-            fd,
+            fd: Arc::new(fd),
             inode: (stat.st_dev, stat.st_ino),
         })
     }
@@ -93,7 +94,7 @@ impl Tree {
             opened => return opened,
         }
         // Deeper than one call can say: step by step.
-        let mut at = None;
+        let mut at: Option<OwnedFd> = None;
         let mut components = relative
             .components()
             .filter_map(|component| match component {
