@@ -2,12 +2,13 @@
 //! Files get inodes of their own again.
 
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::fstat;
 use serde::Serialize;
 
-use super::key::Hash;
+use super::key::{self, Hash};
 use super::pool::Pool;
 use super::state::State;
 use super::trees::{self, Tree};
@@ -43,9 +44,15 @@ pub fn unhashify(
     };
     for path in paths {
         let pooled = Pooled::of(path, pool)?;
+        let mut part = pooled.part(path);
         for entry in walk(path, options) {
             progress.done(1);
-            match entry.and_then(|entry| pooled.undo(&entry)) {
+            let done = entry.and_then(|entry| {
+                let done = pooled.undo(&entry)?;
+                part.iter_mut().for_each(|part| part.forget(entry.path()));
+                Ok(done)
+            });
+            match done {
                 Ok(Done::Nothing) => {}
                 Ok(Done::Cleared) => undone.cleared += 1,
                 Ok(Done::Copied) => undone.copied += 1,
@@ -56,9 +63,44 @@ pub fn unhashify(
                 }
             }
         }
-        pooled.forget(path);
+        match (part, &pooled.pool) {
+            (Some(part), Some(pool)) => part.save(pool),
+            _ => pooled.forget(path),
+        }
     }
     Ok(undone)
+}
+
+/// A part of a tree of which something is remembered.
+struct Part<'a> {
+    tree: Tree,
+    state: State,
+    /// The part, as it was named,
+    named: &'a Path,
+    /// and below the tree.
+    below: PathBuf,
+    /// The paths that are not shared any more.
+    gone: Vec<u64>,
+}
+
+impl Part<'_> {
+    /// Notes a path that is shared no more because that was asked for.
+    fn forget(&mut self, path: &Path) {
+        let Ok(rest) = path.strip_prefix(self.named) else {
+            return;
+        };
+        // Without a slash at the end.
+        let path: PathBuf = self.below.join(rest).components().collect();
+        self.gone.push(key::of_path(path.as_os_str().as_bytes()));
+    }
+
+    fn save(mut self, pool: &Pool) {
+        self.gone.sort_unstable();
+        let gone = |path: &u64| self.gone.binary_search(path).is_ok();
+        self.state.shared.retain(|path| !gone(path));
+        // At worst it goes on being remembered.
+        let _ = self.state.save(pool, &self.tree);
+    }
 }
 
 /// What is in the pool, by inode.
@@ -105,6 +147,26 @@ impl Pooled {
             }
         }
         deunify::deunify(entry)
+    }
+
+    /// What is remembered of the tree that the path is a part of.
+    fn part<'a>(&self, named: &'a Path) -> Option<Part<'a>> {
+        let pool = self.pool.as_ref()?;
+        let name = named.file_name()?;
+        let dir = named.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = std::fs::canonicalize(dir.unwrap_or(Path::new("."))).ok()?;
+        dir.ancestors().find_map(|above| {
+            let tree = Tree::new(above).ok()?;
+            let state = State::load(pool, &tree);
+            let below = dir.strip_prefix(above).ok()?.join(name);
+            state.shares().then_some(Part {
+                tree,
+                state,
+                named,
+                below,
+                gone: Vec::new(),
+            })
+        })
     }
 
     /// A tree of which nothing is shared any more has nothing that could break.

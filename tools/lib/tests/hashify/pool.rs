@@ -164,6 +164,28 @@ fn unhashified_files_are_their_own() {
 }
 
 #[test]
+fn what_was_unhashified_is_not_broken() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    for file in ["usr/bin/tool", "usr/share/b"] {
+        fs::remove_file(trees.path("b", file)).unwrap();
+        trees.write("b", file, b"its own");
+    }
+    let pool = trees.options().pool;
+    let broken = || {
+        let all = status(&trees.trees(), pool.as_deref(), &fake, &Quiet).unwrap();
+        all[0].trees[1].broken.clone()
+    };
+    assert_eq!(broken().len(), 2);
+    let unhashify = |path| hashify::unhashify(&[path], pool.as_deref(), &Quiet).unwrap();
+    unhashify(trees.path("b", "usr/bin/"));
+    assert_eq!(broken(), [Path::new("usr/share/b")]);
+    unhashify(trees.path("b", "usr/share/b"));
+    assert!(broken().is_empty());
+}
+
+#[test]
 fn guests_are_directories_and_what_is_configured() {
     let trees = Trees::empty(&["vservers", "srv"]);
     for dir in ["web", "db", "typo", ".hash", "lost+found"] {
