@@ -172,7 +172,7 @@ mkdir -p /mnt/xfs/vservers
 V=/mnt/xfs/vservers
 head -c 1M /dev/urandom >/mnt/xfs/room
 dd if=/dev/zero of=/mnt/xfs/full bs=1M 2>/dev/null
-check "a full disk is named" fails 1 "No space left" vserver build shop --tar $W/tree.tar.gz
+check "a full disk is named" fails 11 "No space left" vserver build shop --tar $W/tree.tar.gz
 rm -f /mnt/xfs/room /mnt/xfs/full
 check "and nothing is left there" nothing_left
 echo "1..$count"

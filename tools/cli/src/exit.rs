@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! With which status the command ends; the table is in Documentation/admin-guide.rst.
 
+use rustix::io::Errno;
 use vserver::error::Error;
 
 /// It failed, for a reason that the others don't name.
@@ -15,7 +16,6 @@ pub(crate) const BUSY: u8 = 5;
 pub(crate) const CONFIG: u8 = 6;
 /// A guest could not be started; nothing of it is left.
 pub(crate) const START: u8 = 7;
-
 /// A tree or the pool can't be used.
 pub(crate) const PLACE: u8 = 8;
 /// The kernel has no vserver module, or does not let us use it.
@@ -38,6 +38,38 @@ pub(crate) fn of(error: &Error) -> u8 {
         Error::Config { .. } => CONFIG,
         Error::Start { .. } => START,
         Error::Place(_) => PLACE,
+        // Of a call to the module this means that it is not there, or not for us.
+        Error::Kernel {
+            errno: Errno::NOSYS | Errno::PERM,
+            ..
+        } => NO_MODULE,
+        error if error.is_full() => FULL,
         _ => FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_permitted_is_not_a_missing_module() {
+        let of_file = |errno: Errno| of(&Error::file("open", Path::new("/f"), errno));
+        let of_module = |errno| {
+            of(&Error::Kernel {
+                doing: "look".to_owned(),
+                errno,
+            })
+        };
+        assert_eq!(of_module(Errno::NOSYS), NO_MODULE);
+        assert_eq!(of_module(Errno::PERM), NO_MODULE);
+        assert_eq!(of_file(Errno::PERM), FAILED);
+        assert_eq!(of_file(Errno::ACCESS), FAILED);
+        assert_eq!(of_file(Errno::NOSPC), FULL);
+        assert_eq!(of_module(Errno::DQUOT), FULL);
+        assert_eq!(of(&Error::Full("no space".to_owned())), FULL);
+        assert_eq!(of(&Error::Place("gone".to_owned())), PLACE);
     }
 }

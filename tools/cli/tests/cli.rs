@@ -105,7 +105,7 @@ fn a_missing_module_is_named() {
         &["attr", "set", "barrier", "/"],
         &["unify", "/usr", "/var"],
     ] {
-        fails(args, 1, NO_MODULE);
+        fails(args, 9, NO_MODULE);
     }
     for args in [
         &["run", "true"][..],
@@ -241,9 +241,10 @@ fn trees_can_be_compared_without_module_and_root() {
 
     fails(
         &["unify", "-n", a, "/nonexistent"],
-        1,
+        8,
         "open /nonexistent: No such file",
     );
+    fails(&["unify", "-n", a, a], 8, "named twice");
     fails(
         &["unify", "-n", a, b, "--exclude-from", "/nonexistent"],
         1,
@@ -340,7 +341,7 @@ fn hashify_says_what_is_missing() {
     fails(&["hashify", "-n", "--pool", &format!("{a}/p"), &a], 8, "");
     fails(
         &["hashify", "-n", "--exclude-from", "/nonexistent/l", &a],
-        8,
+        1,
         "/nonexistent/l",
     );
     assert!(!dir.path().join(".hash").exists());
@@ -372,7 +373,7 @@ fn classic_names_are_links_to_the_command() {
         called("vunify", &["-n", "/nonexistent/a", "/nonexistent/b"])
             .status
             .code(),
-        Some(1)
+        Some(8)
     );
     assert_eq!(
         called("setattr", &["--colour", "/tmp"]).status.code(),

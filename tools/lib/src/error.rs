@@ -64,6 +64,9 @@ pub enum Error {
     /// A tree or a pool cannot be used.
     #[error("{0}")]
     Place(String),
+    /// A file system is full, or the quota on it used up.
+    #[error("{0}")]
+    Full(String),
     /// A command could not be started in a context.
     #[error("{program}: {source}")]
     Exec {
@@ -83,6 +86,22 @@ impl Error {
         }
     }
 
+    /// The same of a tree or a pool: what is missing or read-only, or on another file system, can't be one.
+    pub(crate) fn place(doing: &str, path: &Path, errno: Errno) -> Self {
+        let error = Self::file(doing, path, errno);
+        match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::ROFS | Errno::XDEV => {
+                Self::Place(error.to_string())
+            }
+            _ => error,
+        }
+    }
+
+    /// Whether there is no space left, or no quota.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_)) || self.errno().is_some_and(is_full)
+    }
+
     /// The kernel's error number, if that is what this is.
     pub fn errno(&self) -> Option<Errno> {
         match self {
@@ -91,6 +110,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Whether this says that there is no space left, or no quota.
+pub(crate) fn is_full(errno: Errno) -> bool {
+    matches!(errno, Errno::NOSPC | Errno::DQUOT)
 }
 
 /// The key in front of a message.

@@ -114,7 +114,9 @@ Examples:
   vserver unify --reference /vservers/base /vservers/web
   vserver unify --exclude '/home/*' --exclude '+/etc/services' /vservers/web /vservers/db
 
-Exit status: 0 if all is done, 1 if some files could not be dealt with, 2 for a wrong option.")]
+Exit status: 0 if all is done, 1 if some files could not be dealt with, 2 for a wrong option, 5 if
+another run is at work, 8 if a tree is missing, 9 if the kernel has no vserver module or does not
+let us use it.")]
 pub(crate) struct Unify {
     /// Let the others share only with this tree, whose files stay what they are
     #[arg(long, value_name = "TREE")]

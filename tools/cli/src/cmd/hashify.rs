@@ -4,10 +4,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use rustix::io::Errno;
 use vserver::attr;
 use vserver::config::Store;
-use vserver::error::{Error, Result};
+use vserver::error::Result;
 use vserver::hashify::{self, Guests, Options, Report, Status, TreeStatus};
 use vserver::unify::{Alone, Amount};
 
@@ -19,43 +18,20 @@ use crate::progress::Bar;
 
 /// `vserver hashify`
 pub(crate) fn hashify(args: &Hashify, json: bool) -> anyhow::Result<ExitCode> {
-    coded(|| {
-        let looks = args.dry_run || args.status || args.check || args.gc;
-        let found = match args.all {
-            true => all()?.usable(args.pool.as_deref(), !looks)?,
-            false => named(&args.tree),
-        };
-        let left_out = name_left_out(&found);
-        if args.status {
-            status(args, &found.trees, json)
-        } else if args.check {
-            check(args, &found.trees, json)
-        } else if args.gc {
-            gc(args, &found.trees, json)
-        } else {
-            run(args, found.trees, left_out, json)
-        }
-    })
-}
-
-/// Says what went wrong, and ends with the status that stands for it.
-pub(crate) fn coded(run: impl FnOnce() -> anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
-    run().or_else(|e| {
-        let Some(code) = e.downcast_ref::<Error>().and_then(code) else {
-            return Err(e);
-        };
-        eprintln!("vserver: {e:#}");
-        Ok(ExitCode::from(code))
-    })
-}
-
-/// What a failed call means for trees.
-fn code(error: &Error) -> Option<u8> {
-    match error.errno()? {
-        Errno::NOSYS | Errno::PERM | Errno::ACCESS => Some(exit::NO_MODULE),
-        Errno::NOSPC | Errno::DQUOT => Some(exit::FULL),
-        Errno::NOENT | Errno::NOTDIR | Errno::ROFS | Errno::XDEV => Some(exit::PLACE),
-        _ => None,
+    let looks = args.dry_run || args.status || args.check || args.gc;
+    let found = match args.all {
+        true => all()?.usable(args.pool.as_deref(), !looks)?,
+        false => named(&args.tree),
+    };
+    let left_out = name_left_out(&found);
+    if args.status {
+        status(args, &found.trees, json)
+    } else if args.check {
+        check(args, &found.trees, json)
+    } else if args.gc {
+        gc(args, &found.trees, json)
+    } else {
+        run(args, found.trees, left_out, json)
     }
 }
 
@@ -243,27 +219,25 @@ fn gc(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode>
 
 /// `vserver unhashify`
 pub(crate) fn unhashify(args: &Unhashify, json: bool) -> anyhow::Result<ExitCode> {
-    coded(|| {
-        let found = match args.all {
-            true => all()?,
-            false => named(&args.path),
-        };
-        name_left_out(&found);
-        let _alone = Alone::new()?;
-        let bar = Bar::new(false);
-        let undone = hashify::unhashify(&found.trees, args.pool.as_deref(), &bar);
-        bar.clear();
-        let undone = undone?;
-        match json {
-            true => output::json(&undone)?,
-            false => line(format_args!(
-                "{} copied, {} made ordinary files in place",
-                undone.copied, undone.cleared
-            ))?,
-        }
-        Ok(match undone.errors.is_empty() {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
-        })
+    let found = match args.all {
+        true => all()?,
+        false => named(&args.path),
+    };
+    name_left_out(&found);
+    let _alone = Alone::new()?;
+    let bar = Bar::new(false);
+    let undone = hashify::unhashify(&found.trees, args.pool.as_deref(), &bar);
+    bar.clear();
+    let undone = undone?;
+    match json {
+        true => output::json(&undone)?,
+        false => line(format_args!(
+            "{} copied, {} made ordinary files in place",
+            undone.copied, undone.cleared
+        ))?,
+    }
+    Ok(match undone.errors.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     })
 }

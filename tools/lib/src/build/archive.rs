@@ -24,8 +24,16 @@ pub(super) fn unpack(path: &Path, root: &Path, progress: &dyn Progress) -> Resul
     let file = open(path)?;
     let size = file.metadata().map_or(0, |m| m.len());
     progress.begin("unpacking", Some(size));
-    unpack_from(file, size, root, false, progress)
-        .map_err(|e| Error::Invalid(format!("{}: {e}", path.display())))
+    unpack_from(file, size, root, false, progress).map_err(|e| about(path, &e))
+}
+
+/// The error, with the file that it is about.
+pub(super) fn about(path: &Path, error: &Error) -> Error {
+    let text = format!("{}: {error}", path.display());
+    match error.is_full() {
+        true => Error::Full(text),
+        false => Error::Invalid(text),
+    }
 }
 
 /// Opens a file, and says which if it can't.

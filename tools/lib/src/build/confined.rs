@@ -20,6 +20,9 @@ use crate::error::{Doing, Error, Result};
 /// How many symlinks an init may be behind.
 const LINKS: usize = 8;
 
+/// The status of a process that found the file system full.
+const FULL: i32 = 2;
+
 fn open_root(root: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     open(root, flags, Mode::empty()).doing(|| format!("open {}", root.display()))
@@ -71,6 +74,7 @@ pub(super) fn inside(root: &Path, work: impl FnOnce() -> Result<u64>) -> Result<
             let mut report = File::from(writer);
             let (status, text) = match outcome {
                 Ok(count) => (0, count.to_string()),
+                Err(e) if e.is_full() => (FULL, e.to_string()),
                 Err(e) => (1, e.to_string()),
             };
             // Nobody is left to tell if this fails.
@@ -86,6 +90,7 @@ pub(super) fn inside(root: &Path, work: impl FnOnce() -> Result<u64>) -> Result<
             let status = ended.and_then(|(_, status)| status.exit_status());
             match (status, text.parse()) {
                 (Some(0), Ok(count)) => Ok(count),
+                (Some(FULL), _) => Err(Error::Full(text)),
                 (Some(_), _) => Err(Error::Invalid(text)),
                 (None, _) => Err(Error::Invalid(format!("{}: it was killed", doing()))),
             }

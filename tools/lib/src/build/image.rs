@@ -93,7 +93,7 @@ pub(super) fn unpack(path: &Path, root: &Path, progress: &dyn Progress) -> Resul
             left_out,
         })
     });
-    unpacked.map_err(|e| Error::Invalid(format!("{}: {e}", path.display())))
+    unpacked.map_err(|e| archive::about(path, &e))
 }
 
 struct Image {

@@ -13,9 +13,10 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, Timespec, Timestamps, Uid, chmodat, chownat, mknodat,
     utimensat,
 };
+use rustix::io::Errno;
 use tar::{Archive, Entry, EntryType};
 
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 
 /// A file of a layer that says that a file of the layers below is gone,
 const WHITEOUT: &[u8] = b".wh.";
@@ -97,7 +98,14 @@ impl Unpacking {
                 return remove(&parent.join(OsStr::from_bytes(gone)));
             }
         }
-        let failed = |e: io::Error| Error::Invalid(format!("{}: {}", name.display(), why(&e)));
+        let failed = |e: io::Error| {
+            let (text, full) = why(&e);
+            let text = format!("{}: {text}", name.display());
+            match full {
+                true => Error::Full(text),
+                false => Error::Invalid(text),
+            }
+        };
         self.seen.insert(path.clone());
         let kind = entry.header().entry_type();
         let is_dir = fs::symlink_metadata(&path).map(|m| m.is_dir());
@@ -137,15 +145,17 @@ impl Unpacking {
     }
 }
 
-/// What the error says, and what those say that it comes from.
-fn why(error: &io::Error) -> String {
-    let mut all = error.to_string();
+/// What the error says, and what those say that it comes from; and whether a full file system is that.
+fn why(error: &io::Error) -> (String, bool) {
+    let is_full = |e: &io::Error| Errno::from_io_error(e).is_some_and(error::is_full);
+    let (mut all, mut full) = (error.to_string(), is_full(error));
     let mut cause = error.source();
     while let Some(e) = cause {
         all.push_str(&format!(": {e}"));
+        full |= e.downcast_ref().is_some_and(is_full);
         cause = e.source();
     }
-    all
+    (all, full)
 }
 
 /// The name as a path from `/`; none if it leads out of it.
@@ -205,6 +215,17 @@ fn set_time(path: &Path, seconds: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_known_through_what_was_being_done() {
+        let cause = io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
+        let text = cause.to_string();
+        let outer = Error::file("write", Path::new("/f"), cause);
+        let outer = io::Error::other(outer);
+        let (said, full) = why(&outer);
+        assert!(full && said.contains(&text), "{said}");
+        assert!(!why(&io::Error::other("broken")).1);
+    }
 
     #[test]
     fn names_stay_inside() {

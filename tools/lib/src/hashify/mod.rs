@@ -355,7 +355,7 @@ impl Run<'_> {
 
     /// Notes that something went wrong.
     fn fail(&self, report: &mut Unified, error: Error) {
-        if matches!(error.errno(), Some(Errno::NOSPC | Errno::DQUOT)) {
+        if error.is_full() {
             self.no_space.store(true, Ordering::Relaxed);
         }
         let message = error.to_string();

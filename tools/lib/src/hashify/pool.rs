@@ -67,7 +67,7 @@ impl Pool {
         if create {
             match rustix::fs::mkdir(path, Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(Error::file("make the pool", path, errno)),
+                Err(errno) => return Err(Error::place("make the pool", path, errno)),
             }
         }
         let fd = match open(path, DIRECTORY, Mode::empty()) {

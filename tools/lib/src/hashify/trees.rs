@@ -230,7 +230,7 @@ pub(crate) fn pool_for(tree: &Tree, named: Option<&Path>, create: bool) -> Resul
         _ => Path::new("."),
     };
     let lies_on = device(&path).or_else(|_| device(above));
-    match lies_on.map_err(|e| Error::file("look at", above, e))? == tree.inode.0 {
+    match lies_on.map_err(|e| Error::place("look at", above, e))? == tree.inode.0 {
         true => {}
         false => {
             return Err(Error::Place(format!(

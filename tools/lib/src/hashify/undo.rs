@@ -111,7 +111,7 @@ struct Pooled {
 
 impl Pooled {
     fn of(path: &Path, named: Option<&Path>) -> Result<Self> {
-        let stat = rustix::fs::lstat(path).map_err(|e| Error::file("find", path, e))?;
+        let stat = rustix::fs::lstat(path).map_err(|e| Error::place("find", path, e))?;
         let dir = match rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
             true => Some(path),
             false => path.parent().filter(|dir| !dir.as_os_str().is_empty()),

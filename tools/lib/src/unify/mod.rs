@@ -185,12 +185,12 @@ fn open_trees(paths: &[PathBuf]) -> Result<Vec<Tree>> {
     let mut trees: Vec<Tree> = Vec::new();
     let mut seen = Vec::new();
     for path in paths {
-        let failed = |errno: Errno| Error::file("open", path, errno);
+        let failed = |errno: Errno| Error::place("open", path, errno);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
         let stat = rustix::fs::fstat(&fd).map_err(failed)?;
         if seen.contains(&(stat.st_dev, stat.st_ino)) {
-            return Err(Error::Invalid(format!(
+            return Err(Error::Place(format!(
                 "{}: the same tree is named twice",
                 path.display()
             )));
