@@ -358,6 +358,46 @@ fn hashify_says_what_is_missing() {
 }
 
 #[test]
+fn hashify_takes_all_guests_as_their_files_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    for tree in ["vservers/web", "vservers/db", "srv/shop"] {
+        write(&format!("{tree}/srv/own"), "equal");
+    }
+    let shop = format!("root = {:?}\n", dir.path().join("srv/shop"));
+    write("etc/vserver/shop.toml", &shop);
+    write("etc/vserver/web.toml", "[hashify]\nexclude = [\"/srv\"]\n");
+    write("etc/vserver/gone.toml", "");
+    let hashify = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_vserver"))
+            .args(["hashify", "--dry-run", "--json"])
+            .args(args)
+            .env("VSERVER_PREFIX", dir.path())
+            .output()
+            .unwrap()
+    };
+    let output = hashify(&["--all"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("left out: "), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let trees = report["trees"].as_array().unwrap();
+    assert_eq!(trees.len(), 3, "{report}");
+    let why = report["left_out"][0].as_str().unwrap();
+    assert!(why.contains("no such directory (guest gone)"), "{why}");
+    assert_eq!(report["skipped"]["excluded"]["files"], 1, "{report}");
+    // What its own file has wrong is not passed over.
+    write("etc/vserver/db.toml", "nonsense = 1\n");
+    let tree = dir.path().join("vservers/db");
+    let output = hashify(&[tree.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(6));
+}
+
+#[test]
 fn classic_names_are_links_to_the_command() {
     let dir = tempfile::tempdir().unwrap();
     let called = |name: &str, args: &[&str]| {
