@@ -38,6 +38,7 @@ pub mod proc;
 mod protect;
 mod replace;
 pub mod signal;
+pub mod space;
 mod temp;
 pub mod unify;
 pub mod usage;

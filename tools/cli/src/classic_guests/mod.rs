@@ -10,13 +10,15 @@ mod space;
 mod uname;
 
 use std::ffi::OsString;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::{Args, Command, CommandFactory, Parser};
 use vserver::abi;
 use vserver::context;
 use vserver::error::{Error, Result};
+use vserver::signal;
 
 use attribute::{Attribute, attribute};
 use limit::{Limit, limit};
@@ -25,6 +27,8 @@ use sched::{Sched, sched};
 use see::{Ps, Stat, ps, stat};
 use space::{Space, space};
 use uname::{Uname, uname};
+
+use crate::exit::FAILED;
 
 /// The names. A link of one of these to the command is such a tool.
 pub(crate) const NAMES: [&str; 9] = [
@@ -100,16 +104,34 @@ struct Then {
 }
 
 impl Then {
+    /// Runs it in place of this process.
     fn run(&self) -> anyhow::Result<ExitCode> {
-        use std::os::unix::process::CommandExt;
-        match self.argv.split_first() {
+        match self.command() {
             None => Ok(ExitCode::SUCCESS),
-            Some((program, args)) => {
-                let source = std::process::Command::new(program).args(args).exec();
-                let program = program.to_string_lossy().into_owned();
+            Some((mut command, program)) => {
+                let source = command.exec();
                 Err(Error::Exec { program, source }.into())
             }
         }
+    }
+
+    /// Runs it as a child, and ends as that does.
+    fn run_below(&self) -> anyhow::Result<ExitCode> {
+        let Some((mut command, program)) = self.command() else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let status = command.status();
+        let status = status.map_err(|source| Error::Exec { program, source })?;
+        let status = signal::exit_status(status.into_raw());
+        Ok(ExitCode::from(u8::try_from(status).unwrap_or(FAILED)))
+    }
+
+    /// It, and its name for messages.
+    fn command(&self) -> Option<(process::Command, String)> {
+        let (program, args) = self.argv.split_first()?;
+        let mut command = process::Command::new(program);
+        command.args(args);
+        Some((command, program.to_string_lossy().into_owned()))
     }
 }
 
