@@ -5,6 +5,7 @@
 
 mod args;
 mod classic;
+mod classic_files;
 mod classic_guests;
 mod cmd;
 mod exit;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
             return end(watch(words.iter().cloned()));
         }
     }
-    if let Some(result) = classic_guests::run(&words) {
+    if let Some(result) = classic_files::run(&words).or_else(|| classic_guests::run(&words)) {
         return end(result);
     }
     let Cli { json, command } = Cli::parse_from(classic::arguments(words.into_iter()));
@@ -57,7 +58,6 @@ fn main() -> ExitCode {
         Command::Attr(Attr::Show(args)) => cmd::attr::show(&args, json),
         Command::Attr(Attr::Set(args)) => cmd::attr::change(&args, true),
         Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
-        Command::Attr(Attr::Change(args)) => cmd::attr::change_both(&args),
         Command::Attr(Attr::Tag(args)) => cmd::attr::tag(&args),
         Command::Disk(disk) => cmd::disk::disk(&disk, json),
         Command::Unify(args) => cmd::unify::unify(args, json),

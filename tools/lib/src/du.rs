@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
 use serde::Serialize;
+use vserver_abi as abi;
 
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result, Vserver};
 use crate::protect;
 use crate::unify::{Amount, disk_bytes};
 use crate::walk::{self, Entry, walk};
@@ -60,6 +61,37 @@ pub fn usage(path: &Path, cross_mounts: bool) -> Result<Usage> {
         }
     }
     Ok(usage)
+}
+
+/// What those files in the tree at `path` take that belong to context `xid`. Each inode counts once;
+/// where no tags are kept nothing belongs to a context.
+pub fn of_context(path: &Path, xid: u32, cross_mounts: bool) -> Result<Amount> {
+    let options = walk::Options {
+        recursive: true,
+        cross_mounts,
+    };
+    let (mut amount, mut seen) = (Amount::default(), HashSet::new());
+    for entry in walk(path, options) {
+        let entry = entry?;
+        let doing = || format!("look at {}", entry.path().display());
+        let stat = match statat(entry.dir(), entry.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            // It is gone by now.
+            Err(Errno::NOENT) => continue,
+            stat => stat.doing(doing)?,
+        };
+        let attr = match abi::get_iattr(entry.anchored()) {
+            Err(Errno::NOENT) => continue,
+            attr => Vserver(attr).doing(doing)?,
+        };
+        let its = attr.mask & abi::IATTR_TAG != 0 && attr.xid == xid;
+        if its && (stat.st_nlink == 1 || seen.insert((stat.st_dev, stat.st_ino))) {
+            amount.add(Amount {
+                files: 1,
+                bytes: disk_bytes(&stat),
+            });
+        }
+    }
+    Ok(amount)
 }
 
 fn is_shared(entry: &Entry) -> Result<bool, Errno> {

@@ -23,26 +23,6 @@ pub(crate) enum Attr {
     Clear(AttrChange),
     /// Have files belong to a context
     Tag(AttrTag),
-    /// Switch some on and others off, at once
-    #[command(hide = true)]
-    Change(AttrBoth),
-}
-
-/// Arguments of `vserver attr change`.
-#[derive(Debug, Args)]
-pub(crate) struct AttrBoth {
-    /// Directories with all that is in them
-    #[arg(long, short = 'R')]
-    pub(crate) recursive: bool,
-    /// The attributes to switch on, comma-separated
-    #[arg(long, default_value = "")]
-    pub(crate) on: String,
-    /// The attributes to switch off, comma-separated
-    #[arg(long, default_value = "")]
-    pub(crate) off: String,
-    /// The files; symbolic links are not followed
-    #[arg(required = true)]
-    pub(crate) path: Vec<PathBuf>,
 }
 
 /// Arguments of `vserver attr show`.

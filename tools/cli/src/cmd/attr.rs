@@ -11,7 +11,7 @@ use vserver::deunify::{self, Done};
 use vserver::error::Error;
 use vserver::walk::{self, Entry, walk};
 
-use crate::args::{AttrBoth, AttrChange, AttrShow, AttrTag, Deunify};
+use crate::args::{AttrChange, AttrShow, AttrTag, Deunify};
 use crate::output;
 
 /// `vserver attr show`
@@ -57,15 +57,15 @@ pub(crate) fn change(args: &AttrChange, on: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// `vserver attr change`
-pub(crate) fn change_both(args: &AttrBoth) -> anyhow::Result<ExitCode> {
-    let parse = |list: &str| match list {
-        "" => Ok(0),
-        list => attr::parse(list),
-    };
-    let (on, off) = (parse(&args.on)?, parse(&args.off)?);
-    each(&args.path, args.recursive, |entry| {
-        Ok(attr::change(entry, on, on | off)?)
+/// `setattr`: makes those attributes that `mask` names equal to `flags`.
+pub(crate) fn change_both(
+    paths: &[PathBuf],
+    recursive: bool,
+    flags: u32,
+    mask: u32,
+) -> anyhow::Result<ExitCode> {
+    each(paths, recursive, |entry| {
+        Ok(attr::change(entry, flags, mask)?)
     })
 }
 

@@ -11,12 +11,14 @@ use clap_complete::Shell;
 
 use crate::args::{Cli, Generate};
 use crate::output::line;
-use crate::{classic, classic_guests};
+use crate::{classic, classic_files, classic_guests};
 
 /// `vserver generate`
 pub(crate) fn generate(args: &Generate) -> anyhow::Result<ExitCode> {
     if args.names {
-        let names = classic::NAMES.iter().chain(&classic_guests::NAMES);
+        let names = classic::NAMES.iter();
+        let names = names.chain(&classic_files::NAMES);
+        let names = names.chain(&classic_guests::NAMES);
         names.copied().try_for_each(line)?;
     }
     if let Some(dir) = &args.dir {
@@ -31,7 +33,8 @@ fn manual(dir: &Path) -> anyhow::Result<()> {
     make(dir)?;
     let writing = || format!("write to {}", dir.display());
     let command = Cli::command().disable_help_subcommand(true);
-    for command in classic_guests::commands().into_iter().chain([command]) {
+    let classic = [classic_files::commands(), classic_guests::commands()];
+    for command in classic.into_iter().flatten().chain([command]) {
         clap_mangen::generate_to(command, dir).with_context(writing)?;
     }
     for name in classic::NAMES {
