@@ -245,8 +245,7 @@ fn cpu_use(xid: u32) -> Vec<CpuUse> {
 /// Changes limits and flags of context `xid`; a bucket that is `new` starts without a burst.
 pub fn change(xid: u32, sched: &SchedChange, flags: FlagChange, new: bool) -> Result<()> {
     if let Some(values) = sched.to_abi(new) {
-        Vserver(abi::set_sched(xid, values))
-            .doing(|| format!("set the limits of context {xid}"))?;
+        set_sched(xid, values)?;
     }
     let hard = match sched.hard() {
         Some(true) => FlagChange {
@@ -265,6 +264,11 @@ pub fn change(xid: u32, sched: &SchedChange, flags: FlagChange, new: bool) -> Re
             .doing(|| format!("set the flags of context {xid}"))?;
     }
     Ok(())
+}
+
+/// Changes those values of context `xid`'s bucket that the mask in `values` names.
+pub fn set_sched(xid: u32, values: abi::Sched) -> Result<()> {
+    Vserver(abi::set_sched(xid, values)).doing(|| format!("set the limits of context {xid}"))
 }
 
 /// Gives context `xid` a name.
@@ -293,6 +297,53 @@ pub fn set_oom_bias(xid: u32, bias: i64) -> Result<()> {
 pub fn set_ccaps(xid: u32, ccaps: u64, mask: u64) -> Result<()> {
     Vserver(abi::set_ccaps(xid, ccaps, mask))
         .doing(|| format!("set the context capabilities of context {xid}"))
+}
+
+/// Changes those of the capabilities that bound those in context `xid` that are in `mask`, bit by
+/// number.
+pub fn set_bcaps(xid: u32, bcaps: u64, mask: u64) -> Result<()> {
+    Vserver(abi::set_bcaps(xid, bcaps, mask))
+        .doing(|| format!("set the capabilities of context {xid}"))
+}
+
+/// Changes those of the namespaces (`CLONE_NEW*`) that may be made in context `xid` that are in
+/// `mask`.
+pub fn set_umask(xid: u32, umask: u64, mask: u64) -> Result<()> {
+    Vserver(abi::set_umask(xid, umask, mask))
+        .doing(|| format!("set the namespaces that context {xid} may make"))
+}
+
+/// What a context is and may, as bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Bits {
+    /// The flags: `VXF_*`.
+    pub flags: u64,
+    /// The capabilities that bound those in it, bit by number.
+    pub bcaps: u64,
+    /// The context capabilities: `VXC_*`.
+    pub ccaps: u64,
+    /// The namespaces that may be made in it: `CLONE_NEW*`.
+    pub umask: u64,
+}
+
+/// What context `xid` is and may.
+pub fn bits(xid: u32) -> Result<Bits> {
+    let doing = || format!("look at context {xid}");
+    Ok(Bits {
+        flags: Vserver(abi::get_cflags(xid)).doing(doing)?,
+        bcaps: Vserver(abi::get_bcaps(xid)).doing(doing)?,
+        ccaps: Vserver(abi::get_ccaps(xid)).doing(doing)?,
+        umask: Vserver(abi::get_umask(xid)).doing(doing)?,
+    })
+}
+
+/// The context that process `pid` is in, 0 for the host.
+pub fn of_process(pid: u32) -> Result<u32> {
+    match abi::task_xid(pid) {
+        // It is not the context that is missing.
+        Err(rustix::io::Errno::SRCH) => Err(Error::Invalid(format!("{pid}: no such process"))),
+        xid => Vserver(xid).doing(|| format!("look at process {pid}")),
+    }
 }
 
 /// Checks that `name` can name a context.

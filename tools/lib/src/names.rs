@@ -150,12 +150,12 @@ impl Names {
     }
 }
 
-/// Context flags to be switched on and off.
+/// Bits to be switched on and off: context flags, capabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlagChange {
-    /// Flags to switch on.
+    /// Those to switch on.
     pub set: u64,
-    /// Flags to switch off.
+    /// Those to switch off.
     pub clear: u64,
 }
 
@@ -168,31 +168,37 @@ impl FlagChange {
         }
     }
 
-    /// The flags that change at all.
+    /// The bits that change at all.
     pub fn mask(self) -> u64 {
         self.set | self.clear
+    }
+
+    /// A comma-separated list of names, whose bits `bit` knows: `x` and `+x` switch on, `-x`, `~x`
+    /// and `!x` off.
+    pub fn parse(list: &str, bit: impl Fn(&str) -> Result<u64, Error>) -> Result<Self, Error> {
+        list.split(',')
+            .map(str::trim)
+            .try_fold(Self::default(), |all, item| {
+                let (off, name) = match item.as_bytes().first() {
+                    Some(b'-' | b'~' | b'!') => (true, &item[1..]),
+                    Some(b'+') => (false, &item[1..]),
+                    _ => (false, item),
+                };
+                let bit = bit(name)?;
+                Ok(all.and(match off {
+                    true => Self { set: 0, clear: bit },
+                    false => Self { set: bit, clear: 0 },
+                }))
+            })
     }
 }
 
 impl FromStr for FlagChange {
     type Err = Error;
 
-    /// A comma-separated list of names: `x` and `+x` switch on, `-x` and `~x` off.
+    /// Context flags, see [`FlagChange::parse`].
     fn from_str(list: &str) -> Result<Self, Error> {
-        list.split(',')
-            .map(str::trim)
-            .try_fold(Self::default(), |all, item| {
-                let (off, name) = match item.as_bytes().first() {
-                    Some(b'-' | b'~') => (true, &item[1..]),
-                    Some(b'+') => (false, &item[1..]),
-                    _ => (false, item),
-                };
-                let bit = CFLAGS.bit(name)?;
-                Ok(all.and(match off {
-                    true => Self { set: 0, clear: bit },
-                    false => Self { set: bit, clear: 0 },
-                }))
-            })
+        Self::parse(list, |name| CFLAGS.bit(name))
     }
 }
 
@@ -221,5 +227,9 @@ mod tests {
         assert_eq!(change.set, abi::VXF_SCHED_HARD);
         assert_eq!(change.clear, abi::VXF_PERSISTENT);
         assert_eq!(change.mask(), change.set | change.clear);
+        for off in ["-persistent", "~persistent", "!persistent"] {
+            let change: FlagChange = off.parse().unwrap();
+            assert_eq!((change.set, change.clear), (0, abi::VXF_PERSISTENT));
+        }
     }
 }

@@ -53,7 +53,7 @@ impl Caps {
     }
 
     /// The set, bit by number.
-    pub(super) fn bits(self) -> u64 {
+    pub fn bits(self) -> u64 {
         self.0.bits()
     }
 
