@@ -138,21 +138,21 @@ pub type Changes = Vec<(Thing, Most)>;
 
 /// Sets the hard limits of context `xid`.
 pub fn change(xid: u32, changes: &[(Thing, Most)]) -> Result<()> {
-    for (thing, most) in changes {
-        Vserver(abi::set_rlimit(
-            xid,
-            thing.id,
-            abi::CRLIM_KEEP,
-            most.to_abi(),
-        ))
-        .doing(|| {
-            format!(
-                "limit the {} of context {xid}",
-                thing.name.replace('_', " ")
-            )
-        })?;
-    }
-    Ok(())
+    changes
+        .iter()
+        .try_for_each(|(thing, most)| set(xid, thing, None, Some(*most)))
+}
+
+/// Sets the soft limit of context `xid`, which is a mark that nothing acts on, and the hard one; what
+/// is `None` stays as it is.
+pub fn set(xid: u32, thing: &Thing, soft: Option<Most>, hard: Option<Most>) -> Result<()> {
+    let value = |most: Option<Most>| most.map_or(abi::CRLIM_KEEP, Most::to_abi);
+    Vserver(abi::set_rlimit(xid, thing.id, value(soft), value(hard))).doing(|| {
+        format!(
+            "limit the {} of context {xid}",
+            thing.name.replace('_', " ")
+        )
+    })
 }
 
 /// What context `xid` has of everything; empty where the caller may not know.

@@ -2,6 +2,7 @@
 //! The names that the old tools had for what concerns contexts, with the options that people know.
 
 mod attribute;
+mod dir;
 mod limit;
 mod processes;
 mod sched;
@@ -69,7 +70,7 @@ pub(crate) fn run(words: &[OsString]) -> Option<anyhow::Result<ExitCode>> {
         "vps" => ps(&Ps::parse_from(words)),
         "vkill" => kill(&Kill::parse_from(words)),
         "vwait" => wait(&Wait::parse_from(words)),
-        "vuname" => uname(&Uname::parse_from(words)),
+        "vuname" => uname(Uname::parse_from(words)),
         "vspace" => space(Space::parse_from(words)),
         _ => return None,
     })
@@ -78,16 +79,17 @@ pub(crate) fn run(words: &[OsString]) -> Option<anyhow::Result<ExitCode>> {
 /// The context that a tool is about: given, or the caller's own.
 #[derive(Debug, Args)]
 struct Xid {
-    /// The context's id or name [default: the caller's own]
-    #[arg(long, value_name = "XID|NAME")]
+    /// The context's id or name, or self [default: the caller's own]
+    #[arg(long, short = 'c', alias = "ctx", value_name = "XID|NAME")]
     xid: Option<String>,
 }
 
 impl Xid {
     fn get(&self) -> Result<u32> {
-        self.xid
-            .as_ref()
-            .map_or(Ok(abi::VX_XID_SELF), |xid| context::resolve(xid))
+        match self.xid.as_deref() {
+            None | Some("self") => Ok(abi::VX_XID_SELF),
+            Some(xid) => context::resolve(xid),
+        }
     }
 }
 
@@ -95,11 +97,7 @@ impl Xid {
 #[derive(Debug, Args)]
 struct Then {
     /// A command to run then
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "COMMAND"
-    )]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     argv: Vec<OsString>,
 }
 
@@ -151,6 +149,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_option_is_no_command() {
+        for line in [
+            "vattribute --fly",
+            "vsched --fly 1",
+            "vlimit --fly 5",
+            "vuname --fly",
+            "vspace --new --uts --fly",
+        ] {
+            let name = line.split(' ').next().unwrap();
+            let command = commands().into_iter().find(|c| c.get_name() == name);
+            let words = line.split(' ');
+            assert!(
+                command.unwrap().try_get_matches_from(words).is_err(),
+                "{line}"
+            );
+        }
+        // But a command has options of its own.
+        let words = "vattribute --flag persistent sh -c --fly".split(' ');
+        let attribute = Attribute::parse_from(words);
+        assert_eq!(attribute.then.argv, ["sh", "-c", "--fly"]);
+    }
+
+    #[test]
     fn other_names_are_no_tool() {
         assert!(run(&["/usr/sbin/vserver".into()]).is_none());
         assert!(run(&[]).is_none());
@@ -159,7 +180,7 @@ mod tests {
     #[test]
     fn what_people_know_is_taken() {
         let limit = Limit::parse_from(["vlimit", "--xid", "web", "--nproc", "inf", "-H"]);
-        assert_eq!(limit.nproc, Some(Most::Unlimited));
+        assert_eq!(limit.resources.changes[0].hard, Some(Most::Unlimited));
         let words = ["vattribute", "--set", "--xid", "7", "--flag", "~persistent"];
         let attribute = Attribute::parse_from(words);
         assert_eq!(attribute.flag[0].clear, abi::VXF_PERSISTENT);

@@ -40,7 +40,6 @@ pub(super) struct Space {
     /// The command, with its arguments
     #[arg(
         trailing_var_arg = true,
-        allow_hyphen_values = true,
         value_name = "COMMAND",
         required_unless_present = "set"
     )]
