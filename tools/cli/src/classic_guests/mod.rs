@@ -29,6 +29,7 @@ use see::{Ps, Stat, ps, stat};
 use space::{Space, space};
 use uname::{Uname, uname};
 
+use crate::cmd::control::wait_for;
 use crate::exit::FAILED;
 
 /// The names. A link of one of these to the command is such a tool.

@@ -90,7 +90,7 @@ pub(crate) fn wait(args: &Wait, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// Waits no longer than `limit`; the thread that goes on waiting ends with this process.
-fn wait_for(xid: u32, limit: Duration) -> anyhow::Result<Option<WaitExit>> {
+pub(crate) fn wait_for(xid: u32, limit: Duration) -> anyhow::Result<Option<WaitExit>> {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(context::wait(xid)));
     match receiver.recv_timeout(limit) {
