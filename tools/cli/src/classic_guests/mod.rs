@@ -5,6 +5,7 @@ mod attribute;
 mod dir;
 mod limit;
 mod processes;
+mod ps;
 mod sched;
 mod see;
 mod space;
@@ -24,8 +25,9 @@ use vserver::signal;
 use attribute::{Attribute, attribute};
 use limit::{Limit, limit};
 use processes::{Kill, Wait, kill, wait};
+use ps::{Ps, ps};
 use sched::{Sched, sched};
-use see::{Ps, Stat, ps, stat};
+use see::{Stat, stat};
 use space::{Space, space};
 use uname::{Uname, uname};
 

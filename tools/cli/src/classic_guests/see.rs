@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `vserver-stat`, `vps`: what each context uses, and its processes.
+//! `vserver-stat`: what each context uses.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 use vserver::context;
-use vserver::usage::{self, Process};
+use vserver::usage;
 
 use crate::output::{self, bytes, time};
 
@@ -54,36 +53,5 @@ pub(super) fn stat(args: &Stat) -> anyhow::Result<ExitCode> {
         "NAME",
     ];
     output::table(heads, rows.collect())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// List the processes of all contexts
-#[derive(Debug, Parser)]
-#[command(
-    name = "vps",
-    version,
-    after_help = "Options of ps(1) are not needed: it shows all, with their contexts."
-)]
-pub(super) struct Ps {
-    /// Options of ps(1), which are left unheard
-    #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
-    options: Vec<OsString>,
-}
-
-pub(super) fn ps(_: &Ps) -> anyhow::Result<ExitCode> {
-    context::list()?;
-    usage::become_spectator()?;
-    let row = |p: Process| {
-        [
-            p.pid.to_string(),
-            p.xid.to_string(),
-            p.uid.to_string(),
-            p.state.to_string(),
-            time(p.user_msec + p.sys_msec),
-            p.command,
-        ]
-    };
-    let rows = usage::processes()?.into_iter().map(row).collect();
-    output::table([">PID", ">CONTEXT", ">UID", "S", ">TIME", "CMD"], rows)?;
     Ok(ExitCode::SUCCESS)
 }
