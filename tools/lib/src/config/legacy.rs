@@ -2,14 +2,19 @@
 //! The configuration of the old tools: a directory `/etc/vservers/<name>` with a file for each
 //! setting.
 
+mod apps;
+mod disk;
+mod names;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Guest, Limits, Mount, Style, Text, check};
+use super::{Guest, Mount, Text, check};
 use crate::error::{Error, Result};
-use crate::limits::Most;
+
+use names::{BUCKET, FLAGS, FLAGS_DONE, LIMITS, NAMES, NOT_NEEDED, OFF, USUAL_MOUNTS};
 
 /// What became of such a directory.
 #[derive(Clone, Debug)]
@@ -20,49 +25,6 @@ pub struct Legacy {
     pub notes: Vec<String>,
 }
 
-/// What every guest gets without being told.
-const USUAL_MOUNTS: [&str; 4] = ["proc", "sysfs", "devpts", "devtmpfs"];
-
-/// Flags that have another name now.
-const FLAGS: [(&str, &str); 3] = [
-    ("fakeinit", "info_init"),
-    ("init", "info_init"),
-    ("private", "info_private"),
-];
-
-/// Flags that ask for what is so in any case.
-const FLAGS_DONE: [&str; 8] = [
-    "lock",
-    "sched",
-    "nproc",
-    "hideinfo",
-    "ulimit",
-    "namespace",
-    "hide_netif",
-    "hide_mount",
-];
-
-/// Where a limit goes.
-type Place = fn(&mut Limits) -> &mut Option<Text<Most>>;
-
-/// Their limits, and ours.
-const LIMITS: [(&str, Place); 11] = [
-    ("nproc", |l| &mut l.processes),
-    ("nofile", |l| &mut l.files),
-    ("openfd", |l| &mut l.descriptors),
-    ("nsock", |l| &mut l.sockets),
-    ("locks", |l| &mut l.locks),
-    ("msgqueue", |l| &mut l.message_queues),
-    ("shm", |l| &mut l.shared_memory),
-    ("semary", |l| &mut l.semaphore_arrays),
-    ("nsems", |l| &mut l.semaphores),
-    ("as", |l| &mut l.address_space),
-    ("memlock", |l| &mut l.locked_memory),
-];
-
-/// Files of theirs that say nothing about the guest, or what goes without saying.
-const NOT_NEEDED: [&str; 5] = ["run", "cache", "rev", "name", "shell"];
-
 /// Reads such a directory.
 pub fn read(dir: &Path) -> Result<Legacy> {
     let mut reading = Reading {
@@ -70,9 +32,7 @@ pub fn read(dir: &Path) -> Result<Legacy> {
         guest: Guest::default(),
         notes: Vec::new(),
     };
-    let mut names: Vec<String> = entries(dir)?;
-    names.sort_unstable();
-    for name in names {
+    for name in entries(dir)? {
         reading.entry(&name)?;
     }
     let Reading { guest, notes, .. } = reading;
@@ -80,7 +40,7 @@ pub fn read(dir: &Path) -> Result<Legacy> {
     Ok(Legacy { guest, notes })
 }
 
-/// The names in a directory.
+/// The names in a directory, sorted.
 fn entries(dir: &Path) -> Result<Vec<String>> {
     let failed = |e| Error::file("read", dir, e);
     let mut names = Vec::new();
@@ -93,6 +53,7 @@ fn entries(dir: &Path) -> Result<Vec<String>> {
                 .into_owned(),
         );
     }
+    names.sort_unstable();
     Ok(names)
 }
 
@@ -157,6 +118,7 @@ impl Reading<'_> {
                     .ok();
             }
             "uts" => self.names()?,
+            "dlimits" => self.disk()?,
             "bcapabilities" => self.bcaps()?,
             "ccapabilities" => self.ccaps()?,
             "flags" => self.flags()?,
@@ -179,19 +141,20 @@ impl Reading<'_> {
     }
 
     fn names(&mut self) -> Result<()> {
-        self.guest.names.hostname = self.value("uts/nodename")?;
-        self.guest.names.domainname = self.value("uts/domainname")?;
-        self.guest.names.sysname = self.value("uts/sysname")?;
-        self.guest.names.release = self.value("uts/release")?;
-        self.guest.names.version = self.value("uts/version")?;
-        self.guest.names.machine = self.value("uts/machine")?;
+        for name in entries(&self.dir.join("uts"))? {
+            let path = format!("uts/{name}");
+            match NAMES.iter().find(|(old, _)| *old == name) {
+                Some((_, place)) => *place(&mut self.guest.names) = self.value(&path)?,
+                None => self.note(&path, "has no counterpart"),
+            }
+        }
         Ok(())
     }
 
     /// Theirs came on top of the usual ones.
     fn bcaps(&mut self) -> Result<()> {
         let changes = self.lines("bcapabilities")?.into_iter().map(|line| {
-            let (sign, name) = match line.strip_prefix(['~', '-']) {
+            let (sign, name) = match line.strip_prefix(OFF) {
                 Some(name) => ('-', name),
                 None => ('+', line.as_str()),
             };
@@ -222,7 +185,7 @@ impl Reading<'_> {
     fn flags(&mut self) -> Result<()> {
         for line in self.lines("flags")? {
             let lower = line.to_ascii_lowercase();
-            let (sign, name) = match lower.strip_prefix(['~', '-']) {
+            let (sign, name) = match lower.strip_prefix(OFF) {
                 Some(name) => ("-", name),
                 None => ("", lower.as_str()),
             };
@@ -253,7 +216,7 @@ impl Reading<'_> {
                 .map(|o| o.split(','))
                 .into_iter()
                 .flatten()
-                .filter(|o| !["defaults", "bind", "rbind"].contains(o))
+                .filter(|o| !["defaults", "bind"].contains(o))
                 .map(str::to_owned)
                 .collect();
             let bind = rest
@@ -266,58 +229,6 @@ impl Reading<'_> {
                 options,
             });
         }
-        Ok(())
-    }
-
-    fn apps(&mut self) -> Result<()> {
-        for name in entries(&self.dir.join("apps"))? {
-            match name.as_str() {
-                "init" => self.init()?,
-                // The pool is beside the guests, wherever theirs was.
-                "vunify" => match self.lines("apps/vunify/exclude") {
-                    Ok(list) => self.guest.hashify.exclude = list,
-                    // No reason not to start it.
-                    Err(e) => self.note("apps/vunify/exclude", &e.to_string()),
-                },
-                other => self.note(&format!("apps/{other}"), "has no counterpart"),
-            }
-        }
-        Ok(())
-    }
-
-    fn init(&mut self) -> Result<()> {
-        let style = self.lines("apps/init/style")?.into_iter().next();
-        let start = self.lines("apps/init/cmd.start")?;
-        let stop = self.lines("apps/init/cmd.stop")?;
-        let level = |name: &str, usual: &str| -> Result<String> {
-            let given = self.lines(name)?.into_iter().next();
-            Ok(given.unwrap_or_else(|| usual.to_owned()))
-        };
-        match style.as_deref() {
-            Some("plain") => self.guest.init.style = Style::Sysv,
-            Some("systemd") => self.guest.init.style = Style::Systemd,
-            // Theirs had no init: the scripts of a runlevel were run, and what stayed was the guest.
-            None | Some("sysv") if start.is_empty() => {
-                let rc = |level| vec!["/etc/init.d/rc".to_owned(), level];
-                let up = level("apps/init/runlevel.start", "3")?;
-                let down = level("apps/init/runlevel.stop", "6")?;
-                self.guest.init.command = rc(up);
-                self.guest.stop.command = rc(down);
-            }
-            None | Some("sysv") => {}
-            Some(other) => {
-                let why = format!("{other} has no counterpart; see init.style");
-                self.note("apps/init/style", &why);
-            }
-        }
-        if !start.is_empty() {
-            self.guest.init.command = start;
-        }
-        if !stop.is_empty() {
-            self.guest.stop.command = stop;
-        }
-        self.guest.autostart = !self.lines("apps/init/mark")?.is_empty();
-        self.guest.requires = self.lines("apps/init/depends")?;
         Ok(())
     }
 
@@ -344,14 +255,17 @@ impl Reading<'_> {
     }
 
     fn sched(&mut self) -> Result<()> {
-        self.guest.scheduler.fill_rate = self.number("sched/fill-rate")?;
-        self.guest.scheduler.interval = self.number("sched/interval")?;
-        self.guest.scheduler.idle_fill_rate = self.number("sched/fill-rate2")?;
-        self.guest.scheduler.idle_interval = self.number("sched/interval2")?;
-        self.guest.scheduler.tokens = self.number("sched/tokens")?;
-        self.guest.scheduler.tokens_min = self.number("sched/tokens-min")?;
-        self.guest.scheduler.tokens_max = self.number("sched/tokens-max")?;
-        self.guest.scheduler.prio_bias = self.number("sched/prio-bias")?;
+        for name in entries(&self.dir.join("sched"))? {
+            let path = format!("sched/{name}");
+            if self.dir.join(&path).is_dir() {
+                self.note(&path, "a context has one bucket for all CPUs");
+            } else if let Some((_, place)) = BUCKET.iter().find(|(old, _)| *old == name) {
+                *place(&mut self.guest.scheduler) = self.number(&path)?;
+            } else if name != "idle-time" {
+                // An idle rate acts anyway.
+                self.note(&path, "has no counterpart");
+            }
+        }
         Ok(())
     }
 
@@ -478,6 +392,93 @@ options = ["size=16m", "mode=1777"]
             assert!(notes.iter().any(|n| n.contains(left_out)), "{notes:?}");
         }
         assert_eq!(notes.len(), 4, "{notes:?}");
+    }
+
+    #[test]
+    fn what_has_no_counterpart_is_named() {
+        let dir = dir(&[
+            ("apps/init/killseq", "x"),
+            ("apps/pkgmgmt/internal", ""),
+            ("sched/fill-rate", "1\n"),
+            ("sched/priority-bias", "-2\n"),
+            ("sched/idle-time", ""),
+            ("sched/0/fill-rate", "2\n"),
+            ("sched/cpu-id", "0\n"),
+            ("uts/nodename", "web\n"),
+            ("uts/context", "web\n"),
+        ]);
+        let Legacy { guest, notes } = read(dir.path()).unwrap();
+        let s = &guest.scheduler;
+        assert_eq!((s.fill_rate, s.prio_bias), (Some(1), Some(-2)));
+        let named: Vec<_> = notes.iter().filter_map(|n| n.split(": ").next()).collect();
+        assert_eq!(
+            named,
+            [
+                "apps/init/killseq",
+                "apps/pkgmgmt",
+                "sched/0",
+                "sched/cpu-id",
+                "uts/context"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_switched_off_is_off_in_each_way() {
+        let dir = dir(&[
+            ("bcapabilities", "!CAP_KILL\n~LEASE\n-chown\n"),
+            ("flags", "!virt_load\n~virt_uptime\n!nproc\n"),
+        ]);
+        let Legacy { guest, notes } = read(dir.path()).unwrap();
+        let text = guest.to_toml().unwrap();
+        assert!(text.contains("linux = \"-kill,-lease,-chown\""), "{text}");
+        let flags = "flags = [\"-virt_load\", \"-virt_uptime\"]";
+        assert!(text.contains(flags), "{text}");
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+
+    #[test]
+    fn mounts_below_come_along_if_they_did() {
+        let fstab = "/srv /srv none rbind,ro 0 0\n/a /a none bind 0 0\n";
+        let guest = read(dir(&[("fstab", fstab)]).path()).unwrap().guest;
+        let kinds: Vec<_> = guest.mounts.iter().map(|m| m.kind.as_str()).collect();
+        assert_eq!(kinds, ["bind", "bind"]);
+        assert_eq!(guest.mounts[0].options, ["rbind", "ro"]);
+        assert!(guest.mounts[1].options.is_empty());
+    }
+
+    #[test]
+    fn disk_limits_are_those_of_the_root() {
+        let dir = dir(&[
+            ("dlimits/0/space_total", "1000000\n"),
+            ("dlimits/0/inodes_total", "-1\n"),
+            ("dlimits/0/reserved", "5\n"),
+            ("dlimits/0/colour", "blue\n"),
+            ("dlimits/.keep", ""),
+            ("dlimits/1/directory", "/proc\n"),
+            ("dlimits/1/space_total", "7\n"),
+        ]);
+        let place = tempfile::tempdir().unwrap();
+        let tree = place.path().join("web");
+        std::os::unix::fs::symlink(&tree, dir.path().join("vdir")).unwrap();
+        let place = place.path().to_str().unwrap();
+        fs::write(dir.path().join("dlimits/0/directory"), place).unwrap();
+        // Also if the tree is not there now.
+        for there in [false, true] {
+            if there {
+                fs::create_dir(&tree).unwrap();
+            }
+            let Legacy { guest, notes } = read(dir.path()).unwrap();
+            let text = guest.to_toml().unwrap();
+            let disk = "[disk]\nspace = 1000000\ninodes = \"unlimited\"\nreserved = 5\n";
+            assert!(text.contains(disk), "{text}");
+            let [keep, colour, other] = &notes[..] else {
+                panic!("{notes:?}");
+            };
+            assert!(keep.starts_with("dlimits/.keep: "), "{keep}");
+            assert!(colour.starts_with("dlimits/0/colour: "), "{colour}");
+            assert!(other.starts_with("dlimits/1: "), "{other}");
+        }
     }
 
     #[test]
