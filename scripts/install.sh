@@ -28,7 +28,8 @@ put "$made/completions/vserver.bash" "$root/share/bash-completion/completions" 6
 put "$made/completions/_vserver" "$root/share/zsh/site-functions"
 put "$made/completions/vserver.fish" "$root/share/fish/vendor_completions.d"
 for unit in "$REPO"/tools/systemd/*; do
-	put "$unit" "$root/lib/systemd/system"
+	sed "s:/usr/sbin/vserver:${PREFIX:-/usr}/sbin/vserver:" "$unit" >"$made/unit"
+	put "$made/unit" "$root/lib/systemd/system" 644 "$(basename "$unit")"
 done
 mkdir -p "${DESTDIR:-}/etc/vserver/templates"
 # What is setuid inside would be so for the users of the host.

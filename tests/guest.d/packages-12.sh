@@ -64,6 +64,13 @@ uses() {
 	check "the guest starts" vserver start web
 	ours="vserver-tools vserver-module-$(uname -r) linux-image-$(uname -r)"
 	check "dpkg knows their files" sh -c "dpkg --listfiles $ours >/tests/files"
+	for name in one two; do echo equal >/vservers/web/bin/$name; done
+	check "guests are hashified by a service" systemctl start vserver-hashify.service
+	check "which does not fail" sh -c '! systemctl is-failed vserver-hashify.service'
+	check "equal files are one then" [ /vservers/web/bin/one -ef /vservers/web/bin/two ]
+	check "and can be two again" sh -c \
+		'vserver unhashify --all && ! [ /vservers/web/bin/one -ef /vservers/web/bin/two ]'
+	check "the pool can be removed" rm -rf /vservers/.hash
 	check "a package that goes stops it" dpkg --remove vserver-tools
 	check "no context is left" soon sh -c '! ls -d /proc/virtual/[0-9]*'
 	check "its configuration stays" [ -f /etc/vserver/web.toml ]
