@@ -80,7 +80,7 @@ check "but for what is its own" sh -c "cmp $V/web/etc/passwd $V/three/etc/passwd
 check "the clone is known as hashified" sh -c "vserver hashify --status $V/web $V/three | grep three"
 mkdir $V/own && mount -t tmpfs tmpfs $V/own
 check "one on a mount of its own does not stop hashify --all" sh -c "
-	vserver hashify --all -n 2>$W/said && grep 'left out: .*/own: .*on another file system' $W/said"
+	vserver hashify --all -n 2>$W/left_out && grep 'left out: .*/own: .*on another file system' $W/left_out"
 umount $V/own && rmdir $V/own
 check "one that is not is copied" sh -c "vserver build four --clone two &&
 	! [ $V/four/bin/busybox -ef $V/two/bin/busybox ]"
