@@ -40,6 +40,7 @@ mod tags;
 mod tracefs;
 mod twin;
 mod unified;
+mod uring;
 mod watch;
 
 use harness::Suite;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The flags and the attribute that make a file a unified one.
 
-use crate::calls::{new_fd, send_fd};
+use crate::calls::send_fd;
 use crate::process::{Status, eventually, pipe, sleep_forever, spawn};
 use crate::raw;
 use crate::unified::*;
+use crate::uring;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, Mode, OFlags, XattrFlags, setxattr};
 use rustix::fs::{FlockOperation, flock};
@@ -85,26 +86,11 @@ pub(super) fn writers_in_flight_are_busy() -> Result<()> {
 
 /// 3: the only descriptor is one that an io_uring keeps.
 pub(super) fn writers_of_a_ring_are_busy() -> Result<()> {
-    const REGISTER_FILES: u32 = 2;
     let pair = Pair::new("ring")?;
     set_flags(&pair.a, 0, UNIFIED)?;
-    // struct io_uring_params
-    let mut parameters = [0u32; 30];
-    // SAFETY: the structure is as large as the call takes it to be.
-    let ring =
-        new_fd(unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) })?;
+    let ring = uring::ring()?;
     let fd = open(&pair.a, OFlags::RDWR)?;
-    let fds = [fd.as_raw_fd()];
-    // SAFETY: there is one descriptor, as is said.
-    syscall(unsafe {
-        libc::syscall(
-            libc::SYS_io_uring_register,
-            ring.as_raw_fd(),
-            REGISTER_FILES,
-            fds.as_ptr(),
-            fds.len(),
-        )
-    })?;
+    ring.submitter().register_files(&[fd.as_raw_fd()])?;
     drop(fd);
     busy(&pair.a)?;
     // The ring is taken apart some time after its end.

@@ -5,11 +5,12 @@ use super::calls::{address, call, done};
 use super::{enter, xids};
 use crate::calls::send_fd;
 use crate::harness::Test;
-use crate::matrix::uring;
 use crate::namespace::new_mounts;
 use crate::process::isolated;
 use crate::tests;
+use crate::uring;
 use anyhow::{Context as _, Result, ensure};
+use io_uring::opcode::Nop;
 use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
@@ -372,27 +373,20 @@ fn priorities_of_io_that_are_shared() -> Result<()> {
 
 /// An io_uring that was made on the host has credentials of the host registered.
 fn credentials_in_a_ring() -> Result<()> {
-    const IORING_REGISTER_PERSONALITY: usize = 9;
     let submit = |inside: bool| {
-        uring::run_after(|ring| {
-            let ring = ring.as_raw_fd() as usize;
-            let register = [ring, IORING_REGISTER_PERSONALITY, 0, 0];
-            let personality = call(libc::SYS_io_uring_register, &register)? as u32;
-            if inside {
-                // Who has used a ring cannot enter; a child has not, and shares this one.
-                if let Fork::Parent(child) = fork()? {
-                    let status = waitpid(Some(child), WaitOptions::empty())?;
-                    let code = status.and_then(|(_, status)| status.exit_status());
-                    std::process::exit(code.unwrap_or(101));
-                }
-                enter(xids().0).map_err(|_| Errno::IO)?;
+        let mut ring = uring::ring()?;
+        let host = ring.submitter().register_personality();
+        let host = host.map_err(|_| Errno::IO)?;
+        if inside {
+            // Who has used a ring cannot enter; a child has not, and shares this one.
+            if let Fork::Parent(child) = fork()? {
+                let status = waitpid(Some(child), WaitOptions::empty())?;
+                let code = status.and_then(|(_, status)| status.exit_status());
+                std::process::exit(code.unwrap_or(101));
             }
-            // It does nothing.
-            Ok(uring::Entry {
-                index: personality << 16,
-                ..Default::default()
-            })
-        })
+            enter(xids().0).map_err(|_| Errno::IO)?;
+        }
+        uring::run_in(&mut ring, &Nop::new().build().personality(host))
     };
     for (inside, expected) in [(false, Ok(0)), (true, Err(Errno::PERM))] {
         isolated(|| {

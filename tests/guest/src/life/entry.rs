@@ -4,6 +4,7 @@
 use super::XID;
 use crate::process::{self, Child, Gate, Status, isolated, pipe, spawn};
 use crate::unified::{refused, syscall};
+use crate::uring;
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid, kill_process};
@@ -100,13 +101,9 @@ pub(super) fn who_traces_cannot_enter() -> Result<()> {
 
 pub(super) fn who_used_io_uring_cannot_enter() -> Result<()> {
     isolated(|| {
-        let mut params = [0u64; 15];
-        // SAFETY: struct io_uring_params has 120 bytes.
-        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) };
-        let ring = syscall(ring)?;
+        let ring = uring::ring()?;
         refused("a ring", abi::ctx_create(XID, 0), Errno::INVAL)?;
-        // SAFETY: the descriptor is this function's alone.
-        syscall(unsafe { libc::close(ring as i32) }.into())?;
+        drop(ring);
         refused("one that was", abi::ctx_create(XID, 0), Errno::INVAL)
     })
 }

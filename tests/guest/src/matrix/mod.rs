@@ -15,7 +15,6 @@ mod operations;
 mod place;
 mod site;
 pub mod sys;
-pub mod uring;
 
 use crate::harness::{Suite, Test};
 use operations::TABLES;

@@ -4,56 +4,30 @@
 use super::{XID, first, rate, share, used};
 use crate::process::{self, Child, Gate};
 use anyhow::{Context as _, Result, ensure};
-use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use rustix::io::{self, Errno};
+use io_uring::IoUring;
+use rustix::fd::{AsRawFd as _, OwnedFd};
+use rustix::io;
 use std::fs;
 use std::time::Duration;
 use vserver_abi as abi;
 
-/// `struct io_uring_params`
-#[repr(C)]
-#[derive(Default)]
-struct Params {
-    sq_entries: u32,
-    cq_entries: u32,
-    flags: u32,
-    sq_thread_cpu: u32,
-    sq_thread_idle: u32,
-    rest: [u32; 25],
-}
-
-const _: () = assert!(size_of::<Params>() == 120);
-
-const SETUP_SQPOLL: u32 = 2;
-const REGISTER_IOWQ_AFF: libc::c_long = 17;
-
-fn check(value: libc::c_long) -> Result<i32, Errno> {
-    i32::try_from(value)
-        .ok()
-        .filter(|&value| value >= 0)
-        .ok_or_else(|| Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
-}
+/// How long it goes on looking, in ms.
+const BUSY: u32 = 600_000;
 
 /// A ring whose submission thread looks for work without a pause.
-fn busy_ring() -> Result<OwnedFd, Errno> {
-    let mut params = Params {
-        flags: SETUP_SQPOLL,
-        sq_thread_idle: 600_000,
-        ..Params::default()
-    };
-    // SAFETY: `params` is what the call reads and writes.
-    let fd = check(unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, &raw mut params) })?;
-    // SAFETY: a new descriptor, which is nobody else's.
-    let ring = unsafe { OwnedFd::from_raw_fd(fd) };
+fn busy_ring() -> std::io::Result<IoUring> {
+    let ring = IoUring::builder().setup_sqpoll(BUSY).build(4)?;
     // To tell it something while it sleeps wakes it, for as long as it then waits for more. At first
     // it may not be asleep yet.
-    let cpus: u64 = 3;
+    // SAFETY: all zeroes is a set, the empty one.
+    let mut cpus: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in 0..2 {
+        // SAFETY: the set has room for such numbers.
+        unsafe { libc::CPU_SET(cpu, &mut cpus) };
+    }
     for _ in 0..10 {
         std::thread::sleep(Duration::from_millis(20));
-        // SAFETY: `cpus` is as long as we say.
-        check(unsafe {
-            libc::syscall(libc::SYS_io_uring_register, fd, REGISTER_IOWQ_AFF, &cpus, 8)
-        })?;
+        ring.submitter().register_iowq_aff(&cpus)?;
     }
     Ok(ring)
 }

@@ -3,8 +3,9 @@
 
 use super::prelude::*;
 use crate::matrix::sys::Mapping;
-use crate::matrix::uring;
 use crate::process;
+use crate::uring;
+use io_uring::{opcode::Write, types::Fd};
 use rustix::fs as rfs;
 use rustix::io::{pwrite, write};
 use rustix::process::{WaitOptions, waitpid};
@@ -31,13 +32,7 @@ pub const TABLE: &[Operation] = &[
     }),
     op("io_uring write", CopyFirst, |s| {
         let file = s.writer()?;
-        uring::run(uring::Entry {
-            opcode: uring::WRITE,
-            fd: file.as_raw_fd(),
-            address: b"new".as_ptr() as u64,
-            len: 3,
-            ..uring::Entry::default()
-        })
+        uring::run(&Write::new(Fd(file.as_raw_fd()), b"new".as_ptr(), 3).build())
     }),
     op("FICLONE", CopyFirst, |s| {
         done(rfs::ioctl_ficlone(s.writer()?, reader(&s.x())?))

@@ -2,7 +2,8 @@
 //! What changes names and no file: it works, and shares on.
 
 use super::prelude::*;
-use crate::matrix::uring;
+use crate::uring::{self, HERE};
+use io_uring::opcode::{LinkAt, RenameAt, UnlinkAt};
 use rustix::fs::{self as rfs, AtFlags, RenameFlags};
 
 pub const TABLE: &[Operation] = &[
@@ -12,12 +13,7 @@ pub const TABLE: &[Operation] = &[
     }),
     op("io_uring unlinkat", Names, |s| {
         let path = sys::c_path(&s.a())?;
-        uring::run(uring::Entry {
-            opcode: uring::UNLINKAT,
-            fd: libc::AT_FDCWD,
-            address: path.as_ptr() as u64,
-            ..uring::Entry::default()
-        })
+        uring::run(&UnlinkAt::new(HERE, path.as_ptr()).build())
     }),
     op("rename away", Names, |s| {
         done(rfs::rename(s.a(), s.path("c")))
@@ -36,7 +32,8 @@ pub const TABLE: &[Operation] = &[
         done(rfs::rename(s.a(), s.a()))
     }),
     op("io_uring renameat", Names, |s| {
-        two_names(s, uring::RENAMEAT, "x")
+        let (from, to) = (sys::c_path(&s.a())?, sys::c_path(&s.x())?);
+        uring::run(&RenameAt::new(HERE, from.as_ptr(), HERE, to.as_ptr()).build())
     }),
     op("RENAME_EXCHANGE", Names, |s| {
         rename(s, "x", RenameFlags::EXCHANGE)
@@ -74,7 +71,8 @@ pub const TABLE: &[Operation] = &[
         done(rfs::linkat(CWD, link, CWD, s.path("c"), follow))
     }),
     op("io_uring linkat", Link, |s| {
-        two_names(s, uring::LINKAT, "c")
+        let (from, to) = (sys::c_path(&s.a())?, sys::c_path(&s.path("c"))?);
+        uring::run(&LinkAt::new(HERE, from.as_ptr(), HERE, to.as_ptr()).build())
     }),
     op("link over a file", MayCopy, |s| {
         done(rfs::link(s.a(), s.x()))
@@ -88,17 +86,4 @@ pub const TABLE: &[Operation] = &[
 
 fn rename(s: &Site, to: &str, flags: RenameFlags) -> Outcome {
     done(rfs::renameat_with(CWD, s.a(), CWD, s.path(to), flags))
-}
-
-/// An operation of io_uring on `a` and another name.
-fn two_names(s: &Site, opcode: u8, to: &str) -> Outcome {
-    let (from, to) = (sys::c_path(&s.a())?, sys::c_path(&s.path(to))?);
-    uring::run(uring::Entry {
-        opcode,
-        fd: libc::AT_FDCWD,
-        address: from.as_ptr() as u64,
-        len: libc::AT_FDCWD as u32,
-        offset: to.as_ptr() as u64,
-        ..uring::Entry::default()
-    })
 }

@@ -2,7 +2,11 @@
 //! Every way to open a file for writing.
 
 use super::prelude::*;
-use crate::matrix::uring;
+use crate::uring::{self, HERE};
+use io_uring::{
+    opcode::{OpenAt, OpenAt2},
+    types::{Fd, OpenHow},
+};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 
 pub const TABLE: &[Operation] = &[
@@ -101,40 +105,31 @@ pub const TABLE: &[Operation] = &[
     }),
     op("io_uring openat", Copy, |s| {
         let path = sys::c_path(&s.a())?;
-        let file = uring::run(uring::Entry {
-            opcode: uring::OPENAT,
-            fd: libc::AT_FDCWD,
-            address: path.as_ptr() as u64,
-            op_flags: libc::O_WRONLY as u32,
-            ..uring::Entry::default()
-        })?;
+        let file = uring::run(
+            &OpenAt::new(HERE, path.as_ptr())
+                .flags(libc::O_WRONLY)
+                .build(),
+        )?;
         sys::owned(file)?;
         DONE
     }),
     op("io_uring openat O_TRUNC", Copy, |s| {
         let path = sys::c_path(&s.a())?;
-        let file = uring::run(uring::Entry {
-            opcode: uring::OPENAT,
-            fd: libc::AT_FDCWD,
-            address: path.as_ptr() as u64,
-            op_flags: (libc::O_RDWR | libc::O_TRUNC) as u32,
-            ..uring::Entry::default()
-        })?;
+        let file = uring::run(
+            &OpenAt::new(HERE, path.as_ptr())
+                .flags(libc::O_RDWR | libc::O_TRUNC)
+                .build(),
+        )?;
         sys::owned(file)?;
         DONE
     }),
     op("io_uring openat2", Copy, |s| {
-        // struct open_how: flags, mode, resolve
-        let how = [libc::O_RDWR as u64, 0, ResolveFlags::BENEATH.bits()];
+        let how = OpenHow::new()
+            .flags(libc::O_RDWR as u64)
+            .resolve(ResolveFlags::BENEATH.bits());
         let dir = s.directory()?;
-        let file = uring::run(uring::Entry {
-            opcode: uring::OPENAT2,
-            fd: dir.as_raw_fd(),
-            address: c"a".as_ptr() as u64,
-            offset: how.as_ptr() as u64,
-            len: size_of_val(&how) as u32,
-            ..uring::Entry::default()
-        })?;
+        let file =
+            uring::run(&OpenAt2::new(Fd(dir.as_raw_fd()), c"a".as_ptr(), &raw const how).build())?;
         sys::owned(file)?;
         DONE
     }),

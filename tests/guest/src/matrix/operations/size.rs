@@ -2,7 +2,11 @@
 //! truncate(2), ftruncate(2), fallocate(2).
 
 use super::prelude::*;
-use crate::matrix::uring;
+use crate::uring;
+use io_uring::{
+    opcode::{Fallocate, Ftruncate},
+    types::Fd,
+};
 
 pub const TABLE: &[Operation] = &[
     op("truncate to nothing", Copy, |s| truncate(s, 0)),
@@ -21,12 +25,7 @@ pub const TABLE: &[Operation] = &[
     }),
     op("io_uring ftruncate", CopyFirst, |s| {
         let file = s.writer()?;
-        uring::run(uring::Entry {
-            opcode: uring::FTRUNCATE,
-            fd: file.as_raw_fd(),
-            offset: 40,
-            ..uring::Entry::default()
-        })
+        uring::run(&Ftruncate::new(Fd(file.as_raw_fd()), 40).build())
     }),
     op("fallocate", CopyFirst, |s| allocate(s, 0, 8192, 8192)),
     op("fallocate KEEP_SIZE", CopyFirst, |s| {
@@ -58,12 +57,7 @@ pub const TABLE: &[Operation] = &[
     }),
     op("io_uring fallocate", CopyFirst, |s| {
         let file = s.writer()?;
-        uring::run(uring::Entry {
-            opcode: uring::FALLOCATE,
-            fd: file.as_raw_fd(),
-            address: 20_000,
-            ..uring::Entry::default()
-        })
+        uring::run(&Fallocate::new(Fd(file.as_raw_fd()), 20_000).build())
     }),
 ];
 

@@ -2,7 +2,11 @@
 //! Extended attributes, and what is kept in them: ACLs, capabilities.
 
 use super::prelude::*;
-use crate::matrix::uring;
+use crate::uring;
+use io_uring::{
+    opcode::{FSetXattr, SetXattr},
+    types::Fd,
+};
 use rustix::fs::{self as rfs, XattrFlags};
 
 pub const TABLE: &[Operation] = &[
@@ -64,25 +68,13 @@ pub const TABLE: &[Operation] = &[
     }),
     op("io_uring setxattr", Copy, |s| {
         let path = sys::c_path(&s.a())?;
-        uring::run(uring::Entry {
-            opcode: uring::SETXATTR,
-            address: c"user.new".as_ptr() as u64,
-            offset: b"new".as_ptr() as u64,
-            len: 3,
-            address3: path.as_ptr() as u64,
-            ..uring::Entry::default()
-        })
+        let (name, value) = (c"user.new".as_ptr(), b"new".as_ptr().cast());
+        uring::run(&SetXattr::new(name, value, path.as_ptr(), 3).build())
     }),
     op("io_uring fsetxattr", Copy, |s| {
         let file = s.reader()?;
-        uring::run(uring::Entry {
-            opcode: uring::FSETXATTR,
-            fd: file.as_raw_fd(),
-            address: c"user.new".as_ptr() as u64,
-            offset: b"new".as_ptr() as u64,
-            len: 3,
-            ..uring::Entry::default()
-        })
+        let (name, value) = (c"user.new".as_ptr(), b"new".as_ptr().cast());
+        uring::run(&FSetXattr::new(Fd(file.as_raw_fd()), name, value, 3).build())
     }),
     op("removexattr", Copy, |s| {
         done(rfs::removexattr(s.a(), "user.old"))
