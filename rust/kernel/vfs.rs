@@ -3,6 +3,7 @@
 //! Paths and inodes, and what a file needs to be replaced by a copy of itself.
 //!
 //! - [`Path`], [`Inode`], [`WriteAccess`]: what a caller has at hand
+//! - [`breaking`]: whose turn it is to break a link
 //! - [`cred::OwnerCred`]: to act for a file's owner
 //! - [`readdir`]: the names in a directory
 //! - [`copy`]: an unnamed file, its content, and (in `metadata`) all else it is to have
@@ -12,9 +13,9 @@
 //! Ids are raw: a mount's id mapping plays no part in what is copied.
 //!
 //! Everything here is for process context and may sleep, unless said otherwise. Order of what may
-//! be held at a time: [`Renewal`], then [`Breaking`], then [`WriteAccess`], then
-//! [`replace::LockedDir`], then the inode's lock, which no caller sees. Of two [`Breaking`] the one
-//! with the lower address comes first.
+//! be held at a time: [`breaking::Renewal`], then [`breaking::Breaking`], then [`WriteAccess`], then
+//! [`replace::LockedDir`], then the inode's lock, which no caller sees. Of two
+//! [`breaking::Breaking`] the one with the lower address comes first.
 //!
 //! C headers: [`include/linux/path.h`](srctree/include/linux/path.h),
 //! [`include/linux/fs.h`](srctree/include/linux/fs.h),
@@ -22,15 +23,15 @@
 
 use crate::{
     bindings,
-    error::{code::EINVAL, from_err_ptr, to_result, Error, Result},
+    error::{code::EINVAL, to_result, Error, Result},
     ffi::c_int,
     fs::LocalFile,
-    prelude::ENOMEM,
     types::Opaque,
     uaccess::UserPtr,
 };
-use core::{marker::PhantomData, ptr::NonNull};
+use core::ptr::NonNull;
 
+pub mod breaking;
 pub mod copy;
 pub mod cred;
 pub mod dlimit;
@@ -65,18 +66,6 @@ pub struct Path(bindings::path);
 unsafe impl Send for Path {}
 
 impl Path {
-    /// Becomes the only one who breaks the link of this name.
-    ///
-    /// # Errors
-    ///
-    /// `ERESTARTSYS`: a fatal signal came first. `ENOMEM`.
-    pub fn begin_renewal(&self) -> Result<Renewal<'_>> {
-        // SAFETY: By the type invariant.
-        let renewal = from_err_ptr(unsafe { bindings::vserver_renewal_begin(self.0.dentry) })?;
-        // INVARIANT: Begun just now.
-        Ok(Renewal(NonNull::new(renewal).ok_or(ENOMEM)?, PhantomData))
-    }
-
     /// Borrows a path from C code, which owns the references before and after.
     ///
     /// Another path may be assigned to it: the old references are then dropped, and C code owns
@@ -441,44 +430,6 @@ impl Inode {
         self.read(|i| unsafe { &raw const (*i).i_mode })
     }
 
-    /// Whether this directory is to be searched for what a crash left behind: once while its inode
-    /// is in memory.
-    pub fn begin_sweep(&self) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::vserver_sweep_begin(self.as_ptr()) }
-    }
-
-    /// Has this directory searched again at the next break in it.
-    pub fn sweep_again(&self) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::vserver_sweep_again(self.as_ptr()) };
-    }
-
-    /// Keeps this unified inode unified, or becomes the one who may change that: who is `alone`
-    /// waits for all others, and they for him; those who only copy it don't wait for each other.
-    ///
-    /// # Errors
-    ///
-    /// `ERESTARTSYS`: a fatal signal came first. `EPERM`: it can't be a unified one.
-    pub fn begin_breaking(&self, alone: bool) -> Result<Breaking<'_>> {
-        // SAFETY: By the type invariant.
-        to_result(unsafe { bindings::vserver_breaking_begin(self.as_ptr(), alone) })?;
-        // INVARIANT: Begun just now.
-        Ok(Breaking { inode: self, alone })
-    }
-
-    /// Becomes alone with this unified inode, if nobody has to be waited for.
-    pub fn try_breaking(&self) -> Option<Breaking<'_>> {
-        // SAFETY: By the type invariant.
-        let begun = unsafe { bindings::vserver_breaking_try(self.as_ptr()) };
-        // Not `then_some()`: what has not begun must not end.
-        // INVARIANT: Begun just now.
-        begun.then(|| Breaking {
-            inode: self,
-            alone: true,
-        })
-    }
-
     /// Runs `f` with the inode locked.
     fn locked<R>(&self, f: impl FnOnce() -> R) -> R {
         // SAFETY: By the type invariant; callers hold no inode's lock but a directory's.
@@ -487,43 +438,5 @@ impl Inode {
         // SAFETY: Locked above.
         unsafe { bindings::inode_unlock(self.as_ptr()) };
         ret
-    }
-}
-
-/// The inode stays unified while this lives, but for what its owner does who is alone with it.
-///
-/// # Invariants
-///
-/// `vserver_breaking_begin()` succeeded for the inode, and for `alone`.
-pub struct Breaking<'a> {
-    inode: &'a Inode,
-    alone: bool,
-}
-
-impl Breaking<'_> {
-    /// Whether nobody else breaks links to the inode, or gives it names.
-    pub fn is_alone(&self) -> bool {
-        self.alone
-    }
-}
-
-impl Drop for Breaking<'_> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant; begun in the same way.
-        unsafe { bindings::vserver_breaking_end(self.inode.as_ptr(), self.alone) };
-    }
-}
-
-/// Nobody else breaks the link of the name while this lives.
-///
-/// # Invariants
-///
-/// Came from `vserver_renewal_begin()` for the name of the path, which is valid for `'a`.
-pub struct Renewal<'a>(NonNull<bindings::vserver_renewal>, PhantomData<&'a Path>);
-
-impl Drop for Renewal<'_> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::vserver_renewal_end(self.0.as_ptr()) };
     }
 }

@@ -23,10 +23,11 @@ use kernel::{
     pr_warn_once,
     prelude::*,
     vfs::{
+        breaking::Breaking,
         copy::{OpenFile, TempFile},
         cred::OwnerCred,
         replace::{Delegation, LockedDir},
-        Breaking, Inode, Path,
+        Inode, Path,
     },
     vserver::trace::How,
 };
