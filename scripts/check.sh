@@ -36,7 +36,7 @@ checkpatch() {
 }
 # In the kernel's tree: elsewhere checkpatch takes a patch for a source file.
 check_patches() { (cd "$TREE" && find "$REPO/patches" -name '*.patch' -print0 | sort -z | checkpatch); }
-check_c() { find fs include security rust -name '*.[ch]' -print0 | sort -z | checkpatch -f; }
+check_c() { find fs include security rust tests -name '*.[ch]' -print0 | sort -z | checkpatch -f; }
 
 check_rustfmt() {
 	find rust -name '*.rs' -print0 |
