@@ -173,7 +173,7 @@ fn replace(old: &Path, dir: &Path, keep: i64, delegation: &mut Delegation) -> Re
         return Err(EPERM);
     }
 
-    let cred = OwnerCred::new(inode)?;
+    let cred = OwnerCred::new(old)?;
     debris::sweep(dir, old, &cred);
     // Write access is not held while data is copied: who freezes the file system waits for it.
     let (mut copy, other_project) = {

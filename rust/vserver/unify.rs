@@ -56,7 +56,7 @@ fn try_unify(old: &Path, new: &Path, delegation: &mut Delegation) -> Result {
     if dir.inode().is_fixed() {
         return Err(EPERM);
     }
-    let cred = OwnerCred::new(old.inode())?;
+    let cred = OwnerCred::new(old)?;
     debris::sweep(&dir, old, &cred);
     // The name may be on the disk with its content, and never comes back with less.
     cred.run(|| new.flush())?;

@@ -55,10 +55,11 @@ static int vserver_may_setattr(const struct path *path, struct iattr *attr)
 	}
 	if (vserver_ids_overflow(idmap, inode, attr))
 		return -EOVERFLOW;
-	error = setattr_prepare(idmap, path->dentry, attr);
+	/* In the order of notify_change() and the file system. */
+	error = security_inode_setattr(idmap, path->dentry, attr);
 	if (error)
 		return error;
-	return security_inode_setattr(idmap, path->dentry, attr);
+	return setattr_prepare(idmap, path->dentry, attr);
 }
 
 /* A rule of Landlock's may be for the inode: then there is none for the copy. */

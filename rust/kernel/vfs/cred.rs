@@ -4,16 +4,18 @@
 //!
 //! C header: [`include/linux/cred.h`](srctree/include/linux/cred.h)
 
-use super::Inode;
-use crate::{bindings, cred::Credential, ffi::c_int, prelude::*, sync::aref::ARef};
+use super::Path;
+use crate::{
+    bindings, cred::Credential, error::to_result, ffi::c_int, prelude::*, sync::aref::ARef,
+};
 use core::ptr::NonNull;
 
 /// The kernel's own credentials, with the owner of a file as user and group.
 ///
 /// Every capability in the initial user namespace, whatever the caller may or may not do, but
 /// quota is charged to the file's owner, and without `CAP_SYS_RESOURCE`: neither limits nor
-/// reserved blocks are overridden. Security modules see what they see of kernel threads, and
-/// watchers of files nothing at all.
+/// reserved blocks are overridden. Security modules see what they see of kernel threads, but label
+/// what is made as the file is labelled; watchers of files see nothing at all.
 ///
 /// # Invariants
 ///
@@ -21,25 +23,32 @@ use core::ptr::NonNull;
 pub struct OwnerCred(ARef<Credential>);
 
 impl OwnerCred {
-    /// Credentials to act for the owner of `inode`.
+    /// Credentials to act for the owner of the file at `path`.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub fn new(inode: &Inode) -> Result<Self> {
+    /// `ENOMEM`, or a security module's.
+    pub fn new(path: &Path) -> Result<Self> {
         // SAFETY: `init_task` is always there.
         let cred = unsafe { bindings::prepare_kernel_cred(&raw mut bindings::init_task) };
         let cred = NonNull::new(cred).ok_or(ENOMEM)?;
+        // SAFETY: The reference that was just made goes to the `ARef`.
+        let owned = unsafe { ARef::from_raw(cred.cast()) };
+        let mut cred = cred.as_ptr();
+        let inode = path.inode();
         // SAFETY: The credentials are new: nobody else has them yet.
         unsafe {
-            (*cred.as_ptr()).fsuid = inode.uid();
-            (*cred.as_ptr()).fsgid = inode.gid();
-            bindings::cred_drop_cap(cred.as_ptr(), bindings::CAP_SYS_RESOURCE as c_int);
-            bindings::vserver_cred_silence(cred.as_ptr());
+            (*cred).fsuid = inode.uid();
+            (*cred).fsgid = inode.gid();
+            bindings::cred_drop_cap(cred, bindings::CAP_SYS_RESOURCE as c_int);
+            bindings::vserver_cred_silence(cred);
         }
-        // SAFETY: The reference that was just made goes to the `ARef`.
+        // A label may be on no disk, where a mount option gives one to files without: copying the
+        // attributes is not enough.
+        // SAFETY: As above, and the dentry is valid. Given credentials are changed, not replaced.
+        to_result(unsafe { bindings::security_inode_copy_up(path.0.dentry, &mut cred) })?;
         // INVARIANT: Set up above, and from here on shared.
-        Ok(Self(unsafe { ARef::from_raw(cred.cast()) }))
+        Ok(Self(owned))
     }
 
     pub(super) fn as_ptr(&self) -> *const bindings::cred {

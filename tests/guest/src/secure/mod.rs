@@ -3,6 +3,7 @@
 
 mod aliases;
 mod charge;
+pub mod labels;
 mod landlock;
 mod operations;
 mod rights;

@@ -21,7 +21,7 @@ use std::path::Path;
 const SHIFT: u32 = 100_000;
 
 /// A plain user's, who is in another group.
-fn users_file(a: &Path) -> Result<()> {
+pub(super) fn users_file(a: &Path) -> Result<()> {
     dressed(a, USER, USER + 1, 0o6755)
 }
 
@@ -58,7 +58,7 @@ fn nobodys_file(a: &Path) -> Result<()> {
 }
 
 /// Tries everything on files that `make` makes.
-fn compare(name: &str, make: fn(&Path) -> Result<()>, who: Who) -> Result<()> {
+pub(super) fn compare(name: &str, make: fn(&Path) -> Result<()>, who: Who) -> Result<()> {
     let mut last: Option<Twin> = None;
     for (what, op) in operations::ALL {
         let twin = match last.take() {
@@ -74,7 +74,7 @@ fn compare(name: &str, make: fn(&Path) -> Result<()>, who: Who) -> Result<()> {
     Ok(())
 }
 
-fn here(become_them: fn() -> Result<()>) -> Who {
+pub(super) fn here(become_them: fn() -> Result<()>) -> Who {
     Who {
         become_them,
         sees: None,
