@@ -9,13 +9,15 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  vserver build web --suite trixie --include nginx,less
+  vserver build web --suite trixie --include systemd-sysv,nginx
   vserver build db --clone web
   vserver build old --tar rootfs.tar.xz
   vserver build app --oci app.tar          (docker save, skopeo copy ... oci-archive:app.tar)
   vserver build shop --template webserver  (/etc/vserver/templates/webserver.toml)
 
-A template is a guest's file; its table [build] says what the guest is made of.")]
+A template is a guest's file; its table [build] says what the guest is made of. init.style becomes
+what /sbin/init of the tree is: systemd, sysv, or, where there is none, small. That one runs nothing
+by itself, but for what init.command says.")]
 pub(crate) struct Build {
     /// The guest's name
     #[arg(value_name = "NAME")]
@@ -38,7 +40,7 @@ pub(crate) struct Build {
     /// Of an image of a container, in an archive
     #[arg(long, value_name = "FILE", group = "source")]
     pub(crate) oci: Option<PathBuf>,
-    /// A copy of another guest, with its configuration
+    /// A copy of another guest, with its configuration, but not autostart
     #[arg(long, value_name = "GUEST", group = "source")]
     pub(crate) clone: Option<String>,
     /// With the configuration of a template: a name, or a file with a / in its name

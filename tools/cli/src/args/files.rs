@@ -13,7 +13,10 @@ use super::hashify::Exclude;
 Attributes:
   iunlink     immutable, yet may be removed and replaced
   immutable   may not be changed; with iunlink: whoever changes it gets a copy
-  barrier     of a directory, against ways out of a chroot")]
+  barrier     of a directory, against ways out of a chroot
+  hide        of an entry of /proc: nobody finds it, but
+  admin       the host, and
+  watch       the spectator, if these are on")]
 pub(crate) enum Attr {
     /// Show the attributes of files
     Show(AttrShow),
@@ -48,13 +51,14 @@ pub(crate) struct AttrShow {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  vserver attr set iunlink,immutable /vservers/.pool/libc.so.6
-  vserver attr clear immutable /vservers/web/etc/motd")]
+  vserver attr set barrier /vservers
+  vserver attr set iunlink,immutable /srv/base/lib/libc.so.6
+  vserver attr clear hide /proc/diskstats")]
 pub(crate) struct AttrChange {
     /// Directories with all that is in them
     #[arg(long, short = 'R')]
     pub(crate) recursive: bool,
-    /// The attributes, comma-separated: iunlink, immutable, barrier
+    /// The attributes, comma-separated: iunlink, immutable, barrier, hide, admin, watch
     pub(crate) flags: String,
     /// The files; symbolic links are not followed
     #[arg(required = true)]
@@ -95,8 +99,8 @@ Examples:
   vserver unify --exclude '/home/*' --exclude '+/etc/services' /vservers/web /vservers/db
 
 Exit status: 0 if all is done, 1 if some files could not be dealt with, 2 for a wrong option, 5 if
-another run is at work, 8 if a tree is missing, 9 if the kernel has no vserver module or does not
-let us use it.")]
+another run is at work, 6 if the file of one of these guests is wrong, 8 if a tree is missing, 9 if
+the kernel has no vserver module or does not let us use it.")]
 pub(crate) struct Unify {
     /// Let the others share only with this tree, whose files stay what they are
     #[arg(long, value_name = "TREE")]

@@ -39,6 +39,7 @@ Exit status:
   1   some files could not be dealt with: each is named
   2   a wrong option
   5   another run is at work
+  6   the file of a guest whose tree is named is wrong
   8   a tree or the pool cannot be used: missing, read-only, on another file system
   9   the kernel has no vserver module, or does not let us use it
   10  --check has found damage

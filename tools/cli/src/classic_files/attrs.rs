@@ -17,8 +17,8 @@ use crate::cmd;
     name = "showattr",
     version,
     after_help = "\
-A letter for each of admin, watch, hide, barrier, iunlink (u), immutable, cow: capital if it is on, -
-if the file can't have it.
+A letter for each of admin, watch, hide, barrier, iunlink (u), immutable, cow: capital if it is on,
+- if the file can't have it.
 
 Example:
   showattr -R /vservers/web/usr/bin"

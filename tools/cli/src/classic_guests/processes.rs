@@ -84,8 +84,8 @@ fn kill_one(pid: i32, signal: i32) -> Result<()> {
 Example:
   vwait --timeout 10 --terminate web
 
-Exit status: 0 if the context has ended, 1 if it was killed, 2 if it took too long, 127 if it could not
-be waited for."
+Exit status: 0 if the context has ended, 1 if it was killed, 2 if it took too long, 127 if it
+could not be waited for."
 )]
 pub(super) struct Wait {
     /// Wait no longer than so many seconds
