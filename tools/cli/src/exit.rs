@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! With which status the command ends; the table is in Documentation/admin-guide.rst.
+//! With which status the command ends; the table is in Documentation/admin-guide.rst and in `--help`.
 
 use rustix::io::Errno;
 use vserver::error::Error;

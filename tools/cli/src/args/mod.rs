@@ -24,6 +24,21 @@ pub(crate) use hashify::{Clone, Du, Exclude, Hashify, Unhashify};
 pub(crate) use run::{Enter, Program, Run};
 pub(crate) use see::{Column, List, Ps, Top};
 
+/// What `-h` shows at the end, and `--help` before the rest.
+macro_rules! examples {
+    () => {
+        "\
+Examples:
+  vserver start web
+  vserver enter web
+  vserver unify /vservers/web /vservers/db
+  vserver list
+  vserver stop web
+
+Each command has its own help: vserver run --help"
+    };
+}
+
 /// Linux-VServer: guests as contexts of one kernel, sharing unified files
 ///
 /// A context is a set of processes with an id (xid), a name and limits of its own. A guest
@@ -34,15 +49,38 @@ pub(crate) use see::{Column, List, Ps, Top};
 #[command(
     name = "vserver",
     version,
-    after_help = "\
-Examples:
-  vserver start web
-  vserver enter web
-  vserver unify /vservers/web /vservers/db
-  vserver list
-  vserver stop web
+    after_help = examples!(),
+    after_long_help = concat!(
+        examples!(),
+        "
 
-Each command has its own help: vserver run --help"
+Files:
+  /etc/vserver/NAME.toml      a guest's file, which may be empty
+  /etc/vserver/templates      such files for new guests
+  /vservers/NAME              a guest's tree
+  /vservers/.hash             the pool of the files that guests share
+  /var/log/vserver/NAME.log   what a guest's init says
+
+Environment:
+  VSERVER_PREFIX              a directory before all of these
+
+Exit status:
+  0   it is done
+  1   it failed, or some of it did
+  2   a wrong option
+  3   a guest does not run (status)
+  4   there is no such guest or context
+  5   the guest is in use, or in another state; another run of hashify or the like is at work
+  6   a configuration is wrong
+  7   a guest could not be started
+  8   a tree or the pool can't be used
+  9   the kernel has no vserver module, or does not let us use it
+  10  hashify --check has found damage
+  11  a file system is full
+  124 it took too long (wait)
+  125 a context could not be made or entered, 126 the command could not be run, 127 there is none;
+      else that of the command (run, enter)"
+    )
 )]
 pub(crate) struct Cli {
     /// Print state as JSON
