@@ -40,6 +40,13 @@ END
 # By the tree's own shell: busybox's would take its own programs before those of the tree.
 in_tree() { PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$R" /bin/sh -c "$*"; }
 
+# On a terminal, by keys: down to the guest, kill, yes, quit.
+ends_by_top() {
+	{ sleep 2; printf '\033[Bk'; sleep 2; printf '\r'; sleep 2; printf q; } |
+		script -qec 'stty rows 24 cols 150; vserver top --sort xid --delay 0.2' /tests/top \
+			>/tests/top.said && grep -q "$1" /tests/top && soon sh -c "! vserver status $1"
+}
+
 # In the Debian itself
 uses() {
 	check "the installed kernel runs" [ -d "/lib/modules/$(uname -r)/updates" ]
@@ -62,6 +69,8 @@ uses() {
 	check "and powers off" sh -c 'vserver exec web -- /bin/poweroff -f; [ $? = 137 ]'
 	check "then the service is down" soon sh -c '[ "$(systemctl is-active vserver@web)" = inactive ]'
 	check "the guest starts" vserver start web
+	check "top shows it, and ends it" ends_by_top web
+	check "it starts once more" vserver start web
 	ours="vserver-tools vserver-module-$(uname -r) linux-image-$(uname -r)"
 	check "dpkg knows their files" sh -c "dpkg --listfiles $ours >/tests/files"
 	for name in one two; do echo equal >/vservers/web/bin/$name; done

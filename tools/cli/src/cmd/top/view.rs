@@ -1,97 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `vserver top`: what contexts use, live.
+//! What `vserver top` shows, and what its keys do.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::io::{self, IsTerminal};
-use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::bail;
 use ratatui::Frame;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState};
-use rustix::process::nice;
-use vserver::config::Store;
-use vserver::context::{self, Target};
-use vserver::disk::{self, Disk};
+use vserver::disk::Disk;
 use vserver::signal;
-use vserver::usage::{self, Usage};
+use vserver::usage::Usage;
 
-use super::state::taken;
-use crate::args::{Column, Top};
+use super::Contexts;
+use crate::args::Column;
+use crate::cmd::state::taken;
 use crate::output::{bytes, time};
-
-/// `vserver top`
-pub(crate) fn top(args: &Top) -> anyhow::Result<ExitCode> {
-    if !io::stdout().is_terminal() {
-        bail!("top needs a terminal: vserver stat prints what it shows, once");
-    }
-    context::list()?;
-    usage::become_spectator()?;
-    // It ends with this process.
-    thread::spawn(|| look_at_disks(&Store::system()));
-    let mut view = View::new(args.sort);
-    view.look()?;
-    let mut terminal = ratatui::try_init()?;
-    let result = watch(
-        &mut terminal,
-        &mut view,
-        Duration::from_secs_f64(args.delay),
-    );
-    ratatui::restore();
-    result?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Keeps what is known of the guests' trees from getting old, in the time that nobody else needs.
-fn look_at_disks(store: &Store) {
-    // Of this thread; if that can't be, it walks as fast as others.
-    let _ = nice(19);
-    loop {
-        for name in store.names().unwrap_or_default() {
-            let known = disk::known(store, &name);
-            if known.is_none_or(|disk| disk.age_sec >= OLD.as_secs()) {
-                // Then nothing is shown.
-                let _ = disk::measure(store, &name);
-            }
-        }
-        thread::sleep(OLD / 10);
-    }
-}
-
-fn watch(
-    terminal: &mut ratatui::DefaultTerminal,
-    view: &mut View,
-    delay: Duration,
-) -> anyhow::Result<()> {
-    loop {
-        let next = Instant::now() + delay;
-        view.look()?;
-        loop {
-            terminal.draw(|frame| view.draw(frame))?;
-            let left = next.saturating_duration_since(Instant::now());
-            if left.is_zero() || !event::poll(left)? {
-                break;
-            }
-            if let Event::Key(key) = event::read()? {
-                if key.kind != KeyEventKind::Press {
-                    continue;
-                }
-                let control = key.modifiers.contains(KeyModifiers::CONTROL);
-                if control && key.code == KeyCode::Char('c') || view.press(key.code) {
-                    return Ok(());
-                }
-            }
-        }
-    }
-}
-
-/// When what is known of a tree is too old.
-const OLD: Duration = Duration::from_secs(600);
 
 /// A line: what a context uses, and what it used since the last look.
 struct Line {
@@ -111,8 +37,8 @@ struct Question {
     typed: String,
 }
 
-struct View {
-    store: Store,
+pub(super) struct View {
+    contexts: Box<dyn Contexts>,
     lines: Vec<Line>,
     last: HashMap<u32, (u64, u64)>,
     looked: Instant,
@@ -127,9 +53,9 @@ struct View {
 const HELP: &str = "c m d p h t n x sort  r reverse  \u{2191}\u{2193} choose  k kill  q quit";
 
 impl View {
-    fn new(sort: Column) -> Self {
+    pub(super) fn new(sort: Column, contexts: Box<dyn Contexts>) -> Self {
         Self {
-            store: Store::system(),
+            contexts,
             lines: Vec::new(),
             last: HashMap::new(),
             looked: Instant::now(),
@@ -142,16 +68,16 @@ impl View {
     }
 
     /// Takes new figures.
-    fn look(&mut self) -> anyhow::Result<()> {
+    pub(super) fn look(&mut self) -> anyhow::Result<()> {
         let passed = self.looked.elapsed().as_secs_f64() * 1000.0;
         self.looked = Instant::now();
         let chosen = self.chosen_xid();
-        let all = usage::usage(&usage::processes()?)?;
-        let now = all.iter().map(|u| (u.xid, (u.cpu_msec, u.hold_msec)));
+        let all = self.contexts.usage()?;
+        let now = all.iter().map(|(u, _)| (u.xid, (u.cpu_msec, u.hold_msec)));
         let now: HashMap<_, _> = now.collect();
         self.lines = all
             .into_iter()
-            .map(|usage| {
+            .map(|(usage, disk)| {
                 let last = self.last.get(&usage.xid);
                 let (cpu, held) = last.copied().unwrap_or((usage.cpu_msec, usage.hold_msec));
                 let percent =
@@ -159,7 +85,7 @@ impl View {
                 Line {
                     cpu: percent(usage.cpu_msec, cpu),
                     held: percent(usage.hold_msec, held),
-                    disk: disk::known(&self.store, &usage.name),
+                    disk,
                     usage,
                 }
             })
@@ -185,7 +111,7 @@ impl View {
     }
 
     /// Does what a key asks for; says whether that is to quit.
-    fn press(&mut self, key: KeyCode) -> bool {
+    pub(super) fn press(&mut self, key: KeyCode) -> bool {
         if self.signal.is_some() {
             self.type_signal(key);
             return false;
@@ -248,8 +174,7 @@ impl View {
                 typed.pop();
             }
             KeyCode::Enter => {
-                let sent = signal::parse(typed)
-                    .and_then(|number| context::kill(*xid, Target::All, number));
+                let sent = signal::parse(typed).and_then(|number| self.contexts.kill(*xid, number));
                 self.said = match sent {
                     Ok(()) => format!("SIG{} is sent", typed.to_uppercase()),
                     Err(e) => e.to_string(),
@@ -264,7 +189,7 @@ impl View {
         }
     }
 
-    fn draw(&mut self, frame: &mut Frame<'_>) {
+    pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
         let areas = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]);
         let [body, foot] = areas.areas(frame.area());
         let heads = [
@@ -329,46 +254,14 @@ fn row(line: &Line) -> Row<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::cmd::top::fixture::{Fixture, contexts};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
-    use vserver::cgroup::Memory;
-
-    use super::*;
 
     fn view() -> View {
-        let mut view = View::new(Column::Cpu);
-        for (xid, name, cpu, memory) in [
-            (0, "host", 1.0, 50),
-            (7, "web", 20.0, 10),
-            (8, "db", 5.0, 90),
-        ] {
-            let usage = Usage {
-                xid,
-                name: name.to_owned(),
-                processes: 1,
-                virtual_bytes: 0,
-                resident_bytes: memory << 20,
-                memory: (xid == 7).then_some(Memory {
-                    used: 30 << 20,
-                    limit: Some(64 << 20),
-                    swap_used: 0,
-                    swap_limit: None,
-                    oom_kills: 0,
-                }),
-                cpu_msec: 1000,
-                user_msec: 500,
-                sys_msec: 500,
-                hold_msec: 0,
-                tokens: (xid == 7).then_some(42),
-                limit_percent: (xid == 7).then_some(25.0),
-                uptime_msec: None,
-                state: "running",
-            };
-            let disk = (xid == 8).then_some(Disk {
-                own_bytes: 3 << 30,
-                shared_bytes: 0,
-                age_sec: 120,
-            });
+        let mut view = View::new(Column::Cpu, Box::new(Fixture("/nonexistent".into())));
+        for ((usage, disk), cpu) in contexts().into_iter().zip([1.0, 20.0, 5.0]) {
             view.lines.push(Line {
                 usage,
                 disk,
