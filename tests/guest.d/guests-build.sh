@@ -78,6 +78,27 @@ check "a hashified guest is cloned by links" sh -c "vserver hashify --unique $V/
 check "but for what is its own" sh -c "cmp $V/web/etc/passwd $V/three/etc/passwd &&
 	! [ $V/three/etc/passwd -ef $V/web/etc/passwd ]"
 check "the clone is known as hashified" sh -c "vserver hashify --status $V/web $V/three | grep three"
+# is_ordinary FILE: it has neither attribute
+is_ordinary() { [ "$(vserver attr show "$1" | awk '{ print $1 }')" = - ]; }
+# protected_in_vain: what a run leaves that is killed before it has linked what it has compared
+protected_in_vain() {
+	echo one >$V/web/usr/one
+	echo two >$V/web/usr/two
+	vserver attr set iunlink,immutable $V/web/usr/one $V/web/usr/two
+}
+protected_in_vain
+check "what a killed run has protected the next one makes ordinary" sh -c \
+	"vserver hashify $V/web | grep '2 protected though nobody shared them'"
+check "it is" is_ordinary $V/web/usr/one
+protected_in_vain
+check "cleanup names it" sh -c \
+	"vserver cleanup -n $V/web 2>&1 | grep '/web/usr/one: protected, but not shared'"
+check "and changes nothing when it looks" sh -c \
+	"vserver attr show $V/web/usr/one | grep iunlink,immutable"
+check "so does it" sh -c "vserver cleanup $V | grep '2 files that nobody shares made ordinary'"
+check "it is, too" is_ordinary $V/web/usr/two
+check "what is shared stays so" sh -c "vserver attr show $V/web/bin/busybox | grep iunlink,immutable"
+rm $V/web/usr/one $V/web/usr/two
 mkdir $V/own && mount -t tmpfs tmpfs $V/own
 check "one on a mount of its own does not stop hashify --all" sh -c "
 	vserver hashify --all -n 2>$W/left_out && grep 'left out: .*/own: .*on another file system' $W/left_out"

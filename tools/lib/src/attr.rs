@@ -31,6 +31,9 @@ pub trait Attributes: Sync {
     /// Gives the name by which the unified file `old` was opened to the unified file `new`.
     /// `ESTALE`: they are not what they were.
     fn unify(&self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno>;
+    /// Makes an ordinary file of a unified one that has one name; by a copy, if others have it open
+    /// who may have had it when it was shared.
+    fn release(&self, file: BorrowedFd<'_>) -> Result<(), Errno>;
 }
 
 /// The kernel's attributes, by `vserver(2)`.
@@ -55,6 +58,10 @@ impl Attributes for Kernel {
 
     fn unify(&self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno> {
         abi::unify(old, new)
+    }
+
+    fn release(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+        abi::deunify(file)
     }
 }
 
@@ -88,6 +95,10 @@ impl Attributes for Stock {
     }
 
     fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
+
+    fn release(&self, _: BorrowedFd<'_>) -> Result<(), Errno> {
         Err(Errno::NOSYS)
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Temporary names of copies and links that were on their way into another's place, the kernel's
 //! and our own; and shared files that a crash caught in the moment in which, on a kernel without the
-//! module, their protection was off: those get it back.
+//! module, their protection was off: those get it back. And files that a killed run has protected
+//! and not shared: those are made ordinary again.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ use rustix::io::Errno;
 use serde::{Serialize, Serializer};
 
 use crate::debris::{self, Debris};
+use crate::deunify;
 use crate::error::{Error, Result};
+use crate::hashify::pool;
 use crate::protect::{self, Exposed, Protection};
 use crate::walk::{self, Entry, walk};
 
@@ -24,6 +27,10 @@ pub struct Options {
     pub dry_run: bool,
     /// Enter what is mounted in the trees, too.
     pub cross_mounts: bool,
+    /// Make ordinary what is protected though nobody shares it. For the time being that may be so of
+    /// what a run of unify or hashify is about to share: only who is
+    /// [alone](crate::unify::Alone) may change it.
+    pub lone: bool,
 }
 
 /// What was found.
@@ -36,6 +43,8 @@ pub enum What {
     Link,
     /// A shared file that was not protected. It is now.
     Unprotected,
+    /// A file that was protected though nobody shared it, nor was in a pool. An ordinary one now.
+    Lone,
     /// The temporary name of a tool that is at work. Left.
     InUse,
     /// A file that has such a name, but is none of ours. Left.
@@ -105,7 +114,7 @@ fn by(
             }
             (_, entry) => entry,
         };
-        match entry.and_then(|entry| look(way, &entry, options.dry_run)) {
+        match entry.and_then(|entry| look(way, &entry, options)) {
             Ok(None) => {}
             Ok(Some(found)) => {
                 progress.found(&found);
@@ -122,7 +131,7 @@ fn by(
 }
 
 /// Deals with a name.
-fn look(way: &dyn Protection, entry: &Entry, dry_run: bool) -> Result<Option<Found>> {
+fn look(way: &dyn Protection, entry: &Entry, options: Options) -> Result<Option<Found>> {
     let found = |what, bytes| {
         Some(Found {
             path: entry.path().to_owned(),
@@ -133,14 +142,14 @@ fn look(way: &dyn Protection, entry: &Entry, dry_run: bool) -> Result<Option<Fou
     let failed = |errno: Errno| Error::file("clean up", entry.path(), errno);
     let debris = debris::judge(way.attributes(), entry.dir(), entry.name()).map_err(failed)?;
     let Some(debris) = debris else {
-        return match bared(way, entry, dry_run) {
+        return match wrongly_protected(way, entry, options) {
+            Ok(what) => Ok(what.and_then(|what| found(what, 0))),
             // It is gone by now.
-            Ok(false) | Err(Errno::NOENT) => Ok(None),
-            Ok(true) => Ok(found(What::Unprotected, 0)),
-            Err(errno) => Err(Error::file("protect", entry.path(), errno)),
+            Err(e) if e.errno() == Some(Errno::NOENT) => Ok(None),
+            Err(e) => Err(e),
         };
     };
-    if !dry_run {
+    if !options.dry_run {
         debris::remove(way, entry.dir(), entry.name(), &debris).map_err(|e| match e {
             Exposed::Failed(errno) => failed(errno),
             Exposed::Bared(errno) => Error::file("protect", entry.path(), errno),
@@ -154,22 +163,37 @@ fn look(way: &dyn Protection, entry: &Entry, dry_run: bool) -> Result<Option<Fou
     })
 }
 
-/// Protects a shared file that is not, and says whether it was one.
-fn bared(way: &dyn Protection, entry: &Entry, dry_run: bool) -> Result<bool, Errno> {
-    let Some(file) = entry.open_if_linked()? else {
-        return Ok(false);
+/// Protects a shared file that is not, and makes ordinary what is protected for nobody; says which of
+/// them it was.
+fn wrongly_protected(
+    way: &dyn Protection,
+    entry: &Entry,
+    options: Options,
+) -> Result<Option<What>> {
+    let failed = |errno: Errno| Error::file("protect", entry.path(), errno);
+    let Some(file) = entry.open_file().map_err(failed)? else {
+        return Ok(None);
     };
     let attr = match way.attributes().get(file.as_fd()) {
-        Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Ok(false),
-        attr => attr?,
+        Err(Errno::OPNOTSUPP | Errno::NOTTY) => return Ok(None),
+        attr => attr.map_err(failed)?,
     };
-    if !protect::is_bared(&attr, fstat(&file)?.st_nlink) {
-        return Ok(false);
+    let names = fstat(&file).map_err(failed)?.st_nlink;
+    if protect::is_bared(&attr, names) {
+        if !options.dry_run {
+            way.restore(&file).map_err(failed)?;
+        }
+        return Ok(Some(What::Unprotected));
     }
-    if !dry_run {
-        way.restore(&file)?;
+    // What only the pool has left is for `hashify --gc`.
+    let lone = names == 1 && protect::is_unified(&attr) && !pool::is_entry(entry.path());
+    if !lone || !options.lone {
+        return Ok(None);
     }
-    Ok(true)
+    if !options.dry_run {
+        deunify::by(way, entry)?;
+    }
+    Ok(Some(What::Lone))
 }
 
 /// What the removal of a name frees.
@@ -226,6 +250,10 @@ mod tests {
         fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
             Err(Errno::NOSYS)
         }
+
+        fn release(&self, _: BorrowedFd<'_>) -> Result<(), Errno> {
+            Err(Errno::NOSYS)
+        }
     }
 
     impl Protection for Fake {
@@ -233,8 +261,9 @@ mod tests {
             self
         }
 
-        fn clear(&self, _: &File) -> Result<bool, Errno> {
-            Err(Errno::NOSYS)
+        fn clear(&self, file: &File) -> Result<bool, Errno> {
+            Self::set(self, fstat(file)?.st_ino, 0);
+            Ok(true)
         }
 
         fn restore(&self, file: &File) -> Result<(), Errno> {
@@ -302,10 +331,14 @@ mod tests {
         }
 
         fn cleanup(&self, dry_run: bool) -> Vec<(String, What)> {
-            let options = Options {
+            self.cleanup_with(Options {
                 dry_run,
+                lone: true,
                 ..Options::default()
-            };
+            })
+        }
+
+        fn cleanup_with(&self, options: Options) -> Vec<(String, What)> {
             let report = by(&self.fake, &[self.dir.path().to_owned()], options, &Quiet);
             assert!(report.errors.is_empty(), "{:?}", report.errors);
             let name = |f: &Found| f.path.strip_prefix(self.dir.path()).unwrap().to_owned();
@@ -411,6 +444,27 @@ mod tests {
         // With one name it is no more than a left-over of making it ordinary.
         fs::remove_file(tree.path("sub/b")).unwrap();
         tree.fake.set(ino, abi::IATTR_IUNLINK);
+        assert_eq!(tree.cleanup(false), []);
+    }
+
+    #[test]
+    fn what_is_protected_for_nobody_is_made_ordinary() {
+        let tree = Tree::new();
+        let entry = format!(".hash/ab/{}", "0".repeat(62));
+        fs::create_dir_all(tree.path(".hash/ab")).unwrap();
+        for name in ["lone", entry.as_str()] {
+            fs::write(tree.path(name), "protected").unwrap();
+            tree.fake.set(tree.ino(name), UNIFIED);
+        }
+        let busy = tree.cleanup_with(Options::default());
+        assert_eq!(busy, [], "a run may be about to share it");
+        let found = [("lone".to_owned(), What::Lone)];
+        assert_eq!(tree.cleanup(true), found);
+        assert_eq!(tree.fake.of(tree.ino("lone")), UNIFIED);
+        assert_eq!(tree.cleanup(false), found);
+        assert_eq!(tree.fake.of(tree.ino("lone")), 0);
+        assert_eq!(tree.fake.of(tree.ino(&entry)), UNIFIED);
+        assert_eq!(tree.fake.of(tree.ino("a")), UNIFIED, "it has two names");
         assert_eq!(tree.cleanup(false), []);
     }
 

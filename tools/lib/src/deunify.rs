@@ -33,7 +33,8 @@ pub fn deunify(entry: &Entry) -> Result<Done> {
     by(protect::best(), entry)
 }
 
-fn by(way: &dyn Protection, entry: &Entry) -> Result<Done> {
+/// The same in this way.
+pub(crate) fn by(way: &dyn Protection, entry: &Entry) -> Result<Done> {
     let path = entry.path();
     let failed = |errno: Errno| Error::file("deunify", path, errno);
     let Some(file) = entry.open_file().map_err(failed)? else {
@@ -141,6 +142,10 @@ mod tests {
         }
 
         fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
+            Err(Errno::NOSYS)
+        }
+
+        fn release(&self, _: BorrowedFd<'_>) -> Result<(), Errno> {
             Err(Errno::NOSYS)
         }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use vserver::cleanup::{self, Found, Options, Progress, Report, What};
+use vserver::unify::Alone;
 
 use crate::args::Cleanup;
 use crate::output::{self, bytes, line};
@@ -20,9 +21,12 @@ struct Outcome<'a> {
 
 /// `vserver cleanup`
 pub(crate) fn cleanup(args: &Cleanup, json: bool) -> anyhow::Result<ExitCode> {
+    // Who only looks need not be.
+    let alone = if args.dry_run { None } else { alone() };
     let options = Options {
         dry_run: args.dry_run,
         cross_mounts: args.cross_mounts,
+        lone: args.dry_run || alone.is_some(),
     };
     let watcher = Watcher::new(args.dry_run, json);
     let report = cleanup::cleanup(&args.dir, options, &watcher);
@@ -38,6 +42,14 @@ pub(crate) fn cleanup(args: &Cleanup, json: bool) -> anyhow::Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// The proof that no run is at work, without which what one may have protected is left.
+fn alone() -> Option<Alone> {
+    let alone = Alone::new();
+    alone
+        .inspect_err(|e| eprintln!("vserver: {e}; files that nobody shares are left as they are"))
+        .ok()
 }
 
 fn print(dry_run: bool, report: &Report) -> anyhow::Result<()> {
@@ -56,6 +68,11 @@ fn print(dry_run: bool, report: &Report) -> anyhow::Result<()> {
     if protected > 0 {
         line(format_args!(
             "{protected:>9} shared files {would}protected again"
+        ))?;
+    }
+    if let (lone @ 1.., _) = count(&[What::Lone]) {
+        line(format_args!(
+            "{lone:>9} files that nobody shares {would}made ordinary"
         ))?;
     }
     for (what, why) in [
@@ -103,6 +120,8 @@ impl Progress for Watcher {
             (What::Copy | What::Link, true) => "left over",
             (What::Unprotected, false) => "protected again",
             (What::Unprotected, true) => "shared, but not protected",
+            (What::Lone, false) => "made ordinary",
+            (What::Lone, true) => "protected, but not shared",
             (What::InUse, _) => "in use",
             (What::Foreign, _) => "not ours, left alone",
         };

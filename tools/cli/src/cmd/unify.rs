@@ -90,6 +90,12 @@ pub(super) fn print(trees: usize, dry_run: bool, report: &Report) -> anyhow::Res
             report.cleaned
         ))?;
     }
+    if report.released > 0 {
+        line(format_args!(
+            "{:>9} protected though nobody shared them, ordinary files again",
+            report.released
+        ))?;
+    }
     if report.skipped.contains_key(&Reason::Unsupported) {
         eprintln!(
             "vserver: a file system here cannot have unified files: put the trees on ext4, xfs or \

@@ -95,6 +95,10 @@ impl Attributes for Flags {
         Ok(())
     }
 
+    fn release(&self, _: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
+
     fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
         Err(Errno::NOSYS)
     }

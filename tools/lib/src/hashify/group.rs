@@ -4,6 +4,8 @@
 //! Those with the same beginning join the first of them. Where one then differs after all, the rest
 //! is hashed as a whole, so that no file is read more than three times, whatever differs where.
 
+use std::collections::HashSet;
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::fstat;
@@ -16,6 +18,7 @@ use super::key::{self, Hash};
 use super::pool::Linked;
 use super::scan::ident;
 use crate::error::Error;
+use crate::protect;
 use crate::unify::compare::Key;
 use crate::unify::disk_bytes;
 use crate::unify::report::{Amount, Reason, Report};
@@ -37,7 +40,12 @@ enum Known {
 
 /// Deals with files of one size and kind; says what came of it.
 pub(super) fn group(run: &Run<'_>, files: &Files, all: &[Ref], report: Report) -> Report {
-    let mut group = Group { run, files, report };
+    let mut group = Group {
+        run,
+        files,
+        report,
+        lone: HashSet::new(),
+    };
     let (pooled, others): (Vec<Node<'_>>, Vec<_>) =
         nodes(files, all).partition(|node| files.tree(node[0]) == POOL);
     pooled.iter().for_each(|node| group.already(node));
@@ -69,6 +77,9 @@ struct Group<'a> {
     run: &'a Run<'a>,
     files: &'a Files,
     report: Report,
+    /// Inodes that are protected, with one name. Nothing is asked about those that an earlier run
+    /// has read: who protects a file changes the time by which it is known again.
+    lone: HashSet<u64>,
 }
 
 impl<'a> Group<'a> {
@@ -115,7 +126,7 @@ impl<'a> Group<'a> {
     }
 
     /// The hash of a node's beginning or of all of it, from an earlier run or read now.
-    fn key(&self, node: Node<'_>, known: Known) -> Result<u64, Outcome> {
+    fn key(&mut self, node: Node<'_>, known: Known) -> Result<u64, Outcome> {
         let record = self.files.record(node[0]);
         if let Some(hash) = self.pool_hash(node) {
             return Ok(key::short(&hash));
@@ -129,6 +140,9 @@ impl<'a> Group<'a> {
             return Ok(key);
         }
         let seen = self.open(node[0])?;
+        if self.is_lone(&seen) {
+            self.lone.insert(record.ino);
+        }
         if whole {
             let key = join::full_key(&seen)?;
             self.run.set_full(record.ino, key);
@@ -138,6 +152,11 @@ impl<'a> Group<'a> {
         node.iter()
             .for_each(|at| self.files.record(*at).set_key(key));
         Ok(key)
+    }
+
+    fn is_lone(&self, seen: &Seen) -> bool {
+        let attr = self.run.engine.attributes.get(seen.file.as_fd());
+        seen.stat.st_nlink == 1 && attr.is_ok_and(|attr| protect::is_unified(&attr))
     }
 
     /// What the pool calls a node.
@@ -279,7 +298,10 @@ impl<'a> Group<'a> {
         }
         // With several names it may be shared without the pool's knowing.
         if node.len() == 1 && !self.run.everything() {
-            return self.skip(node, reason);
+            return match self.release(node[0]) {
+                Ok(()) => self.skip(node, reason),
+                Err(outcome) => self.note(node, &outcome),
+            };
         }
         let member = match self.member(node[0]) {
             Ok(member) => member,
@@ -301,6 +323,19 @@ impl<'a> Group<'a> {
                 self.note(node, &outcome);
             }
         }
+    }
+
+    /// Makes an ordinary file of one that is protected in vain.
+    fn release(&mut self, at: Ref) -> Result<(), Outcome> {
+        if !self.lone.contains(&self.files.record(at).ino) {
+            return Ok(());
+        }
+        let member = self.member(at)?;
+        if member.release(&self.run.engine)? {
+            self.report.released += 1;
+            self.refresh(&member, std::slice::from_ref(&at));
+        }
+        Ok(())
     }
 
     /// All names of a node lead to a file of the pool.

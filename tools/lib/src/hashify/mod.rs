@@ -20,7 +20,7 @@ mod group;
 mod guests;
 mod join;
 pub(crate) mod key;
-mod pool;
+pub(crate) mod pool;
 mod scan;
 pub(crate) mod state;
 mod status;

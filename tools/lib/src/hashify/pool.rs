@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
@@ -242,6 +243,15 @@ pub(super) fn parse(dir: &[u8], rest: &[u8]) -> Option<Hash> {
     blake3::Hash::from_hex(hex)
         .ok()
         .map(|hash| *hash.as_bytes())
+}
+
+/// Whether a path is that of an entry of a pool, wherever that is.
+pub(crate) fn is_entry(path: &Path) -> bool {
+    let dir = path.parent().and_then(Path::file_name);
+    match (dir, path.file_name()) {
+        (Some(dir), Some(rest)) => parse(dir.as_bytes(), rest.as_bytes()).is_some(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

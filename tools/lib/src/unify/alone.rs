@@ -34,7 +34,7 @@ impl Alone {
         let mut file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?);
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => Err(Error::Busy(format!(
-                "another vserver{} unifies or hashifies files on this machine: try again when it is \
+                "another vserver{} unifies, hashifies or cleans up files on this machine: try again when it is \
                  done",
                 owner(&mut file)
             ))),

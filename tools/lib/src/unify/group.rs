@@ -176,6 +176,12 @@ impl<'a> Group<'a> {
 
     fn skip(&mut self, member: &Member<'_>, reason: Reason) {
         let bytes = disk_bytes(&member.stat);
+        let kept = self.run.options.reference && member.tree == 0;
+        let released = (!kept).then(|| member.release(&self.run.engine));
+        match released.unwrap_or(Ok(false)) {
+            Ok(released) => self.report.released += u64::from(released),
+            Err(outcome) => return self.note(member.tree, bytes, &outcome),
+        }
         self.run
             .skip(self.report, member.tree, self.path, reason, bytes);
     }

@@ -105,6 +105,8 @@ pub struct Report {
     pub skipped: BTreeMap<Reason, Amount>,
     /// Left-overs of an interrupted run that were removed.
     pub cleaned: u64,
+    /// Files that were protected though nobody shared them, and are ordinary again.
+    pub released: u64,
     /// What went wrong, file by file; the first hundred.
     pub errors: Vec<String>,
 }
@@ -134,6 +136,7 @@ impl Report {
             self.skip(reason, amount);
         }
         self.cleaned += other.cleaned;
+        self.released += other.released;
         other.errors.into_iter().for_each(|e| self.error(e));
         self
     }

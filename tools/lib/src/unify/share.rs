@@ -156,6 +156,20 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// Makes an ordinary file of one that is protected though nobody shares it: an interrupted run
+    /// has left it so, or the others have gone. Says whether it was one.
+    pub(crate) fn release(&self, engine: &Engine<'_>) -> Result<bool, Outcome> {
+        let mut released = Ok(false);
+        if self.unified && !engine.dry_run {
+            self.using.if_alone(|| {
+                if fstat(&self.file).is_ok_and(|stat| stat.st_nlink == 1) {
+                    released = engine.attributes.release(self.file.as_fd()).map(|()| true);
+                }
+            });
+        }
+        released.map_err(|errno| Outcome::Failed("make an ordinary file of", errno))
+    }
+
     /// Checks that owner, mode and size are still what they were.
     pub(crate) fn check_unchanged(&self, engine: &Engine<'_>) -> Result<(), Outcome> {
         let stat = fstat(&self.file).map_err(|e| Outcome::Failed("look at", e))?;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -62,6 +62,12 @@ impl Fake {
         }
     }
 
+    /// Protects the file at a path, as a run has done that was killed then.
+    pub fn protect(&self, path: &Path) {
+        let file = fs::File::open(path).unwrap();
+        self.set(file.as_fd(), UNIFIED, UNIFIED).unwrap();
+    }
+
     /// The flags of the file at a path.
     pub fn flags(&self, path: &Path) -> u32 {
         let stat = rustix::fs::lstat(path).unwrap();
@@ -103,6 +109,11 @@ impl Attributes for Fake {
         let old = all.entry(inode(file)?).or_default();
         *old = (*old & !mask) | (flags & mask);
         Ok(())
+    }
+
+    fn release(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+        assert_eq!(rustix::fs::fstat(file)?.st_nlink, 1);
+        self.set(file, 0, UNIFIED)
     }
 
     fn unify(&self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno> {

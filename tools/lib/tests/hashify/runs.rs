@@ -97,6 +97,35 @@ fn an_interrupted_run_is_continued() {
     }
 }
 
+/// Killed between the protection of a file and its link.
+#[test]
+fn what_a_killed_run_has_protected_is_shared_or_ordinary() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    let all = [
+        ("a", "usr/bin/tool"),
+        ("b", "usr/bin/tool"),
+        ("a", "usr/other"),
+        ("c", "usr/other"),
+    ];
+    for (tree, file) in all {
+        fake.protect(&trees.path(tree, file));
+    }
+    let dry = Options {
+        dry_run: true,
+        ..trees.options()
+    };
+    assert_eq!(trees.hashify_with(&dry, &fake).files.released, 0);
+    assert_eq!(fake.flags(&trees.path("a", "usr/other")), UNIFIED);
+    assert_eq!(trees.hashify(&fake).files.released, 2);
+    assert!(trees.same("a", "b", "usr/bin/tool"));
+    assert_eq!(fake.flags(&trees.path("a", "usr/bin/tool")), UNIFIED);
+    for tree in TREES {
+        assert_eq!(fake.flags(&trees.path(tree, "usr/other")), 0, "{tree}");
+    }
+    assert_eq!(trees.hashify(&fake).files.released, 0);
+}
+
 #[test]
 fn what_no_tree_uses_any_more_leaves_the_pool() {
     let trees = Trees::example();

@@ -204,6 +204,26 @@ fn left_overs_of_a_killed_run_are_removed() {
 }
 
 #[test]
+fn what_a_killed_run_has_protected_is_ordinary_again() {
+    let trees = Trees::empty(&["a", "b"]);
+    let fake = Fake::new();
+    for tree in ["a", "b"] {
+        trees.write(tree, "f", format!("content of {tree}").as_bytes());
+        fake.protect(&trees.path(tree, "f"));
+    }
+    let reference = Options {
+        reference: true,
+        ..trees.options()
+    };
+    let report = unify(&reference, &fake, &Quiet).unwrap();
+    assert_eq!(report.released, 1);
+    let flags = || ["a", "b"].map(|tree| fake.flags(&trees.path(tree, "f")));
+    assert_eq!(flags(), [UNIFIED, 0], "the reference stays what it is");
+    assert_eq!(trees.unify(&fake).released, 1);
+    assert_eq!(flags(), [0, 0]);
+}
+
+#[test]
 fn what_a_guest_moved_onto_a_left_over_is_kept() {
     let trees = Trees::example();
     let path = trees.path("b", "usr/.vserver-unify.00000000.2147483647.0.1.1");
