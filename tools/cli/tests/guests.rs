@@ -85,6 +85,24 @@ fn a_file_whose_name_no_guest_can_have_is_told() {
 }
 
 #[test]
+fn a_context_by_hand_is_not_named_like_a_guest() {
+    let dir = with(&[
+        ("etc/vserver/web.toml", ""),
+        ("etc/vservers/old/context", "7\n"),
+    ]);
+    for (name, file) in [("web", "vserver/web.toml"), ("old", "vservers/old")] {
+        let (status, _, err) = said(dir.path(), &["run", "--name", name, "--", "true"]);
+        assert_eq!(status, 125);
+        assert_eq!(
+            err,
+            format!(
+                "vserver: {name}: it is the name of a guest, /etc/{file}: choose another one\n"
+            )
+        );
+    }
+}
+
+#[test]
 fn old_directories_are_read_and_converted() {
     let dir = with(&[
         ("etc/vservers/web/context", "7\n"),

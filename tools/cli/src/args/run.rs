@@ -15,14 +15,14 @@ use super::limits::Limits;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  vserver run --name web --root /vservers/web --cpu 25% -- /bin/bash -l
+  vserver run --name try --root /vservers/web --cpu 25% -- /bin/bash -l
   vserver run --root /vservers/db --detach --log /var/log/db.log -- /usr/sbin/mysqld
   vserver run --xid 100 --cpu 10% -- make -j8")]
 pub(crate) struct Run {
     /// The context's id [default: the kernel picks one]
     #[arg(long, value_name = "N")]
     pub(crate) xid: Option<u32>,
-    /// The context's name, for the other commands
+    /// The context's name, for the other commands; none that a guest has
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// The guest's root directory

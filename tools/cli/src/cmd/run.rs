@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use vserver::abi;
+use vserver::config::Store;
 use vserver::context;
 use vserver::error::Error;
 use vserver::guest::{self, Caps, NewContext};
@@ -23,6 +24,13 @@ const NOT_FOUND: u8 = 127;
 
 /// `vserver run`
 pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
+    if let Some(Err(e)) = args
+        .name
+        .as_ref()
+        .map(|n| guest::check_free(&Store::system(), n))
+    {
+        return Ok(failure(&e));
+    }
     let program = program(args.program);
     let persistent = FlagChange {
         set: if args.persistent {

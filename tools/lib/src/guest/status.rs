@@ -167,12 +167,21 @@ pub fn rename(store: &Store, xid: u32, name: &str) -> Result<()> {
              that and its tree"
         )));
     }
+    check_free(store, name)?;
+    context::set_name(xid, name)
+}
+
+/// Checks that no configured guest has this name. A context by hand that had it would be taken for
+/// the guest: be shown, entered and stopped in its place, and keep it from being started.
+pub fn check_free(store: &Store, name: &str) -> Result<()> {
     match store.source(name) {
         Ok(source) => Err(Error::Busy(format!(
             "{name}: it is the name of a guest, {}: choose another one",
             source.path().display()
         ))),
-        Err(_) => context::set_name(xid, name),
+        // What can't name a guest can name a context.
+        Err(Error::NoGuest(_) | Error::Invalid(_)) => Ok(()),
+        Err(e) => Err(e),
     }
 }
 
