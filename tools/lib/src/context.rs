@@ -369,8 +369,22 @@ pub fn kill(xid: u32, target: Target, signal: i32) -> Result<()> {
         Target::AllButInit => -1,
         Target::Pid(pid) => pid,
     };
-    Vserver(abi::ctx_kill(xid, pid, signal))
-        .doing(|| format!("send signal {signal} in context {xid}"))
+    let sent = abi::ctx_kill(xid, pid, signal);
+    // It need not be the context that is missing.
+    if sent == Err(rustix::io::Errno::SRCH) && abi::vx_info(xid).is_ok() {
+        return Err(Error::Invalid(nobody(xid, target)));
+    }
+    Vserver(sent).doing(|| format!("send signal {signal} in context {xid}"))
+}
+
+/// Says that there is nobody to get a signal.
+fn nobody(xid: u32, target: Target) -> String {
+    match target {
+        Target::All => format!("context {xid} has no processes"),
+        Target::Init => format!("context {xid} has no init"),
+        Target::AllButInit => format!("context {xid} has no processes but its init"),
+        Target::Pid(pid) => format!("context {xid} has no process {pid}"),
+    }
 }
 
 /// Waits until context `xid` is gone and returns its exit status.
@@ -396,6 +410,12 @@ mod tests {
         assert_eq!(state(abi::VXF_SCHED_PAUSE, 1), "paused");
         assert_eq!(state(abi::VXF_PERSISTENT, 0), "empty");
         assert_eq!(state(abi::VXF_STATE_ADMIN, 3), "running");
+    }
+
+    #[test]
+    fn who_is_missing_is_named() {
+        assert_eq!(nobody(7, Target::Init), "context 7 has no init");
+        assert_eq!(nobody(7, Target::Pid(20)), "context 7 has no process 20");
     }
 
     #[test]

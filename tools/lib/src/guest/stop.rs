@@ -18,7 +18,7 @@ use super::detach::open_log;
 use super::{Enter, Lock, Program, enter, status, watch};
 use crate::cgroup;
 use crate::config::{Guest, Store, Style, store::check_name};
-use crate::context::{self, Target};
+use crate::context;
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::signal;
 
@@ -183,10 +183,9 @@ fn tell(
     warn: &mut dyn FnMut(&str),
 ) -> Result<()> {
     match way(guest)? {
-        Way::Signal(signal) => match context::kill(xid, Target::Init, signal) {
-            Err(e) if e.errno() == Some(Errno::SRCH) => Ok(()),
-            told => told,
-        },
+        // To the init
+        Way::Signal(signal) => ended_is_fine(abi::ctx_kill(xid, 1, signal))
+            .doing(|| format!("send signal {signal} to the init of context {xid}")),
         Way::Command(words) => {
             let null = Path::new("/dev/null");
             let log = open_log(&store.log(name, guest)).or_else(|e| {
