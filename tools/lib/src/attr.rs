@@ -22,18 +22,25 @@ pub(crate) const XATTR: &str = "security.vserver";
 
 /// How attributes of open files are read and changed.
 ///
-/// The kernel's way is [`Kernel`]; tests have another.
+/// The kernel's way is [`Kernel`]; tests have another. Where nothing else is said, they can't be
+/// changed.
 pub trait Attributes: Sync {
     /// The attributes of the file.
     fn get(&self, file: BorrowedFd<'_>) -> Result<abi::CtxFiattr, Errno>;
     /// Makes those attributes that `mask` names equal to `flags`.
-    fn set(&self, file: BorrowedFd<'_>, flags: u32, mask: u32) -> Result<(), Errno>;
+    fn set(&self, _file: BorrowedFd<'_>, _flags: u32, _mask: u32) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
     /// Gives the name by which the unified file `old` was opened to the unified file `new`.
     /// `ESTALE`: they are not what they were.
-    fn unify(&self, old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Result<(), Errno>;
+    fn unify(&self, _old: BorrowedFd<'_>, _new: BorrowedFd<'_>) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
     /// Makes an ordinary file of a unified one that has one name; by a copy, if others have it open
     /// who may have had it when it was shared.
-    fn release(&self, file: BorrowedFd<'_>) -> Result<(), Errno>;
+    fn release(&self, _file: BorrowedFd<'_>) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
 }
 
 /// The kernel's attributes, by `vserver(2)`.
@@ -89,18 +96,6 @@ impl Attributes for Stock {
         attr.xid = own.xid;
         Ok(attr)
     }
-
-    fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
-        Err(Errno::NOSYS)
-    }
-
-    fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
-        Err(Errno::NOSYS)
-    }
-
-    fn release(&self, _: BorrowedFd<'_>) -> Result<(), Errno> {
-        Err(Errno::NOSYS)
-    }
 }
 
 /// The kernel's way if it has the module and lets us use it, else the other.
@@ -124,6 +119,7 @@ pub fn check_usable() -> Result<()> {
 #[derive(Clone, Debug, Serialize)]
 pub struct FileAttrs {
     /// The file.
+    #[serde(serialize_with = "crate::lossy::path")]
     pub path: PathBuf,
     /// The names of the attributes that are on.
     pub flags: Vec<String>,

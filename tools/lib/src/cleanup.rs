@@ -7,11 +7,11 @@
 //! and not shared: those are made ordinary again.
 
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::fs::{Stat, fstat};
 use rustix::io::Errno;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::debris::{self, Debris};
 use crate::deunify;
@@ -55,16 +55,12 @@ pub enum What {
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
     /// Where.
-    #[serde(serialize_with = "lossy")]
+    #[serde(serialize_with = "crate::lossy::path")]
     pub path: PathBuf,
     /// What it is.
     pub what: What,
     /// What its removal frees on disk.
     pub bytes: u64,
-}
-
-pub(crate) fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
 }
 
 /// What was done.
@@ -241,18 +237,6 @@ mod tests {
                 flags: self.of(fstat(file)?.st_ino),
                 mask: UNIFIED,
             })
-        }
-
-        fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
-            Err(Errno::NOSYS)
-        }
-
-        fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
-            Err(Errno::NOSYS)
-        }
-
-        fn release(&self, _: BorrowedFd<'_>) -> Result<(), Errno> {
-            Err(Errno::NOSYS)
         }
     }
 

@@ -140,18 +140,6 @@ mod tests {
                 mask: UNIFIED,
             })
         }
-
-        fn set(&self, _: BorrowedFd<'_>, _: u32, _: u32) -> Result<(), Errno> {
-            Err(Errno::NOSYS)
-        }
-
-        fn release(&self, _: BorrowedFd<'_>) -> Result<(), Errno> {
-            Err(Errno::NOSYS)
-        }
-
-        fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> Result<(), Errno> {
-            Err(Errno::NOSYS)
-        }
     }
 
     impl Protection for Fake {

@@ -19,7 +19,7 @@ use crate::walk::{self, Entry, walk};
 #[derive(Clone, Debug, Serialize)]
 pub struct Usage {
     /// The tree.
-    #[serde(serialize_with = "crate::cleanup::lossy")]
+    #[serde(serialize_with = "crate::lossy::path")]
     pub path: PathBuf,
     /// What is its own.
     pub own: Amount,

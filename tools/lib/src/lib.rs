@@ -33,6 +33,7 @@ pub mod guest;
 pub mod hashify;
 pub mod info;
 pub mod limits;
+mod lossy;
 pub mod names;
 pub mod proc;
 mod protect;

@@ -135,6 +135,14 @@ fn parse(stat: &str, ticks: u64, page: u64) -> Option<Process> {
     })
 }
 
+/// What each context uses now, the host first. This process becomes a spectator.
+pub fn look() -> Result<Vec<Usage>> {
+    // Before anything else: a kernel without the module is named as elsewhere.
+    context::list()?;
+    become_spectator()?;
+    usage(&processes()?)
+}
+
 /// What each context uses, the host first; the process is a spectator.
 pub fn usage(processes: &[Process]) -> Result<Vec<Usage>> {
     let mut all = vec![host(processes)];

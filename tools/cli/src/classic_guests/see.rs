@@ -4,7 +4,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use vserver::context;
 use vserver::usage;
 
 use crate::output::{self, bytes, time};
@@ -23,9 +22,7 @@ pub(super) struct Stat {
 }
 
 pub(super) fn stat(args: &Stat) -> anyhow::Result<ExitCode> {
-    context::list()?;
-    usage::become_spectator()?;
-    let all = usage::usage(&usage::processes()?)?;
+    let all = usage::look()?;
     if args.json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);

@@ -52,10 +52,7 @@ pub(crate) fn ps(args: &Ps, json: bool) -> anyhow::Result<ExitCode> {
 
 /// `vserver stat`
 pub(crate) fn stat(json: bool) -> anyhow::Result<ExitCode> {
-    // Before anything else: a kernel without the module is named as elsewhere.
-    context::list()?;
-    usage::become_spectator()?;
-    let all = usage::usage(&usage::processes()?)?;
+    let all = usage::look()?;
     if json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);

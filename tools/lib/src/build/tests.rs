@@ -94,14 +94,6 @@ impl Attributes for Flags {
         *old = *old & !mask | flags & mask;
         Ok(())
     }
-
-    fn release(&self, _: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
-        Err(Errno::NOSYS)
-    }
-
-    fn unify(&self, _: BorrowedFd<'_>, _: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
-        Err(Errno::NOSYS)
-    }
 }
 
 #[test]

@@ -24,17 +24,13 @@ use crate::xattr::xattrs;
 #[derive(Clone, Debug, Serialize)]
 pub struct Damage {
     /// Its name in the pool.
-    #[serde(serialize_with = "crate::cleanup::lossy")]
+    #[serde(serialize_with = "crate::lossy::path")]
     pub entry: PathBuf,
     /// What is wrong with it.
     pub what: String,
     /// The files in the trees that are this one.
-    #[serde(serialize_with = "lossy_all")]
+    #[serde(serialize_with = "crate::lossy::paths")]
     pub files: Vec<PathBuf>,
-}
-
-fn lossy_all<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 
 /// Reads all files of the pools of these trees; gives how many they are, and the damaged ones.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::files::{POOL, Ref};
 use super::group;
@@ -20,7 +20,7 @@ const MOST_PAIRED: usize = 100;
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     /// Where it is.
-    #[serde(serialize_with = "crate::cleanup::lossy")]
+    #[serde(serialize_with = "crate::lossy::path")]
     pub pool: PathBuf,
     /// Its entries, with what they take on disk.
     pub entries: Amount,
@@ -36,7 +36,7 @@ pub struct Status {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TreeStatus {
     /// The tree.
-    #[serde(serialize_with = "crate::cleanup::lossy")]
+    #[serde(serialize_with = "crate::lossy::path")]
     pub tree: PathBuf,
     /// When it was hashified, in seconds since 1970.
     pub hashified: Option<u64>,
@@ -47,7 +47,7 @@ pub struct TreeStatus {
     /// With which other tree it shares how much.
     pub with: Vec<With>,
     /// Files that were shared when it was hashified last, and have been changed or replaced since.
-    #[serde(serialize_with = "lossy_all")]
+    #[serde(serialize_with = "crate::lossy::paths")]
     pub broken: Vec<PathBuf>,
 }
 
@@ -55,18 +55,11 @@ pub struct TreeStatus {
 #[derive(Clone, Debug, Serialize)]
 pub struct With {
     /// The other tree.
-    #[serde(serialize_with = "crate::cleanup::lossy")]
+    #[serde(serialize_with = "crate::lossy::path")]
     pub tree: PathBuf,
     /// Files of the one that are in the other, too.
     #[serde(flatten)]
     pub amount: Amount,
-}
-
-fn lossy_all<S: Serializer>(
-    paths: &[PathBuf],
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 
 /// Looks at the trees and their pools. Nothing is changed.
