@@ -18,6 +18,7 @@ use vserver_abi as abi;
 
 use crate::error::{Doing, Error, Result};
 use crate::limits::Most;
+use crate::mount_table::{Mount, mounts};
 
 /// The group with those of all contexts.
 const ALL: &str = "vserver";
@@ -111,18 +112,13 @@ pub struct Memory {
 
 /// Where the hierarchy is mounted.
 fn hierarchy() -> Option<PathBuf> {
-    mounted(&fs::read_to_string("/proc/self/mountinfo").ok()?)
+    mounted(mounts().ok()?)
 }
 
-/// The first mount of all of version 2, in the words of `/proc/<pid>/mountinfo`.
-fn mounted(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (mount, source) = line.split_once(" - ")?;
-        let mut words = mount.split(' ').skip(3);
-        let (root, place) = (words.next()?, words.next()?);
-        let found = source.starts_with("cgroup2 ") && root == "/";
-        found.then(|| PathBuf::from(place))
-    })
+/// The first mount of all of version 2.
+fn mounted(mounts: Vec<Mount>) -> Option<PathBuf> {
+    let whole = |m: &Mount| m.kind == b"cgroup2" && m.root == Path::new("/");
+    mounts.into_iter().find(whole).map(|m| m.point)
 }
 
 fn group(xid: u32) -> Option<PathBuf> {
@@ -331,6 +327,7 @@ fn sweep(all: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mount_table::parse;
 
     fn number(text: &str) -> Option<u64> {
         match text.parse::<Bytes>().ok()?.0 {
@@ -358,14 +355,14 @@ mod tests {
         let hybrid = "30 23 0:26 / /sys/fs/cgroup ro,nosuid shared:9 - tmpfs tmpfs ro\n\
              31 30 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n";
         assert_eq!(
-            mounted(hybrid),
+            mounted(parse(hybrid.as_bytes())),
             Some(PathBuf::from("/sys/fs/cgroup/unified"))
         );
         let part = "31 30 0:27 /a /mnt rw - cgroup2 cgroup2 rw\n";
         let old = "31 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
-        assert_eq!(mounted(part), None);
-        assert_eq!(mounted(old), None);
-        assert_eq!(mounted("rubbish\n"), None);
+        assert_eq!(mounted(parse(part.as_bytes())), None);
+        assert_eq!(mounted(parse(old.as_bytes())), None);
+        assert_eq!(mounted(parse(b"rubbish\n")), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use vserver_abi as abi;
 
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::limits::Most;
+use crate::mount_table::mounts;
 use crate::unify::disk_bytes;
 use crate::walk::{Options, walk};
 
@@ -242,14 +243,12 @@ fn whole(path: &Path) -> Result<PathBuf> {
         let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?;
         Ok::<u64, Errno>(stat.stx_mnt_id)
     };
-    let table = Path::new("/proc/self/mountinfo");
-    let text = std::fs::read_to_string(table).map_err(|e| Error::file("read", table, e))?;
-    let mounts: Vec<Mount> = text.lines().filter_map(Mount::parse).collect();
+    let mounts = mounts()?;
     let id = mount_of(path).map_err(|e| Error::file("look at", path, e))?;
-    let device = mounts.iter().find(|m| m.id == id).map(|m| m.device);
+    let device = mounts.iter().find(|m| m.id == id).map(|m| &m.device);
     let top = mounts
         .iter()
-        .filter(|m| Some(m.device) == device && m.root == "/")
+        .filter(|m| Some(&m.device) == device && m.root == Path::new("/"))
         // One that is mounted over does not lead there.
         .find(|m| mount_of(&m.point) == Ok(m.id));
     top.map(|m| m.point.clone()).ok_or_else(|| {
@@ -258,32 +257,6 @@ fn whole(path: &Path) -> Result<PathBuf> {
             path.display()
         ))
     })
-}
-
-/// A line of `/proc/self/mountinfo`.
-struct Mount<'a> {
-    id: u64,
-    /// Major and minor number.
-    device: &'a str,
-    /// What of the file system is mounted.
-    root: &'a str,
-    point: PathBuf,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let mut words = line.split(' ');
-        Some(Self {
-            id: words.next()?.parse().ok()?,
-            device: words.nth(1)?,
-            root: words.next()?,
-            point: words
-                .next()?
-                .replace(r"\040", " ")
-                .replace(r"\134", r"\")
-                .into(),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -332,15 +305,6 @@ mod tests {
             reserved: Some(Percent(0)),
         };
         assert_eq!(given.of_new(), new);
-    }
-
-    #[test]
-    fn mounts_are_understood() {
-        let line = r"36 35 98:0 /part /mnt/my\040disk rw,noatime master:1 - ext4 /dev/root rw";
-        let mount = Mount::parse(line).unwrap();
-        assert_eq!((mount.id, mount.device, mount.root), (36, "98:0", "/part"));
-        assert_eq!(mount.point, Path::new("/mnt/my disk"));
-        assert!(Mount::parse("36 35").is_none());
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub mod hashify;
 pub mod info;
 pub mod limits;
 mod lossy;
+mod mount_table;
 pub mod names;
 pub mod proc;
 mod protect;

@@ -9,6 +9,7 @@ use super::beside;
 use crate::config::{Store, store::Source};
 use crate::error::{Doing, Error, Result};
 use crate::guest::{self, Lock};
+use crate::mount_table::mounts;
 use crate::{disk, dlimit};
 
 /// Removes a guest, which must not run and which none may require: its tree, unless that is to be
@@ -113,23 +114,14 @@ pub(super) fn tree(path: &Path) -> Result<()> {
 
 /// Fails if something is mounted in the tree: what is in that is not the guest's.
 fn refuse_mounts(root: &Path) -> Result<()> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-    for place in places {
-        let place = unescape(place);
-        if Path::new(&place).starts_with(&root) {
-            return Err(Error::Busy(format!(
-                "{place}: something is mounted there: umount it first"
-            )));
-        }
+    match mounts()?.iter().find(|m| m.point.starts_with(&root)) {
+        Some(mount) => Err(Error::Busy(format!(
+            "{}: something is mounted there: umount it first",
+            mount.point.display()
+        ))),
+        None => Ok(()),
     }
-    Ok(())
-}
-
-/// Undoes what `/proc/mounts` does to blanks: `\040`.
-fn unescape(text: &str) -> String {
-    text.replace("\\040", " ").replace("\\011", "\t")
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@
 //! costs no memory: all guests' processes of this command share the file's pages.
 
 use std::env;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -21,6 +20,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use vserver_abi::mount::make_read_only;
 
 use crate::error::{Doing, Result, Vserver};
+use crate::mount_table;
 
 const OWN: &str = "/proc/self/exe";
 
@@ -47,9 +47,7 @@ fn is_sealed() -> io::Result<bool> {
     }
     // A mount of the host's may be read-only for the time being.
     let id = statx(CWD, OWN, AtFlags::empty(), StatxFlags::MNT_ID)?.stx_mnt_id;
-    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
-    let mut ids = mounts.lines().filter_map(|line| line.split(' ').next());
-    Ok(!ids.any(|word| word.parse() == Ok(id)))
+    Ok(mount_table::table()?.iter().all(|mount| mount.id != id))
 }
 
 /// This command's own file, mounted where nobody sees it. Closed, the mount is nobody's, and lives
