@@ -175,6 +175,29 @@ check "a damaged image is refused" fails 1 "is damaged" vserver build app --oci 
 check "a plain archive is no image" fails 1 "plain archive is" vserver build app --oci $W/l2.tar
 check "nothing is left of these" nothing_left
 
+# Of packages, by a program that has none here: it makes the tree that was packed above
+mkdir -p $W/programs
+cat >$W/programs/mmdebstrap <<END
+#!/bin/sh
+echo "I: \$*" | tee $W/words >&2
+while [ \$# -gt 2 ]; do shift; done
+[ "\$1" != nosuch ] || { echo "E: no such suite"; exit 1; }
+mkdir "\$2" && tar -xzf $W/tree.tar.gz -C "\$2"
+END
+chmod 755 $W/programs/mmdebstrap
+suite() { PATH=$W/programs:$PATH vserver build deb --suite "$@"; }
+check "a guest is built of packages" suite trixie --include less,nano
+check "the program is told which" grep -q -- \
+	"--variant=minbase --include=less,nano .* trixie $V/\.deb\.new" $W/words
+check "it has its name" [ "$(cat $V/deb/etc/hostname)" = deb ]
+check "it starts" vserver start deb
+check "and runs" sh -c "[ \"\$(vserver exec deb -- /bin/cat /etc/hostname)\" = deb ]"
+check "the file says what it was made of" sh -c "vserver config show deb | grep 'suite = \"trixie\"'"
+vserver stop deb >/dev/null
+vserver delete --yes deb
+check "what the program says when it fails is shown" fails 1 "E: no such suite" suite nosuch
+check "nothing is left of that" nothing_left
+
 # A template, on a disk that gets full
 mkdir -p $VSERVER_PREFIX/etc/vserver/templates
 cat >$VSERVER_PREFIX/etc/vserver/templates/small.toml <<END
