@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         Command::Deunify(args) => cmd::attr::deunify(&args, json),
         Command::Config(Config::Check(args)) => cmd::config::check(args, json),
         Command::Config(Config::Show(args)) => cmd::config::show(&args, json),
-        Command::Config(Config::Convert(args)) => cmd::config::convert(&args),
+        Command::Config(Config::Convert(args)) => cmd::config::convert(&args, json),
         Command::Cleanup(args) => cmd::cleanup::cleanup(&args, json),
         Command::Generate(args) => cmd::generate::generate(&args),
     })

@@ -119,6 +119,11 @@ fn old_directories_are_read_and_converted() {
         err,
         "vserver: /etc/vservers/web: left out: nice: has no counterpart\n"
     );
+    let (_, out, _) = said(dir.path(), &["config", "convert", "-n", "web", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(told[0]["name"], "web");
+    assert_eq!(told[0]["config"]["names"]["hostname"], "w");
+    assert_eq!(told[0]["left_out"][0], "nice: has no counterpart");
     assert!(!dir.path().join("etc/vserver").exists());
     assert_eq!(said(dir.path(), &["config", "convert", "web"]).0, 0);
     let (_, out, _) = said(dir.path(), &["config", "show", "web"]);

@@ -62,8 +62,9 @@ pub(crate) fn show(args: &Guest, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// `vserver config convert`
-pub(crate) fn convert(args: &Convert) -> anyhow::Result<ExitCode> {
+pub(crate) fn convert(args: &Convert, json: bool) -> anyhow::Result<ExitCode> {
     let store = Store::system();
+    let mut converted = Vec::new();
     for name in &args.guest {
         let dir = store.legacy_dir().join(name);
         if !dir.is_dir() {
@@ -77,16 +78,27 @@ pub(crate) fn convert(args: &Convert) -> anyhow::Result<ExitCode> {
         }
         let old = legacy::read(&dir)?;
         let text = old.guest.to_toml()?;
-        match args.dry_run {
-            true => line(text.trim_end())?,
-            false => {
-                store.save(name, &text)?;
-                line(format_args!("{}", file.display()))?;
-            }
+        if !args.dry_run {
+            store.save(name, &text)?;
         }
-        for note in old.notes {
+        match (json, args.dry_run) {
+            (true, _) => {}
+            (false, true) => line(text.trim_end())?,
+            (false, false) => line(file.display())?,
+        }
+        for note in &old.notes {
             eprintln!("vserver: {}: left out: {note}", dir.display());
         }
+        converted.push(json!({
+            "name": name,
+            "file": file,
+            "dry_run": args.dry_run,
+            "config": old.guest,
+            "left_out": old.notes,
+        }));
+    }
+    if json {
+        output::json(&converted)?;
     }
     Ok(ExitCode::SUCCESS)
 }
