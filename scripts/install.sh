@@ -24,9 +24,13 @@ done
 for page in "$made"/man1/*.1; do
 	put "$page" "$root/share/man/man1"
 done
-put "$made/completions/vserver.bash" "$root/share/bash-completion/completions" 644 vserver
-put "$made/completions/_vserver" "$root/share/zsh/site-functions"
-put "$made/completions/vserver.fish" "$root/share/fish/vendor_completions.d"
+for file in "$made"/completions/*; do
+	case $file in
+	*.bash) put "$file" "$root/share/bash-completion/completions" 644 "$(basename "$file" .bash)" ;;
+	*.fish) put "$file" "$root/share/fish/vendor_completions.d" ;;
+	*) put "$file" "$root/share/zsh/site-functions" ;;
+	esac
+done
 for unit in "$REPO"/tools/systemd/*; do
 	sed "s:/usr/sbin/vserver:${PREFIX:-/usr}/sbin/vserver:" "$unit" >"$made/unit"
 	put "$made/unit" "$root/lib/systemd/system" 644 "$(basename "$unit")"

@@ -8,16 +8,17 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use clap::{Arg, ArgAction, Command, CommandFactory};
 use vserver::hashify::GUESTS;
+
+use crate::args::Cli;
 
 /// The arguments as the command of today takes them.
 pub(crate) fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut all: Vec<_> = all.collect();
     let called = all.first().and_then(|path| Path::new(path).file_name());
-    let verb = match called.map(OsStr::as_bytes) {
-        Some(b"vhashify") => "hashify",
-        Some(b"vunify") => "unify",
-        _ => return all,
+    let Some(verb) = called.and_then(OsStr::to_str).and_then(verb) else {
+        return all;
     };
     let given = all.split_off(1);
     all.extend(share(verb, given));
@@ -27,12 +28,45 @@ pub(crate) fn arguments(all: impl Iterator<Item = OsString>) -> Vec<OsString> {
 /// The names. A link of one of these to the command takes its options of old.
 pub(crate) const NAMES: [&str; 2] = ["vhashify", "vunify"];
 
-/// The manual page of what such a name stands for.
-pub(crate) fn page(name: &str) -> &'static str {
+/// The command that such a name stands for.
+fn verb(name: &str) -> Option<&'static str> {
     match name {
-        "vhashify" => "vserver-hashify",
-        _ => "vserver-unify",
+        "vhashify" => Some("hashify"),
+        "vunify" => Some("unify"),
+        _ => None,
     }
+}
+
+/// The command lines, for manual pages and completions: those of today, with what was there of old.
+pub(crate) fn commands() -> Vec<Command> {
+    let today = Cli::command();
+    let of = |name: &'static str| {
+        let command = today.find_subcommand(verb(name)?)?.clone();
+        let command = command.name(name).bin_name(name).args(options_of_old());
+        Some(match name {
+            "vhashify" => command.arg(
+                Arg::new("destination")
+                    .long("destination")
+                    .value_name("POOL")
+                    .help("The pool"),
+            ),
+            _ => command,
+        })
+    };
+    NAMES.into_iter().filter_map(of).collect()
+}
+
+/// What [`share`] takes for both.
+fn options_of_old() -> [Arg; 3] {
+    let flag = |name, help| Arg::new(name).action(ArgAction::SetTrue).help(help);
+    [
+        flag("undo", "Give the files inodes of their own again").short('R'),
+        flag("manually", "Trees, each with a list of excludes behind it").long("manually"),
+        flag("refresh", "Nothing: what has changed is found out anyway")
+            .long("refresh")
+            .short('s')
+            .short_alias('C'),
+    ]
 }
 
 fn words(words: &'static str) -> impl Iterator<Item = OsString> {
@@ -105,7 +139,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::Cli;
 
     fn arguments_of(line: &str) -> Vec<String> {
         let words = arguments(line.split(' ').map(OsString::from));

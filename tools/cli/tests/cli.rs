@@ -422,16 +422,29 @@ fn classic_names_are_links_to_the_command() {
 }
 
 #[test]
-fn every_name_has_a_manual_page() {
+fn every_name_has_a_manual_page_and_completions() {
     let dir = tempfile::tempdir().unwrap();
     let names = vserver(&["generate", "--names", dir.path().to_str().unwrap()]);
     let names = stdout(&names);
     for name in names.lines() {
         let page = fs::read_to_string(dir.path().join("man1").join(format!("{name}.1"))).unwrap();
-        let Some(other) = page.strip_prefix(".so ") else {
-            continue;
-        };
-        assert!(dir.path().join(other.trim()).exists(), "{name}: {page}");
+        assert!(page.contains("SYNOPSIS"), "{name}: {page}");
+        for file in [
+            format!("{name}.bash"),
+            format!("_{name}"),
+            format!("{name}.fish"),
+        ] {
+            let path = dir.path().join("completions").join(&file);
+            let text = fs::read_to_string(path).unwrap();
+            assert!(text.contains(name), "{file}");
+        }
+    }
+    let read = |file: &str| fs::read_to_string(dir.path().join(file)).unwrap();
+    for option in ["dry-run", "destination", "manually"] {
+        let of_bash = read("completions/vhashify.bash");
+        assert!(of_bash.contains(&format!("--{option}")), "{option}");
+        let of_man = read("man1/vhashify.1").replace('\\', "");
+        assert!(of_man.contains(&format!("--{option}")), "{option}");
     }
     for name in ["vhashify", "setattr", "lsxid", "chxid", "vps"] {
         assert!(names.lines().any(|line| line == name), "{name}");
@@ -469,6 +482,16 @@ fn units_run_the_command_where_it_is_installed() {
             let other = text.matches("sbin/vserver").count();
             let own = text.matches(&format!("{prefix}/sbin/vserver")).count();
             assert_eq!(own, other, "{unit}: {text}");
+        }
+        for completions in [
+            "bash-completion/completions/vkill",
+            "zsh/site-functions/_vkill",
+            "fish/vendor_completions.d/vkill.fish",
+        ] {
+            assert!(
+                root.join("share").join(completions).exists(),
+                "{completions}"
+            );
         }
     }
 }

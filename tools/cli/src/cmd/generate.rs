@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{CommandFactory, ValueEnum};
+use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::args::{Cli, Generate};
@@ -32,16 +32,21 @@ pub(crate) fn generate(args: &Generate) -> anyhow::Result<ExitCode> {
 fn manual(dir: &Path) -> anyhow::Result<()> {
     make(dir)?;
     let writing = || format!("write to {}", dir.display());
-    let command = Cli::command().disable_help_subcommand(true);
-    let classic = [classic_files::commands(), classic_guests::commands()];
-    for command in classic.into_iter().flatten().chain([command]) {
+    for command in commands() {
+        let command = command.disable_help_subcommand(true);
         clap_mangen::generate_to(command, dir).with_context(writing)?;
     }
-    for name in classic::NAMES {
-        let page = format!(".so man1/{}.1\n", classic::page(name));
-        fs::write(dir.join(format!("{name}.1")), page).with_context(writing)?;
-    }
     Ok(())
+}
+
+/// The command, and those that its other names stand for.
+fn commands() -> impl Iterator<Item = Command> {
+    let classic = [
+        classic::commands(),
+        classic_files::commands(),
+        classic_guests::commands(),
+    ];
+    classic.into_iter().flatten().chain([Cli::command()])
 }
 
 fn completions(dir: &Path) -> anyhow::Result<()> {
@@ -49,8 +54,11 @@ fn completions(dir: &Path) -> anyhow::Result<()> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         let name = shell.to_possible_value();
         let name = name.map_or_else(String::new, |v| v.get_name().to_owned());
-        clap_complete::generate_to(shell, &mut Cli::command(), "vserver", dir)
-            .with_context(|| format!("write completions for {name} to {}", dir.display()))?;
+        for mut command in commands() {
+            let called = command.get_name().to_owned();
+            clap_complete::generate_to(shell, &mut command, called, dir)
+                .with_context(|| format!("write completions for {name} to {}", dir.display()))?;
+        }
     }
     Ok(())
 }
