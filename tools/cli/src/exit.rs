@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! With which status the command ends; the table is in Documentation/admin-guide.rst and in `--help`.
 
+use std::process::ExitCode;
+
 use rustix::io::Errno;
 use vserver::error::Error;
 
@@ -48,11 +50,31 @@ pub(crate) fn of(error: &Error) -> u8 {
     }
 }
 
+/// The status of a run over many files: whether some failed, and whether for want of space, which is
+/// said.
+pub(crate) fn of_files(failed: bool, no_space: bool) -> ExitCode {
+    if no_space {
+        eprintln!("vserver: a file system is full: free some space there, and run this again");
+    }
+    match (no_space, failed) {
+        (true, _) => ExitCode::from(FULL),
+        (false, true) => ExitCode::from(FAILED),
+        (false, false) => ExitCode::SUCCESS,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn want_of_space_is_the_reason_that_is_told() {
+        assert_eq!(of_files(true, true), ExitCode::from(FULL));
+        assert_eq!(of_files(true, false), ExitCode::FAILURE);
+        assert_eq!(of_files(false, false), ExitCode::SUCCESS);
+    }
 
     #[test]
     fn what_is_not_permitted_is_not_a_missing_module() {

@@ -100,7 +100,7 @@ Examples:
 
 Exit status: 0 if all is done, 1 if some files could not be dealt with, 2 for a wrong option, 5 if
 another run is at work, 6 if the file of one of these guests is wrong, 8 if a tree is missing, 9 if
-the kernel has no vserver module or does not let us use it.")]
+the kernel has no vserver module or does not let us use it, 11 if the file system is full.")]
 pub(crate) struct Unify {
     /// Let the others share only with this tree, whose files stay what they are
     #[arg(long, value_name = "TREE")]
@@ -149,7 +149,12 @@ pub(crate) struct Cleanup {
 
 /// Arguments of `vserver deunify`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vserver deunify -R /vservers/web/usr/lib/postgresql")]
+#[command(after_help = "\
+Example:
+  vserver deunify -R /vservers/web/usr/lib/postgresql
+
+Exit status: 0 if all is done, 1 if some files could not be dealt with, 2 for a wrong option, 11 if
+the file system is full.")]
 pub(crate) struct Deunify {
     /// Directories with all that is in them
     #[arg(long, short = 'R')]

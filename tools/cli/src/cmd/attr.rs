@@ -12,6 +12,7 @@ use vserver::error::Error;
 use vserver::walk::{self, Entry, walk};
 
 use crate::args::{AttrChange, AttrShow, AttrTag, Deunify};
+use crate::exit;
 use crate::output;
 
 /// `vserver attr show`
@@ -136,7 +137,7 @@ fn each(
     recursive: bool,
     mut action: impl FnMut(&Entry) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    let mut code = ExitCode::SUCCESS;
+    let (mut failed, mut no_space) = (false, false);
     let options = walk::Options {
         recursive,
         cross_mounts: false,
@@ -150,11 +151,12 @@ fn each(
             Err(e) if is_fatal(&e) => return Err(e),
             Err(e) => {
                 eprintln!("vserver: {e:#}");
-                code = ExitCode::FAILURE;
+                failed = true;
+                no_space |= e.downcast_ref().is_some_and(Error::is_full);
             }
         }
     }
-    Ok(code)
+    Ok(exit::of_files(failed, no_space))
 }
 
 /// Whether the next file would fail in the same way: there is no module, or no reader.

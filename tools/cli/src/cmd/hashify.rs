@@ -85,16 +85,7 @@ fn run(
         })?,
         false => print(&options, &report)?,
     }
-    if report.no_space {
-        eprintln!("vserver: a file system is full: free some space there, and run this again");
-    }
-    Ok(ExitCode::from(
-        match (report.no_space, report.files.failed()) {
-            (true, _) => exit::FULL,
-            (false, true) => exit::FAILED,
-            (false, false) => 0,
-        },
-    ))
+    Ok(exit::of_files(report.files.failed(), report.files.no_space))
 }
 
 fn print(options: &Options, report: &Report) -> anyhow::Result<()> {
@@ -236,8 +227,5 @@ pub(crate) fn unhashify(args: &Unhashify, json: bool) -> anyhow::Result<ExitCode
             undone.copied, undone.cleared
         ))?,
     }
-    Ok(match undone.errors.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    Ok(exit::of_files(!undone.errors.is_empty(), undone.no_space))
 }

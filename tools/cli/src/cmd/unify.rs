@@ -9,6 +9,7 @@ use vserver::unify::{self, Options, Reason, Report};
 
 use super::trees::{Outcome, excludes, means};
 use crate::args::{Cli, Unify};
+use crate::exit;
 use crate::output::{self, bytes, line};
 use crate::progress::Bar;
 
@@ -47,10 +48,7 @@ pub(crate) fn unify(args: Unify, json: bool) -> anyhow::Result<ExitCode> {
         })?,
         false => print(options.trees.len(), options.dry_run, &report)?,
     }
-    Ok(match report.failed() {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
-    })
+    Ok(exit::of_files(report.failed(), report.no_space))
 }
 
 /// Says what came of the files of so many trees.

@@ -89,8 +89,6 @@ pub struct Report {
     pub collected: Collected,
     /// Milliseconds that it took.
     pub msec: u64,
-    /// Something failed because the file system is full.
-    pub no_space: bool,
 }
 
 /// A run on one file system: everything its parts need to know.
@@ -106,6 +104,7 @@ struct Run<'a> {
     states: Vec<State>,
     /// The hashes of whole files, by inode, where that of the beginning was not enough.
     full: Mutex<HashMap<u64, u64>>,
+    /// The file system is full: what is left waits for the next run.
     no_space: AtomicBool,
 }
 
@@ -185,7 +184,6 @@ impl Run<'_> {
             self.collect(files, &found.lone, &mut report.collected, &mut unified);
         }
         report.files = unified;
-        report.no_space |= self.no_space.load(Ordering::Relaxed);
     }
 
     /// Removes the entries of the pool that had no other name, and got none.
@@ -357,6 +355,7 @@ impl Run<'_> {
     fn fail(&self, report: &mut Unified, error: Error) {
         if error.is_full() {
             self.no_space.store(true, Ordering::Relaxed);
+            report.no_space = true;
         }
         let message = error.to_string();
         self.progress.failed(&message);

@@ -24,6 +24,8 @@ pub struct Undone {
     pub copied: u64,
     /// Files that nobody else had any more, made ordinary in place.
     pub cleared: u64,
+    /// Something failed because a file system is full.
+    pub no_space: bool,
     /// What went wrong.
     pub errors: Vec<String>,
 }
@@ -57,6 +59,7 @@ pub fn unhashify(
                 Ok(Done::Cleared) => undone.cleared += 1,
                 Ok(Done::Copied) => undone.copied += 1,
                 Err(e) => {
+                    undone.no_space |= e.is_full();
                     let message = e.to_string();
                     progress.failed(&message);
                     undone.errors.push(message);

@@ -122,9 +122,11 @@ impl Run<'_> {
 
     /// Notes that something went wrong with a file.
     fn fail(&self, report: &mut Report, tree: usize, relative: &Path, doing: &str, errno: Errno) {
-        let error = Error::file(doing, &self.path(tree, relative), errno).to_string();
-        self.progress.failed(&error);
-        report.error(error);
+        let error = Error::file(doing, &self.path(tree, relative), errno);
+        report.no_space |= error.is_full();
+        let message = error.to_string();
+        self.progress.failed(&message);
+        report.error(message);
         report.skip(Reason::Error, Amount { files: 1, bytes: 0 });
     }
 

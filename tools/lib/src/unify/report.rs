@@ -107,6 +107,8 @@ pub struct Report {
     pub cleaned: u64,
     /// Files that were protected though nobody shared them, and are ordinary again.
     pub released: u64,
+    /// Something failed because a file system is full.
+    pub no_space: bool,
     /// What went wrong, file by file; the first hundred.
     pub errors: Vec<String>,
 }
@@ -137,6 +139,7 @@ impl Report {
         }
         self.cleaned += other.cleaned;
         self.released += other.released;
+        self.no_space |= other.no_space;
         other.errors.into_iter().for_each(|e| self.error(e));
         self
     }

@@ -119,7 +119,7 @@ fn a_file_system_without_support_is_named_as_the_reason() {
 fn a_full_disk_is_said() {
     let trees = Trees::two_equal_files();
     let report = trees.hashify(&Fake::with_hook(|_| Err(Errno::NOSPC)));
-    assert!(report.no_space && report.files.failed());
+    assert!(report.files.no_space && report.files.failed());
     assert!(
         report.files.errors[0].contains("No space left"),
         "{:?}",

@@ -87,6 +87,14 @@ fn a_file_put_in_its_place_is_kept() {
 }
 
 #[test]
+fn a_full_disk_is_said() {
+    let trees = Trees::two_equal_files();
+    let report = trees.unify(&with_hook_in_b(|_| Err(Errno::NOSPC)));
+    assert!(report.no_space && report.failed());
+    assert!(!trees.unify(&Fake::new()).no_space);
+}
+
+#[test]
 fn a_file_that_is_removed_stays_so() {
     let trees = Trees::two_equal_files();
     let fake = with_hook_in_b(|path| {
