@@ -33,6 +33,7 @@ check "its tasks" sh -c "vserver show hand | grep '^tasks:  *[3-9]\$'"
 check "its init" sh -c '[ "$(vserver show hand | sed -n "s/^init: *//p")" = \
 	"$(sed -n "s/^Init:[^0-9]*//p" /proc/virtual/100/info)" ]'
 check "what it has of things" sh -c "vserver show hand | grep '^processes: '"
+check "what it may" sh -c "vserver show hand | grep '^may: .* sys_admin'"
 check "and what the kernel says of it" sh -c \
 	"vserver show hand | grep -x '/proc/virtual/100/status'"
 check "by its id, too" sh -c '[ "$(vserver show 100 | grep ^init)" = "$(vserver show hand | grep ^init)" ]'

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use rustix::thread::{CapabilitySet, UnshareFlags};
 use serde::Serialize;
 use vserver_abi as abi;
 
@@ -11,7 +12,7 @@ use crate::cgroup::{self, Memory};
 use crate::cpu::{Rate, SchedChange};
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::limits::{self, Limit};
-use crate::names::{CFLAGS, FlagChange};
+use crate::names::{CCAPS, CFLAGS, FlagChange};
 use crate::proc;
 
 /// A line of `vserver list`.
@@ -53,6 +54,8 @@ pub struct Details {
     pub cpus: Vec<CpuUse>,
     /// What it has of things, and may have.
     pub limits: Vec<Limit>,
+    /// What it may, by names; nothing where the caller may not know.
+    pub may: Option<May>,
     /// What is added to the `oom_score_adj` of its processes, if the caller may know.
     pub oom_bias: Option<i64>,
     /// The files of `/proc/virtual/<xid>`.
@@ -165,6 +168,7 @@ pub fn show(xid: u32) -> Result<Details> {
         breaks: Breaks::read(&proc::fields(&cow), ""),
         cpus: cpu_use(xid),
         limits: limits::get(xid),
+        may: bits(xid).ok().map(May::from),
         oom_bias: abi::get_badness(xid).ok(),
         proc: proc::context_files(xid)?,
     })
@@ -326,6 +330,30 @@ pub struct Bits {
     pub umask: u64,
 }
 
+/// What a context may, by names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct May {
+    /// The capabilities that bound those in it: `net_raw`.
+    pub capabilities: Vec<String>,
+    /// The context capabilities: `secure_mount`.
+    pub context_capabilities: Vec<String>,
+    /// The namespaces that may be made in it: `newuts`.
+    pub namespaces: Vec<String>,
+}
+
+impl From<Bits> for May {
+    fn from(bits: Bits) -> Self {
+        let capabilities = CapabilitySet::from_bits_retain(bits.bcaps);
+        let namespaces = UnshareFlags::from_bits_retain(u32::try_from(bits.umask).unwrap_or(0));
+        let lower = |name: &str| name.to_ascii_lowercase();
+        Self {
+            capabilities: capabilities.iter_names().map(|(n, _)| lower(n)).collect(),
+            context_capabilities: CCAPS.words(bits.ccaps),
+            namespaces: namespaces.iter_names().map(|(n, _)| lower(n)).collect(),
+        }
+    }
+}
+
 /// What context `xid` is and may.
 pub fn bits(xid: u32) -> Result<Bits> {
     let doing = || format!("look at context {xid}");
@@ -410,6 +438,19 @@ mod tests {
         assert_eq!(state(abi::VXF_SCHED_PAUSE, 1), "paused");
         assert_eq!(state(abi::VXF_PERSISTENT, 0), "empty");
         assert_eq!(state(abi::VXF_STATE_ADMIN, 3), "running");
+    }
+
+    #[test]
+    fn what_it_may_has_names() {
+        let may = May::from(Bits {
+            flags: 0,
+            bcaps: (CapabilitySet::NET_RAW | CapabilitySet::KILL).bits(),
+            ccaps: abi::VXC_SECURE_MOUNT,
+            umask: u64::from(UnshareFlags::NEWUTS.bits()),
+        });
+        assert_eq!(may.capabilities, ["kill", "net_raw"]);
+        assert_eq!(may.context_capabilities, ["secure_mount"]);
+        assert_eq!(may.namespaces, ["newuts"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::Parser;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 use serde_json::json;
 use vserver::config::Kind;
-use vserver::context::{self, Bits};
+use vserver::context::{self, Bits, May};
 use vserver::cpu::SchedChange;
 use vserver::error::{Error, Result};
 use vserver::guest::Caps;
@@ -93,7 +93,7 @@ fn all(first: FlagChange, changes: &[FlagChange]) -> FlagChange {
 pub(super) fn attribute(args: &Attribute) -> anyhow::Result<ExitCode> {
     let xid = args.xid.get()?;
     if args.get {
-        show(&context::bits(xid)?, args.json)?;
+        show(context::bits(xid)?, args.json)?;
         return args.then.run();
     }
     let only = |set| match args.secure {
@@ -117,26 +117,21 @@ pub(super) fn attribute(args: &Attribute) -> anyhow::Result<ExitCode> {
     args.then.run()
 }
 
-fn show(bits: &Bits, as_json: bool) -> anyhow::Result<()> {
-    let lower = |name: &str| name.to_ascii_lowercase();
-    let bcaps = CapabilitySet::from_bits_retain(bits.bcaps);
-    let bcaps: Vec<_> = bcaps.iter_names().map(|(name, _)| lower(name)).collect();
-    let kinds = UnshareFlags::from_bits_retain(u32::try_from(bits.umask).unwrap_or_default());
-    let kinds: Vec<_> = kinds.iter_names().map(|(name, _)| lower(name)).collect();
-    let (ccaps, flags) = (CCAPS.words(bits.ccaps), CFLAGS.words(bits.flags));
+fn show(bits: Bits, as_json: bool) -> anyhow::Result<()> {
+    let (may, flags) = (May::from(bits), CFLAGS.words(bits.flags));
     if as_json {
         return output::json(&json!({
-            "bcapabilities": bcaps,
-            "ccapabilities": ccaps,
+            "bcapabilities": may.capabilities,
+            "ccapabilities": may.context_capabilities,
             "flags": flags,
-            "umask": kinds,
+            "umask": may.namespaces,
         }));
     }
     for (what, words) in [
-        ("bcapabilities", bcaps),
-        ("ccapabilities", ccaps),
+        ("bcapabilities", may.capabilities),
+        ("ccapabilities", may.context_capabilities),
         ("flags", flags),
-        ("umask", kinds),
+        ("umask", may.namespaces),
     ] {
         output::line(
             format_args!("{what}: {}", words.join(","))

@@ -45,6 +45,15 @@ fn print_details(d: &Details) -> anyhow::Result<()> {
     if let Some(bias) = d.oom_bias {
         line(format_args!("OOM bias:   {bias:+}"))?;
     }
+    if let Some(may) = &d.may {
+        let words = |words: &[String]| or_dash(words.join(" "));
+        line(format_args!("may:        {}", words(&may.capabilities)))?;
+        line(format_args!(
+            "  context:  {}",
+            words(&may.context_capabilities)
+        ))?;
+        line(format_args!("  make:     {}", words(&may.namespaces)))?;
+    }
     if let Some(b) = &d.sched {
         let Rate {
             fill_rate,
