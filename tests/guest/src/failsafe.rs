@@ -283,12 +283,14 @@ const FOREIGN: [&str; 2] = [
 fn cleaned_up(root: &Path, guest: &str) -> Result<()> {
     let dir = root.join(guest);
     let before = Tree::of(root, [guest])?;
-    let found = vserver(&["cleanup", "--dry-run", "--json"], &guests(root))?;
+    // Not web3, whose file with one name the next kernel is to make ordinary.
+    let trees = ["web1", "web2", "web4"].map(|guest| root.join(guest));
+    let found = vserver(&["cleanup", "--dry-run", "--json"], &trees)?;
     ensure!(
         Tree::of(root, [guest])? == before,
         "a dry run changes nothing"
     );
-    let cleaned = vserver(&["cleanup", "--json"], &guests(root))?;
+    let cleaned = vserver(&["cleanup", "--json"], &trees)?;
     let count = |what: &str| cleaned.matches(&format!("\"what\": \"{what}\"")).count();
     ensure!(
         (count("copy"), count("link"), count("foreign")) == (2, 1, 2),

@@ -167,7 +167,10 @@ impl<'a> Member<'a> {
                 }
             });
         }
-        released.map_err(|errno| Outcome::Failed("make an ordinary file of", errno))
+        released.map_err(|errno| match errno {
+            Errno::STALE => Outcome::Skip(Reason::Changed),
+            errno => Outcome::Failed("make an ordinary file of", errno),
+        })
     }
 
     /// Checks that owner, mode and size are still what they were.
