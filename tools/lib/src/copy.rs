@@ -16,6 +16,18 @@ use rustix::path::Arg;
 
 use crate::xattr::xattrs;
 
+/// How often an entry of a tree that is copied is looked at again, if somebody puts others in its
+/// place.
+pub(crate) const TRIES: usize = 10;
+
+/// Whether a name can't be opened as what it was a moment ago, because it leads elsewhere now.
+pub(crate) fn has_changed(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO
+    )
+}
+
 /// Opens a file to read it, whatever it is: without following a symlink, waiting for a pipe's
 /// other end, or leaving a trace in its access time where that can be avoided.
 pub(crate) fn open_quietly(dir: impl AsFd, name: &OsStr) -> Result<File, Errno> {

@@ -18,13 +18,12 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::Progress;
-use crate::copy::{copy_attributes, copy_metadata, copy_what_there_is, open_quietly};
+use crate::copy::{
+    TRIES, copy_attributes, copy_metadata, copy_what_there_is, has_changed, open_quietly,
+};
 use crate::error::{Doing, Error, Result};
 use crate::hashify::trees::Tree;
 use crate::walk::DIRECTORY;
-
-/// How often an entry is looked at again that somebody puts others in the place of.
-const TRIES: usize = 10;
 
 /// Copies the tree `from` to `to`, which is not there yet.
 pub(super) fn tree(from: &Path, to: &Path, progress: &dyn Progress) -> Result<()> {
@@ -166,11 +165,10 @@ impl Copying<'_> {
 
 /// What it means if a name of the guest's can't be opened as what it was a moment ago.
 fn changed(errno: Errno) -> Failed {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::INVAL => {
-            Failed::Changed(errno)
-        }
-        errno => errno.into(),
+    // The latter of a link that is none any more.
+    match has_changed(errno) || errno == Errno::INVAL {
+        true => Failed::Changed(errno),
+        false => errno.into(),
     }
 }
 

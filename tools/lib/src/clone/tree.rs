@@ -18,15 +18,12 @@ use rustix::io::Errno;
 use super::Report;
 use super::files::errno;
 use super::place::Place;
-use crate::copy::{copy_attributes, copy_metadata, open_quietly};
+use crate::copy::{TRIES, copy_attributes, copy_metadata, has_changed, open_quietly};
 use crate::error::{Error, Result};
 use crate::exclude::{Excludes, Verdict};
 use crate::hashify::trees::Tree;
 use crate::unify::{Engine, Progress};
 use crate::walk::DIRECTORY;
-
-/// How often an entry is looked at again that somebody puts others in the place of.
-const TRIES: usize = 10;
 
 /// All that the tasks need to know.
 pub(super) struct Job<'a> {
@@ -209,14 +206,6 @@ impl One<'_> {
         });
         Ok(())
     }
-}
-
-/// Whether a name can't be opened as what it was a moment ago, because it leads elsewhere now.
-fn has_changed(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO
-    )
 }
 
 fn file(fd: &OwnedFd) -> Result<File, Errno> {
