@@ -6,16 +6,21 @@
  * system that keeps tags. It is charged where quota is, whether or not there is
  * any, and under the same lock: what a context has used is what its inodes have,
  * reserved for later included. So a change of an inode's tag takes along exactly
- * what was charged for it.
+ * what was charged for it. xfs comes in by dlimit_xfs.c.
  */
 
+#include <linux/blk_types.h>
 #include <linux/cleanup.h>
 #include <linux/cred.h>
 #include <linux/export.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/math.h>
 #include <linux/math64.h>
+#include <linux/path.h>
 #include <linux/quotaops.h>
 #include <linux/spinlock.h>
+#include <linux/stat.h>
 #include <linux/statfs.h>
 
 #include "dlimit.h"
@@ -40,9 +45,9 @@ static s64 vserver_amount_limit(const struct vserver_dlimit *dl,
 	return total - vserver_reserved(dl, total);
 }
 
-/* Check and charge in one step. */
-static int vserver_amount_take(const struct vserver_dlimit *dl,
-			       struct vserver_amount *amount, s64 n)
+/* Check and charge in one step. Under RCU. */
+int vserver_amount_take(const struct vserver_dlimit *dl,
+			struct vserver_amount *amount, s64 n)
 {
 	s64 limit = vserver_amount_limit(dl, amount);
 	s64 old = atomic64_read(&amount->used);
@@ -54,8 +59,8 @@ static int vserver_amount_take(const struct vserver_dlimit *dl,
 	return 0;
 }
 
-/* Both, or nothing. */
-static int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes)
+/* Space and an inode, or nothing. Under RCU. */
+int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes)
 {
 	int error = vserver_amount_take(dl, &dl->space, bytes);
 
@@ -186,27 +191,33 @@ void vserver_dlimit_move(struct inode *inode, u32 from, u32 to)
 
 /**
  * vserver_dlimit_hold - have room for an inode that is going to be a context's
- * @inode:	the inode, locked, which is nobody's yet
+ * @path:	to the inode, locked, which is nobody's yet
  * @xid:	the context's id, or 0
  * @bytes:	how much is held, to be given back by vserver_dlimit_drop() when
  *		the inode has changed sides: until then it may count twice
  *
- * Return: 0, or -ENOSPC.
+ * What it has is asked of the file system: on xfs the inode may not have been
+ * charged yet. May sleep.
+ *
+ * Return: 0, -ENOSPC, or why the file system does not say what it has.
  */
-int vserver_dlimit_hold(struct inode *inode, u32 xid, s64 *bytes)
+int vserver_dlimit_hold(const struct path *path, u32 xid, s64 *bytes)
 {
 	struct vserver_dlimit *dl;
+	struct kstat stat;
+	int error;
 
 	*bytes = -1;
 	if (!static_branch_unlikely(&vserver_dlimit_key))
 		return 0;
+	error = vfs_getattr_nosec(path, &stat, STATX_BLOCKS, 0);
+	if (error)
+		return error;
 	guard(rcu)();
-	dl = vserver_dlimit_find(inode->i_sb, xid);
+	dl = vserver_dlimit_find(path->dentry->d_sb, xid);
 	if (!dl)
 		return 0;
-	spin_lock(&inode->i_lock);
-	*bytes = vserver_inode_bytes(inode);
-	spin_unlock(&inode->i_lock);
+	*bytes = stat.blocks << SECTOR_SHIFT;
 	return vserver_dlimit_take(dl, *bytes);
 }
 
@@ -221,6 +232,34 @@ void vserver_dlimit_drop(struct inode *inode, u32 xid, s64 bytes)
 	dl = vserver_dlimit_find(inode->i_sb, xid);
 	if (dl)
 		vserver_dlimit_give(dl, bytes);
+}
+
+/**
+ * vserver_dlimit_fits - may an attribute be set that the file system won't refuse?
+ * @inode:	the inode
+ * @size:	how large the attribute is
+ *
+ * xfs takes the space for all attributes but those of users without a question,
+ * and charges for it. So ask before. Does not sleep.
+ *
+ * Return: 0, or -ENOSPC.
+ */
+int vserver_dlimit_fits(struct inode *inode, size_t size)
+{
+	const s64 bytes = round_up(size, inode->i_sb->s_blocksize);
+	struct vserver_dlimit *dl;
+	s64 limit;
+
+	if (!static_branch_unlikely(&vserver_dlimit_key) ||
+	    inode->i_sb->s_magic != XFS_SUPER_MAGIC)
+		return 0;
+	guard(rcu)();
+	dl = vserver_dlimit_of(inode);
+	if (!dl)
+		return 0;
+	limit = vserver_amount_limit(dl, &dl->space);
+	return limit != VSERVER_DLIMIT_NONE &&
+	       atomic64_read(&dl->space.used) + bytes > limit ? -ENOSPC : 0;
 }
 
 /* Not even a block more? Where it is, nothing that a commit frees can help. */

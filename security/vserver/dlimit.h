@@ -59,4 +59,8 @@ vserver_dlimit_find(const struct super_block *sb, u32 xid)
 	return vs->tag && xid ? xa_load(&vs->dlimits, xid) : NULL;
 }
 
+int vserver_amount_take(const struct vserver_dlimit *dl,
+			struct vserver_amount *amount, s64 n);
+int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes);
+
 #endif /* _SECURITY_VSERVER_DLIMIT_H */

@@ -21,14 +21,14 @@ static DEFINE_SPINLOCK(vserver_dlimit_lock);
 /* Where what is charged is all that there is. */
 static bool vserver_dlimit_supported(const struct super_block *sb)
 {
-	if (!IS_ENABLED(CONFIG_QUOTA))
-		return false;
 	switch (sb->s_magic) {
 	case EXT4_SUPER_MAGIC:
 	case F2FS_SUPER_MAGIC:
-		return true;
+		return IS_ENABLED(CONFIG_QUOTA);
 	case TMPFS_MAGIC:
 		return IS_ENABLED(CONFIG_TMPFS_QUOTA);
+	case XFS_SUPER_MAGIC:
+		return IS_ENABLED(CONFIG_XFS_QUOTA);
 	default:
 		return false;
 	}

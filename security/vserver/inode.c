@@ -449,7 +449,7 @@ int vserver_clear_last(const struct path *path, int readers)
 	want.flags &= ~VSERVER_XATTR_IUNLINK;
 	if (vserver_sb(inode->i_sb)->tag)
 		want.xid = cpu_to_le32(vserver_current_tag());
-	error = vserver_dlimit_hold(inode, le32_to_cpu(want.xid), &held);
+	error = vserver_dlimit_hold(path, le32_to_cpu(want.xid), &held);
 	if (error)
 		return error;
 	error = vserver_change_iattr(path, &x, &want, false);

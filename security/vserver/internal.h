@@ -48,6 +48,7 @@ union bpf_attr;
  *		check under way; 0 if there is none. Its own.
  * @hold:	the task waits for tokens before it returns to user mode; set
  *		under the run queue's lock, cleared by the task itself
+ * @charge_refused: a disk limit has, and nobody has asked yet; its own
  * @prio_bias:	what of @ctx->prio_bias its weight has; its own, and its
  *		parent's until it runs
  * @hold_start:	when a wait for tokens under way began, 0 if there is none; its
@@ -64,6 +65,7 @@ struct vserver_task {
 	bool hold;
 	s8 prio_bias;
 	bool entered;
+	bool charge_refused;
 	u64 hold_start;
 	u64 hold_ns;
 	u64 turn_ns;
@@ -405,7 +407,8 @@ int vserver_tag_ioctl(const struct file *file, unsigned int cmd);
 
 /* dlimit.c */
 void vserver_dlimit_move(struct inode *inode, u32 from, u32 to);
-int vserver_dlimit_hold(struct inode *inode, u32 xid, s64 *bytes);
+int vserver_dlimit_hold(const struct path *path, u32 xid, s64 *bytes);
+int vserver_dlimit_fits(struct inode *inode, size_t size);
 void vserver_dlimit_drop(struct inode *inode, u32 xid, s64 bytes);
 
 /* dlimit_set.c */

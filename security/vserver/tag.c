@@ -16,6 +16,7 @@
 #include <linux/kstrtox.h>
 #include <linux/lsm_hooks.h>
 #include <linux/magic.h>
+#include <linux/posix_acl_xattr.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -25,7 +26,8 @@
 
 #include "internal.h"
 
-/* fs/xfs/libxfs/xfs_fs.h: attributes by file handle */
+/* fs/xfs/libxfs/xfs_fs.h: all that two files have, and attributes by handle */
+#define XFS_IOC_NR_SWAPEXT	109
 #define XFS_IOC_NR_ATTRLIST	122
 #define XFS_IOC_NR_ATTRMULTI	123
 
@@ -259,7 +261,11 @@ int vserver_inode_follow_link(struct dentry *dentry, struct inode *inode,
 int vserver_inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 			  const char *acl_name, struct posix_acl *kacl)
 {
-	return vserver_tag_permission(d_backing_inode(dentry), false);
+	struct inode *inode = d_backing_inode(dentry);
+	size_t size = kacl ? posix_acl_xattr_size(kacl->a_count) : 0;
+
+	return vserver_tag_permission(inode, false) ?:
+	       vserver_dlimit_fits(inode, size);
 }
 
 int vserver_inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry,
@@ -283,6 +289,13 @@ static bool vserver_ioctl_shows_tags(const struct super_block *sb,
 	default:
 		return false;
 	}
+}
+
+/* What a file has goes to another without asking whose that is. */
+static bool vserver_ioctl_swaps(const struct super_block *sb, unsigned int cmd)
+{
+	return sb->s_magic == XFS_SUPER_MAGIC && _IOC_TYPE(cmd) == 'X' &&
+	       _IOC_NR(cmd) == XFS_IOC_NR_SWAPEXT;
 }
 
 /* Subvolumes go without asking whose the files in them are. */
@@ -311,5 +324,6 @@ int vserver_tag_ioctl(const struct file *file, unsigned int cmd)
 	if (likely(!vserver_confining()) || !vserver_sb(sb)->tag)
 		return 0;
 	return vserver_ioctl_shows_tags(sb, cmd) ||
+	       vserver_ioctl_swaps(sb, cmd) ||
 	       vserver_ioctl_is_subvolume(sb, cmd) ? -EPERM : 0;
 }

@@ -200,7 +200,8 @@ int vserver_inode_setxattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	int error;
 
 	if (strcmp(name, VSERVER_XATTR_NAME))
-		return vserver_may_change_xattr(idmap, inode, name);
+		return vserver_may_change_xattr(idmap, inode, name) ?:
+		       vserver_dlimit_fits(inode, size);
 	error = vserver_may_restore(inode);
 	if (error)
 		return error;
