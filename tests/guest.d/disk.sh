@@ -1,9 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # suite: ext4
+# shellcheck disable=SC2086
 # Tags and disk limits by the command line: what the manuals show.
-top=/mnt/ext4
-umount $top && mount -t ext4 -o tag "$DISK_EXT4" $top || exit 1
+kind=${kind:-ext4}
+top=/mnt/$kind
+device=${device:-$DISK_EXT4}
+umount $top && mount -t $kind -o tag "$device" $top || exit 1
 n=0
 is() {
 	n=$((n + 1))
@@ -23,7 +26,7 @@ tag() {
 	vserver attr show "$1" | awk '{ print $2 }'
 }
 
-echo 1..33
+echo 1..34
 mkdir -p $top/web/dir
 echo content >$top/web/dir/file
 ln $top/web/dir/file $top/web/again
@@ -77,13 +80,20 @@ is "df inside says how large its part is" "$(inside df -k / | awk 'NR == 2 { pri
 is "what it has counts from the start" "$(status vserver disk check 200 $root)" 0
 is "it can have no more" "$(status inside dd if=/dev/zero of=/big bs=64k count=200)" 1
 is "and it counts as it is" "$(status vserver disk check 200 $root)" 0
+mkdir $root/many
+for i in 1 2 3 4 5 6 7 8 9; do
+	echo content >$root/many/$i
+done
+vserver attr tag -R 200 $root/many
+rm -r $root/many
+is "what was just removed does not" "$(status vserver disk check 200 $root)" 0
 is "it stops" "$(status vserver stop shop)" 0
 vserver disk show 200 $top >/tmp/before
 for _ in 1 2 3 4 5 6 7 8 9 10; do
 	umount $top && break
 	sleep 0.3
 done
-mount -t ext4 -o tag "$DISK_EXT4" $top
+mount -t $kind -o tag "$device" $top
 is "limits go with the file system" "$(status vserver disk show 200 $top)" 1
 is "and come again" "$(status vserver start shop)" 0
 is "with all that was there" "$(vserver disk show 200 $top)" "$(cat /tmp/before)"

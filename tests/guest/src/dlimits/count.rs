@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is counted: all that the files of a context have, and nothing else.
 
-use super::{OTHER, OWN, counted, equals_a_scan};
+use super::{OTHER, OWN, count_from_here, counted, equals_a_scan, equals_a_scan_now, on};
 use crate::harness::Test;
-use crate::tags::{belongs, inside, set_tag};
+use crate::tags::{belongs, inside, mount_with, set_tag};
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Result, ensure};
 use rustix::fs::{self as rfs, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -19,7 +20,10 @@ pub(super) const TESTS: &[Test] = tests![
     while_it_is_open,
     without_a_name,
     holes_and_cuts,
+    ahead_of_the_end,
+    shared_and_written_to,
     attributes,
+    whoever_made_it,
     follows_the_tag,
     unified_counts_for_nobody,
     copies_count_for_who_breaks,
@@ -141,6 +145,73 @@ fn holes_and_cuts() -> Result<()> {
     inside(OWN, || Ok(crate::calls::truncate(&dir.join("file"), 1000)?))?;
     ensure!(equals_a_scan(OWN)?.0 < 100_000);
     Ok(())
+}
+
+/// What a file that grows is given beyond its end, and keeps while it is open.
+fn ahead_of_the_end() -> Result<()> {
+    let dir = counted("ahead")?;
+    let path = dir.join("file");
+    inside(OWN, || Ok(fs::write(&path, "")?))?;
+    let file = open(&path, OFlags::WRONLY | OFlags::APPEND)?;
+    for _ in 0..20 {
+        ensure!(rustix::io::write(&file, &[1; 64 << 10])? == 64 << 10);
+        equals_a_scan_now(OWN)?;
+    }
+    let (bytes, _) = equals_a_scan(OWN)?;
+    ensure!(bytes > 20 * (64 << 10) || !on("xfs"), "{bytes}");
+    drop(file);
+    equals_a_scan(OWN)?;
+    inside(OWN, || Ok(fs::remove_file(&path)?))?;
+    ensure!(equals_a_scan(OWN)? == (0, 0));
+    Ok(())
+}
+
+/// Blocks that two files share count for both, and so does what is reserved for the copy that a
+/// write makes.
+fn shared_and_written_to() -> Result<()> {
+    let dir = counted("shared")?;
+    let (one, two) = (dir.join("one"), dir.join("two"));
+    inside(OWN, || {
+        fs::write(&one, vec![1; 1 << 20])?;
+        Ok(fs::write(&two, "")?)
+    })?;
+    let file = open(&two, OFlags::RDWR)?;
+    match rfs::ioctl_ficlone(&file, open(&one, OFlags::RDONLY)?) {
+        Err(Errno::OPNOTSUPP) if !on("xfs") => return Ok(()),
+        cloned => cloned?,
+    }
+    ensure!(equals_a_scan(OWN)? == (2 << 20, 2));
+    ensure!(rustix::io::pwrite(&file, &[2; 100_000], 300_000)? == 100_000);
+    ensure!(equals_a_scan_now(OWN)?.0 > 2 << 20);
+    ensure!(rustix::io::pwrite(&file, &[2; 100_000], 700_000)? == 100_000);
+    equals_a_scan(OWN)?;
+    rfs::ftruncate(&file, 310_000)?;
+    equals_a_scan_now(OWN)?;
+    drop(file);
+    inside(OWN, || Ok(fs::remove_file(&two)?))?;
+    ensure!(equals_a_scan(OWN)? == (1 << 20, 1));
+    Ok(())
+}
+
+/// Where files without a tag belong to a context all that the host makes counts for it.
+fn whoever_made_it() -> Result<()> {
+    mount_with(&format!("tag={OWN}"))?;
+    let dir = root().join("whoever");
+    fs::create_dir(&dir)?;
+    count_from_here(OWN)?;
+    let before = equals_a_scan(OWN)?;
+    for xid in [abi::VX_XID_HOST, OWN] {
+        inside(xid, || {
+            fs::write(dir.join(xid.to_string()), vec![1; 50_000])?;
+            Ok(fs::create_dir(dir.join(format!("dir-{xid}")))?)
+        })?;
+    }
+    let after = equals_a_scan(OWN)?;
+    ensure!(after.0 >= before.0 + 100_000 && after.1 == before.1 + 4);
+    fs::remove_dir_all(&dir)?;
+    let gone = equals_a_scan(OWN)?;
+    ensure!(gone.1 == before.1 - 1, "{before:?} {gone:?}");
+    mount_with("tag")
 }
 
 fn attributes() -> Result<()> {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What becomes of those who reach their limit: as on a disk that is full.
 
-use super::{KEEP, OTHER, OWN, counted, equals_a_scan, limit_inodes, limit_space};
+use super::{KEEP, OTHER, OWN, counted, equals_a_scan, limit_inodes, limit_space, on};
 use crate::harness::Test;
-use crate::process::{Gate, Status, spawn};
+use crate::process::{Gate, Status, isolated, spawn};
 use crate::tags::{enter, inside, set_tag};
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{self as rfs, FallocateFlags, OFlags};
+use rustix::fs::{self as rfs, FallocateFlags, OFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs;
@@ -23,13 +23,18 @@ pub(super) const TESTS: &[Test] = tests![
     copied,
     mapped,
     names_in_a_storm,
+    names_take_space,
+    room_that_was_made,
     break_of_a_link,
     last_name,
     for_root_alone,
     others_go_on,
     others_need_not_wait,
+    others_are_not_written_out,
     changes_take_effect_at_once,
     below_what_is_used,
+    given_away_when_full,
+    lists_of_rights,
 ];
 
 const LIMIT: u64 = 1024;
@@ -194,6 +199,51 @@ fn names_in_a_storm() -> Result<()> {
     Ok(())
 }
 
+/// A directory grows, too.
+fn names_take_space() -> Result<()> {
+    if on("tmpfs") {
+        return Ok(());
+    }
+    let dir = counted("names")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || {
+        let below = dir.join("dir");
+        fs::create_dir(&below)?;
+        for i in 0..20_000 {
+            match fs::write(below.join(format!("{i:0>240}")), "") {
+                Ok(()) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::StorageFull => return Ok(()),
+                Err(e) => anyhow::bail!("{e}"),
+            }
+        }
+        anyhow::bail!("no end")
+    })?;
+    let (bytes, _) = equals_a_scan(OWN)?;
+    ensure!(
+        bytes <= LIMIT << 10 && bytes > (LIMIT - 256) << 10,
+        "{bytes} bytes"
+    );
+    Ok(())
+}
+
+/// What was removed makes room at once, also where the file system frees it later.
+fn room_that_was_made() -> Result<()> {
+    let dir = counted("room")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || {
+        for i in 0..30 {
+            let file = dir.join(i.to_string());
+            let sum = fill(&file, OFlags::empty())?;
+            ensure!(sum > (LIMIT - 128) << 10, "{i}: {sum}");
+            fs::remove_file(&file)?;
+            let file = open(&file, OFlags::RDWR | OFlags::CREATE)?;
+            rfs::fallocate(&file, FallocateFlags::empty(), 0, LIMIT << 9)?;
+            fs::remove_file(dir.join(i.to_string()))?;
+        }
+        Ok(())
+    })
+}
+
 /// A unified file of 256 KiB.
 fn unified() -> Result<Pair> {
     Pair::with("full", |a| Ok(fs::write(a, vec![1; 256 << 10])?))
@@ -304,6 +354,48 @@ fn others_need_not_wait() -> Result<()> {
     Ok(())
 }
 
+/// How much xfs has found a place for when it was written out.
+fn written_out() -> Result<u64> {
+    let text = fs::read_to_string("/proc/fs/xfs/stat")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("xpc "));
+    let first = line.and_then(|line| line.split(' ').next());
+    Ok(first.context("xpc")?.parse()?)
+}
+
+/// Nor does that others' files would take less when they are written out.
+fn others_are_not_written_out() -> Result<()> {
+    if !on("xfs") {
+        return Ok(());
+    }
+    let dir = counted("written-out")?;
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || fill(&dir.join("own"), OFlags::empty()).map(drop))?;
+    // Room for a bit of it, which is no reason either.
+    limit_space(&dir, OWN, LIMIT + 4)?;
+    let period = "/proc/sys/vm/dirty_writeback_centisecs";
+    let periodic = fs::read_to_string(period)?;
+    fs::write(period, "0")?;
+    let done = isolated(|| {
+        for _ in 0..5 {
+            rfs::syncfs(open(&dir, OFlags::RDONLY)?)?;
+            fs::write(dir.join("host"), vec![1; 1 << 20])?;
+            let before = written_out()?;
+            inside(OWN, || {
+                let file = open(&dir.join("own"), OFlags::WRONLY | OFlags::APPEND)?;
+                expect(rustix::io::write(&file, &[1; 64 << 10]), Errno::NOSPC)
+            })?;
+            ensure!(written_out()? == before);
+            // It would be seen.
+            rfs::syncfs(open(&dir, OFlags::RDONLY)?)?;
+            ensure!(written_out()? >= before + (1 << 20));
+            fs::remove_file(dir.join("host"))?;
+        }
+        Ok(())
+    });
+    fs::write(period, periodic)?;
+    done
+}
+
 fn changes_take_effect_at_once() -> Result<()> {
     let dir = counted("changed")?;
     limit_space(&dir, OWN, LIMIT)?;
@@ -349,5 +441,60 @@ fn below_what_is_used() -> Result<()> {
     fs::write(&file, vec![1; 1 << 20])?;
     set_tag(&file, OWN)?;
     ensure!(equals_a_scan(OWN)?.0 >= 1 << 20 && fs::metadata(&file)?.blocks() > 0);
+    Ok(())
+}
+
+/// A tag changes whether there is room for an attribute or not.
+fn given_away_when_full() -> Result<()> {
+    let dir = counted("given")?;
+    let file = dir.join("file");
+    limit_space(&dir, OWN, LIMIT)?;
+    inside(OWN, || fill(&file, OFlags::empty()).map(drop))?;
+    limit_space(&dir, OWN, 8)?;
+    let (bytes, _) = equals_a_scan(OWN)?;
+    ensure!(bytes > (LIMIT - 128) << 10, "{bytes}");
+    set_tag(&file, OTHER)?;
+    ensure!(equals_a_scan(OWN)? == (0, 0));
+    set_tag(&file, OWN)?;
+    ensure!(equals_a_scan(OWN)? == (bytes, 1));
+    inside(OWN, || Ok(fs::remove_file(&file)?))?;
+    ensure!(equals_a_scan(OWN)? == (0, 0));
+    Ok(())
+}
+
+/// xfs takes the space for these without a question.
+fn lists_of_rights() -> Result<()> {
+    const NAME: &str = "system.posix_acl_access";
+    if !on("xfs") {
+        return Ok(());
+    }
+    let dir = counted("rights")?;
+    let mut list = vec![2, 0, 0, 0];
+    let mut entry = |tag: u16, id: u32| {
+        list.extend([tag, 6].map(u16::to_le_bytes).concat());
+        list.extend(id.to_le_bytes());
+    };
+    entry(1, !0);
+    (2000..4000).for_each(|id| entry(2, id));
+    [4, 0x10, 0x20].iter().for_each(|tag| entry(*tag, !0));
+    inside(OWN, || {
+        fs::write(dir.join("one"), "")?;
+        fs::write(dir.join("two"), "")?;
+        Ok(rfs::setxattr(
+            dir.join("one"),
+            NAME,
+            &list,
+            XattrFlags::empty(),
+        )?)
+    })?;
+    let (bytes, _) = equals_a_scan(OWN)?;
+    ensure!(bytes >= 16_000, "{bytes}");
+    limit_space(&dir, OWN, bytes >> 10)?;
+    inside(OWN, || {
+        let set = rfs::setxattr(dir.join("two"), NAME, &list, XattrFlags::empty());
+        expect(set, Errno::NOSPC)?;
+        Ok(rfs::removexattr(dir.join("one"), NAME)?)
+    })?;
+    ensure!(equals_a_scan(OWN)?.0 < bytes);
     Ok(())
 }

@@ -4,10 +4,11 @@
 
 mod commands;
 mod count;
+mod exchange;
 mod hit;
 mod work;
 
-pub use work::{CRASH_EXT4, CRASH_F2FS};
+pub use work::{CRASH_EXT4, CRASH_F2FS, CRASH_XFS};
 
 use crate::harness::{Suite, Test};
 use crate::tags::fresh;
@@ -23,10 +24,17 @@ use vserver_abi as abi;
 
 // The same on each file system; the part of a suite's name after the dash says which.
 pub const EXT4: Suite = Suite::new("dlimit", "ext4 timeout=300", &TESTS);
+pub const XFS: Suite = Suite::new("dlimit-xfs", "xfs timeout=300", &TESTS);
 pub const F2FS: Suite = Suite::new("dlimit-f2fs", "f2fs timeout=300", &TESTS);
 pub const TMPFS: Suite = Suite::new("dlimit-tmpfs", "tmpfs timeout=300", &TESTS);
 
-const TABLES: &[&[Test]] = &[commands::TESTS, count::TESTS, hit::TESTS, work::TESTS];
+const TABLES: &[&[Test]] = &[
+    commands::TESTS,
+    count::TESTS,
+    exchange::TESTS,
+    hit::TESTS,
+    work::TESTS,
+];
 
 const TESTS: [Test; crate::escape::count(TABLES)] = crate::escape::join(TABLES);
 
@@ -54,7 +62,8 @@ fn counted(name: &str) -> Result<PathBuf> {
             Err(e) => return Err(e.into()),
         }
     }
-    abi::add_dlimit(OWN, &dir)?;
+    // Also what the file system is still about to free.
+    count_from_here(OWN)?;
     Ok(dir)
 }
 
@@ -96,10 +105,20 @@ fn add_up(dir: &Path, block: u64, seen: &mut BTreeSet<u64>, sums: &mut Sums) -> 
     Ok(())
 }
 
-/// What the files of a context have.
+/// Whether it is this file system that is under test.
+fn on(kind: &str) -> bool {
+    root().ends_with(kind)
+}
+
+/// What the files of a context have, when all of it is on the disk.
 fn found(xid: u32) -> Result<(u64, u64)> {
+    syncfs(crate::unified::open(&root(), OFlags::RDONLY)?)?;
+    found_now(xid)
+}
+
+/// The same, with what is only reserved yet.
+fn found_now(xid: u32) -> Result<(u64, u64)> {
     let top = root();
-    syncfs(crate::unified::open(&top, OFlags::RDONLY)?)?;
     let mut sums = Sums::new();
     let block = statvfs(&top)?.f_frsize;
     add_up(&top, block, &mut BTreeSet::new(), &mut sums)?;
@@ -108,11 +127,31 @@ fn found(xid: u32) -> Result<(u64, u64)> {
 
 /// What is counted for a context is what its files have.
 fn equals_a_scan(xid: u32) -> Result<(u64, u64)> {
-    let (bytes, inodes) = found(xid)?;
+    equals(xid, found(xid)?)
+}
+
+/// So it is before anything is written out.
+fn equals_a_scan_now(xid: u32) -> Result<(u64, u64)> {
+    equals(xid, found_now(xid)?)
+}
+
+fn equals(xid: u32, (bytes, inodes): (u64, u64)) -> Result<(u64, u64)> {
     let limit = abi::get_dlimit(xid, root()).context("get_dlimit")?;
     ensure!(
         (limit.space_used, limit.inodes_used) == (bytes.div_ceil(1024), inodes),
         "of {xid} there are {bytes} bytes and {inodes} inodes, counted are {limit:?}"
     );
     Ok((bytes, inodes))
+}
+
+/// Counts what a context has, and goes on from there.
+fn count_from_here(xid: u32) -> Result<()> {
+    abi::add_dlimit(xid, root())?;
+    let (bytes, inodes) = found(xid)?;
+    let used = abi::Dlimit {
+        space_used: bytes.div_ceil(1024),
+        inodes_used: inodes,
+        ..KEEP
+    };
+    Ok(abi::set_dlimit(xid, root(), &used)?)
 }

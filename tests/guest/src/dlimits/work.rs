@@ -2,7 +2,7 @@
 //! Work at random by several contexts at once, to its end and until the power fails.
 
 use super::{
-    KEEP, OTHER, OWN, THIRD, XIDS, counted, equals_a_scan, found, limit_inodes, limit_space,
+    OTHER, OWN, THIRD, XIDS, count_from_here, counted, equals_a_scan, limit_inodes, limit_space,
 };
 use crate::harness::{Suite, Test};
 use crate::process::{Child, Status, isolated, spawn};
@@ -17,10 +17,11 @@ use std::fs;
 use std::path::Path;
 use vserver_abi as abi;
 
-pub(super) const TESTS: &[Test] = tests![to_its_end];
+pub(super) const TESTS: &[Test] = tests![to_its_end, while_quota_is_on];
 
 // The runner cuts the power a random moment after `@@cut`, and boots the same disk again.
 pub const CRASH_EXT4: Suite = crash("dlimit_crash", "ext4 memory=768 timeout=200 cuts=4");
+pub const CRASH_XFS: Suite = crash("dlimit_crash-xfs", "xfs memory=768 timeout=200 cuts=4");
 pub const CRASH_F2FS: Suite = crash("dlimit_crash-f2fs", "f2fs memory=768 timeout=200 cuts=4");
 
 const fn crash(name: &'static str, wants: &'static str) -> Suite {
@@ -47,7 +48,7 @@ fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<()
     let size = numbers.next(200_000);
     let data = vec![1; numbers.next(60_000) as usize];
     let file = |flags| open(&one, flags);
-    match numbers.next(23) {
+    match numbers.next(25) {
         0..=4 => rustix::io::pwrite(file(OFlags::RDWR | OFlags::CREATE)?, &data, size).map(drop),
         5 => rfs::ftruncate(file(OFlags::RDWR)?, size),
         6 => open(&one, OFlags::RDWR | OFlags::TRUNC).map(drop),
@@ -85,6 +86,15 @@ fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<()
         21 => {
             held.push(file(OFlags::RDWR)?);
             rfs::unlink(&one)
+        }
+        22 => {
+            let from = file(OFlags::RDONLY)?;
+            rfs::ioctl_ficlone(open(&two, OFlags::RDWR | OFlags::CREATE)?, from)
+        }
+        23 => {
+            let to = file(OFlags::RDWR | OFlags::APPEND)?;
+            held.push(to.try_clone().map_err(|_| Errno::MFILE)?);
+            rustix::io::write(to, &data).map(drop)
         }
         _ => {
             held.clear();
@@ -141,12 +151,22 @@ fn limit(dir: &Path) -> Result<()> {
 }
 
 fn to_its_end() -> Result<()> {
-    let dir = counted("random")?;
+    at_random(&counted("random")?)
+}
+
+/// Its reservations and those of disk limits do not get in each other's way.
+fn while_quota_is_on() -> Result<()> {
+    mount_with("tag,usrquota,grpquota")?;
+    at_random(&counted("quota")?)?;
+    mount_with("tag")
+}
+
+fn at_random(dir: &Path) -> Result<()> {
     for xid in &XIDS[1..] {
-        abi::add_dlimit(*xid, &dir)?;
+        abi::add_dlimit(*xid, dir)?;
     }
-    limit(&dir)?;
-    for worker in start(&dir, 600)? {
+    limit(dir)?;
+    for worker in start(dir, 600)? {
         let status = worker.wait()?;
         ensure!(status == Status::Exited(0), "{status:?}");
     }
@@ -155,7 +175,7 @@ fn to_its_end() -> Result<()> {
         inodes += equals_a_scan(xid)?.1;
     }
     ensure!(inodes > 0);
-    gone(&dir)
+    gone(dir)
 }
 
 /// What was removed does not count, whosever it was.
@@ -174,14 +194,7 @@ fn as_it_was_found() -> Result<()> {
     }
     let dir = root().join("work");
     for xid in XIDS {
-        abi::add_dlimit(xid, root())?;
-        let (bytes, inodes) = found(xid)?;
-        let used = abi::Dlimit {
-            space_used: bytes.div_ceil(1024),
-            inodes_used: inodes,
-            ..KEEP
-        };
-        abi::set_dlimit(xid, root(), &used)?;
+        count_from_here(xid)?;
     }
     if std::env::var("BOOT").context("BOOT")? != "1" {
         gone(&dir)?;

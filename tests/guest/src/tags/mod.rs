@@ -57,7 +57,7 @@ pub fn options() -> Result<Vec<String>> {
 }
 
 /// Mounts the file system under test somewhere.
-fn mount_at(at: &Path, options: &str) -> Result<(), rustix::io::Errno> {
+pub fn mount_at(at: &Path, options: &str) -> Result<(), rustix::io::Errno> {
     let kind = kind().unwrap_or_default();
     let name = root().to_string_lossy().replace("/mnt/", "");
     let variable = format!("DISK_{}", name.to_uppercase().replace('-', "_"));
