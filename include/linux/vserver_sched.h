@@ -39,6 +39,7 @@ DECLARE_PER_CPU(u32, vserver_idle_left);
 void __vserver_charge(struct task_struct *p, u64 ns);
 void __vserver_hold(void);
 bool __vserver_must_hold(void);
+bool __vserver_billed(void);
 void __vserver_hold_worker(const unsigned long *events);
 int __vserver_prio(const struct task_struct *p, int prio);
 void vserver_reweigh(void);
@@ -87,6 +88,16 @@ static __always_inline void vserver_hold_worker(const unsigned long *events)
 {
 	if (vserver_must_hold())
 		__vserver_hold_worker(events);
+}
+
+/**
+ * vserver_billed - whether the caller's CPU time is billed to a context
+ *
+ * That of a kernel thread which it starts is not.
+ */
+static __always_inline bool vserver_billed(void)
+{
+	return static_branch_unlikely(&vserver_key) && __vserver_billed();
 }
 
 /**
@@ -143,6 +154,7 @@ static inline void vserver_charge(struct task_struct *p, u64 ns) {}
 static inline void vserver_hold(void) {}
 static inline bool vserver_must_hold(void) { return false; }
 static inline void vserver_hold_worker(const unsigned long *events) {}
+static inline bool vserver_billed(void) { return false; }
 static inline int vserver_prio(const struct task_struct *p, int prio)
 {
 	return prio;

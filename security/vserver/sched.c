@@ -268,6 +268,12 @@ bool __vserver_must_hold(void)
 	return unlikely(READ_ONCE(vserver_task(current)->hold));
 }
 
+bool __vserver_billed(void)
+{
+	return vserver_task(current)->ctx;
+}
+EXPORT_SYMBOL_GPL(__vserver_billed);
+
 void __vserver_hold_worker(const unsigned long *events)
 {
 	struct vserver_task *vt = vserver_task(current);

@@ -7,6 +7,7 @@ mod idle;
 mod input;
 mod locks;
 pub mod nohz;
+mod vhost;
 mod watch;
 mod weight;
 mod workers;
@@ -23,6 +24,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::fs;
 use std::time::{Duration, Instant};
+use vhost::*;
 use vserver_abi as abi;
 use watch::*;
 use weight::*;
@@ -73,6 +75,8 @@ pub const SUITE: Suite = Suite {
         idle_time_meets_freezer_and_hotplug,
         submission_thread_is_held,
         submission_thread_stops,
+        vhost_worker_is_in_the_context,
+        vhost_worker_is_held,
     ],
 };
 
