@@ -142,7 +142,7 @@ impl Context {
     ///
     /// `ERESTARTSYS`: a signal came first.
     pub(crate) fn wait_gone(&self) -> Result {
-        if self.gone.wait(false, || self.is_gone.load(Acquire)) {
+        if self.gone.wait(false, |_| self.is_gone.load(Acquire)) {
             Ok(())
         } else {
             Err(ERESTARTSYS)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Cases of [`kernel::vserver::wait::HoldQueue`].
+//! Cases of [`kernel::vserver::wait::HoldQueue`] and what it is made of.
 
 use kernel::prelude::kunit_tests;
 
@@ -9,7 +9,7 @@ mod tests {
     use kernel::{
         prelude::*,
         sync::atomic::{Atomic, Relaxed},
-        vserver::wait::{new_hold_queue, now_ns, Gate, Turn},
+        vserver::wait::{new_hold_queue, new_wait_queue, now_ns, Gate, Turn},
     };
 
     const SECOND: i64 = 1_000_000_000;
@@ -59,6 +59,27 @@ mod tests {
         assert!(hold.wait(false, || false));
         assert!(hold.gate().opened.load(Relaxed) < late);
         assert!(now_ns() < late);
+        Ok(())
+    }
+
+    /// Who is woken by anything but the queue has lost nothing there.
+    #[test]
+    fn knows_who_woke_it() -> Result {
+        let queue = KBox::pin_init(new_wait_queue!("vserver_wait_test"), GFP_KERNEL)?;
+        let (mut asked, mut by_queue) = (0u32, 0u32);
+        assert!(queue.wait(true, |woken| {
+            by_queue = (by_queue << 1) | u32::from(woken);
+            asked += 1;
+            match asked {
+                1 | 3 => kernel::current!().wake_up(),
+                2 => {
+                    assert_eq!(queue.wake(1), 1);
+                }
+                _ => return true,
+            }
+            false
+        }));
+        assert_eq!(by_queue, 0b0010);
         Ok(())
     }
 }

@@ -56,11 +56,13 @@ impl WaitQueue {
     /// Sleeps until `ready` says so, interruptible and freezable.
     ///
     /// `ready` runs while the task is already queued, so a wake-up after it returned false is not
-    /// lost; it must not sleep. An `exclusive` waiter stands at the end of the queue and uses up
-    /// one of the wake-ups. Process context, no spinlock held.
+    /// lost; it must not sleep. It is told whether [`Self::wake`] has woken the task since it was
+    /// asked last, which took it out of the queue: it is at the end again. Who is woken otherwise
+    /// stays where it was. An `exclusive` waiter stands at the end of the queue and uses up one of
+    /// the wake-ups. Process context, no spinlock held.
     ///
     /// Returns false if a signal came first.
-    pub fn wait(&self, exclusive: bool, mut ready: impl FnMut() -> bool) -> bool {
+    pub fn wait(&self, exclusive: bool, mut ready: impl FnMut(bool) -> bool) -> bool {
         let entry = Opaque::<bindings::wait_queue_entry>::uninit();
         let flags = if exclusive {
             bindings::WQ_FLAG_EXCLUSIVE as c_int
@@ -71,11 +73,12 @@ impl WaitQueue {
 
         // SAFETY: `entry` is memory for an entry; this initialises it for `current`.
         unsafe { bindings::init_wait_entry(entry.get(), flags) };
+        let mut woken = false;
         let done = loop {
             // SAFETY: Both are initialised, and `entry` leaves the queue below, before it dies.
             let interrupted =
                 unsafe { bindings::prepare_to_wait_event(self.head.get(), entry.get(), state) };
-            if ready() {
+            if ready(woken) {
                 break true;
             }
             if interrupted != 0 {
@@ -83,6 +86,12 @@ impl WaitQueue {
             }
             // SAFETY: The caller is in process context and holds no spinlock.
             unsafe { bindings::schedule() };
+            // SAFETY: `entry` is initialised. A waker that takes it out of the queue lets it point to
+            // itself, with this as the last that it writes; nobody but us puts it in.
+            woken = unsafe {
+                let node = &raw mut (*entry.get()).entry;
+                (&raw const (*node).next).read_volatile() == node
+            };
         };
         // SAFETY: As for `prepare_to_wait_event`.
         unsafe { bindings::finish_wait(self.head.get(), entry.get()) };
@@ -214,9 +223,9 @@ impl<G: Gate> HoldQueue<G> {
         let mut released = false;
         self.waiting.add(1, Relaxed);
         loop {
-            let (mut asked, mut late) = (false, false);
+            let mut late = false;
             let queue = if again { &self.again } else { &self.queue };
-            queue.wait(true, || {
+            queue.wait(true, |woken| {
                 match self.gate.turn(now_ns()) {
                     Turn::Now => {
                         released = true;
@@ -225,9 +234,8 @@ impl<G: Gate> HoldQueue<G> {
                     Turn::At(time) => self.start_at(time),
                     Turn::Never => {}
                 }
-                // Who is asked once more was woken, and others were faster.
-                late = !again && asked;
-                asked = true;
+                // Who was let go finds nothing: others were faster.
+                late = !again && woken;
                 late || ended()
             });
             if released || !late || ended() {
