@@ -16,6 +16,7 @@
 #include <linux/compiler_types.h>
 #include <linux/list.h>
 #include <linux/path.h>
+#include <linux/rbtree_types.h>
 #include <linux/reboot.h>
 #include <linux/refcount.h>
 #include <linux/resource.h>
@@ -72,7 +73,7 @@ struct vserver_ops {
 			  loff_t keep);
 	s64 (*charge)(struct vserver_ctx *ctx, u64 ns);
 	bool (*hold)(struct vserver_ctx *ctx, bool again,
-		     const struct vserver_wait *wait);
+		     struct vserver_wait *wait);
 	int (*reboot)(struct vserver_ctx *ctx, u32 cmd);
 	void (*task_exit)(struct vserver_ctx *ctx, pid_t tgid, bool group_dead,
 			  int code, bool last);
@@ -231,16 +232,23 @@ struct vserver_load {
  * @price:	what a nanosecond adds to @had, with VSERVER_IDLE_PRICE_SHIFT bits of
  *		fraction: the greater its rate the less. 0 is no claim. Written by
  *		the module.
+ * @in_line:	it is in the line of contexts with a claim where somebody waits
  * @had:	what it had, by its price. Who had less than others goes first.
- * @line:	in the line of contexts with a claim where somebody waits
+ * @place:	where in the line: what it had when it was put there
+ * @line:	its node there. Written, as is what says where, under the line's
+ *		lock.
  * @lock:	for the list
+ * @nr_waits:	its length
  * @waits:	who waits for tokens, first come first
  */
 struct vserver_idle {
 	u32 price;
+	bool in_line;
 	atomic64_t had;
-	struct list_head line;
+	u64 place;
+	struct rb_node line;
 	raw_spinlock_t lock;
+	unsigned int nr_waits;
 	struct list_head waits;
 };
 
@@ -345,7 +353,7 @@ u32 vserver_current_xid(void);
 void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
 		     struct vserver_cpu *use);
 u64 vserver_ctx_owed(struct vserver_ctx *ctx);
-bool vserver_wait_ended(const struct vserver_wait *wait);
+bool vserver_wait_ended(struct vserver_wait *wait);
 void vserver_idle_set(struct vserver_ctx *ctx, u32 price);
 void vserver_idle_get(void);
 void vserver_idle_put(void);

@@ -22,6 +22,12 @@
  * before, affinities that change, and races: a timer looks for these at each
  * tick, as long as somebody is in the line.
  *
+ * To look is work for CPUs that have nothing else to do, and ends where they get
+ * something. They don't wait for the lock of the line: who has it calls those
+ * who came in vain. A look ends after VSERVER_LINE_LOOKS, and goes on in another
+ * interrupt. If it took more than one to find nobody, the CPU rests until the
+ * timer comes round.
+ *
  * Lock order: line_lock, a context's idle.lock, those of the scheduler.
  */
 
@@ -32,53 +38,31 @@
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
-#include <linux/math64.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/percpu.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
-#include <linux/sched/ext.h>
-#include <linux/sched/rt.h>
 #include <linux/sched/stat.h>
 #include <linux/spinlock.h>
 #include <linux/swait.h>
 #include <linux/timer.h>
 #include <linux/vserver_sched.h>
 
-#include "internal.h"
-
-/**
- * struct vserver_wait - somebody who waits for tokens
- * @task:	the one, on whose stack this is
- * @events:	ends the wait when it becomes anything but 0, unless NULL
- * @granted:	done when there is idle time. Has a lock that an interrupt may
- *		take, and can wake on the CPU that idles.
- * @waiter:	@task, as @granted knows it
- * @node:	in the context's list
- */
-struct vserver_wait {
-	struct task_struct *task;
-	const unsigned long *events;
-	struct completion granted;
-	struct swait_queue waiter;
-	struct list_head node;
-};
+#include "idle.h"
 
 /* How long somebody may run before others are considered. */
 #define IDLE_GRANT_NS	TICK_NSEC
 
-/* What one had less, or more, than others counts for so much of its own time. */
-#define IDLE_CATCH_UP_NS	NSEC_PER_SEC
-
-/* How many of a context one looks at, and how many CPUs a poll wakes. */
-#define IDLE_LOOKS		16
-#define IDLE_POLL_CPUS		4
+/* How many CPUs a poll wakes. */
+#define IDLE_POLL_CPUS	4
 
 DEFINE_STATIC_KEY_FALSE(vserver_idle_key);
 DEFINE_PER_CPU(u32, vserver_idle_left);
 
-static DEFINE_RAW_SPINLOCK(line_lock);	/* for these two */
-static LIST_HEAD(line);		/* of contexts with a rate where somebody waits */
-static u64 line_floor;		/* the most that one had whose turn it was */
+static DEFINE_RAW_SPINLOCK(line_lock);
+static struct vserver_line line = { .order = RB_ROOT_CACHED };
+static struct cpumask line_missed;	/* CPUs that came while it was locked */
 
 static void vserver_idle_poll(struct timer_list *unused);
 static DEFINE_TIMER(idle_timer, vserver_idle_poll);
@@ -87,154 +71,152 @@ static void vserver_idle_work(struct irq_work *work);
 static DEFINE_PER_CPU(struct irq_work, idle_work) =
 	IRQ_WORK_INIT_HARD(vserver_idle_work);
 
-/* What counts for the order: the time by the price. It may wrap around. */
-static u64 vserver_idle_cost(u32 price, u64 ns)
-{
-	return mul_u64_u32_shr(ns, price, VSERVER_IDLE_PRICE_SHIFT);
-}
-
-static bool vserver_had_less(u64 a, u64 b)
-{
-	return (s64)(a - b) < 0;
-}
-
-static u64 vserver_had(const struct vserver_idle *idle)
-{
-	return atomic64_read(&idle->had);
-}
-
-/*
- * Who wanted none for long does not get all now, and who got much while nobody
- * else wanted any is not made to wait for as long. Under line_lock.
+/**
+ * struct vserver_idle_look - a CPU looks for somebody to run there; its own
+ * @at:		how far it is
+ * @rests:	the round of the timer in which a look that took long found nobody
  */
-static void vserver_line_join(struct vserver_idle *idle)
-{
-	s64 most = vserver_idle_cost(idle->price, IDLE_CATCH_UP_NS);
-	u64 had = vserver_had(idle);
-	s64 ahead = had - line_floor;
+struct vserver_idle_look {
+	struct vserver_line_at at;
+	u32 rests;
+};
 
-	/* If that fails it has just been billed. */
-	if (ahead < -most || ahead > most)
-		atomic64_cmpxchg(&idle->had, had,
-				 line_floor + clamp(ahead, -most, most));
-}
+static DEFINE_PER_CPU(struct vserver_idle_look, idle_look);
+static u32 idle_round = 1;	/* of the timer, its own */
 
-/* It is the turn of this one. Under line_lock. */
-static void vserver_line_serve(const struct vserver_idle *idle)
+/* Unless it is locked: then @cpu is called later. */
+static bool vserver_line_trylock(int cpu)
 {
-	if (vserver_had_less(line_floor, vserver_had(idle)))
-		line_floor = vserver_had(idle);
-}
-
-/*
- * Those of the other classes get none. Others don't get by a real-time task,
- * and a sched_ext scheduler has tasks that wait where no CPU sees them.
- */
-static bool vserver_may_idle(struct task_struct *p)
-{
-#ifdef CONFIG_SCHED_CLASS_EXT
-	if ((READ_ONCE(p->scx.flags) & SCX_TASK_STATE_MASK) == SCX_TASK_ENABLED)
+	if (raw_spin_trylock(&line_lock))
+		return true;
+	cpumask_set_cpu(cpu, &line_missed);
+	smp_mb__after_atomic();	/* Pairs with vserver_line_call(). */
+	if (!raw_spin_trylock(&line_lock))
 		return false;
-#endif
-	return !rt_or_dl_task_policy(p);
-}
-
-/* Asleep where @cpu can wake it, and not frozen. */
-static bool vserver_could_run(struct task_struct *p, int cpu)
-{
-	return (READ_ONCE(p->__state) & TASK_INTERRUPTIBLE) &&
-	       !READ_ONCE(p->on_rq) && !READ_ONCE(p->on_cpu) &&
-	       cpumask_test_cpu(cpu, READ_ONCE(p->cpus_ptr)) &&
-	       vserver_may_idle(p);
+	cpumask_clear_cpu(cpu, &line_missed);
+	return true;
 }
 
 /*
- * Who of a context could run on @cpu. There may be any number of them: it looks
- * at some, and at others the next time. Under the context's lock.
+ * Calls one of those who came while the line was locked; that one calls the
+ * next. For whoever had the lock, and for who was called. With interrupts off,
+ * so that no CPU goes offline meanwhile.
  */
-static struct vserver_wait *vserver_idle_waiter(struct vserver_idle *idle,
-						int cpu)
+static void vserver_line_call(void)
 {
-	struct vserver_wait *wait;
-
-	for (int n = 0; n < IDLE_LOOKS && !list_empty(&idle->waits); n++) {
-		wait = list_first_entry(&idle->waits, struct vserver_wait, node);
-		if (vserver_could_run(wait->task, cpu))
-			return wait;
-		list_rotate_left(&idle->waits);
-	}
-	return NULL;
-}
-
-/* Whose turn it is on @cpu. Under line_lock. */
-static struct vserver_idle *vserver_line_first(int cpu)
-{
-	struct vserver_idle *idle, *first = NULL;
-
-	list_for_each_entry(idle, &line, line) {
-		if (first && !vserver_had_less(vserver_had(idle),
-					       vserver_had(first)))
-			continue;
-		guard(raw_spinlock)(&idle->lock);
-		if (vserver_idle_waiter(idle, cpu))
-			first = idle;
-	}
-	return first;
-}
-
-/* Is there anybody for @cpu? Under line_lock. */
-static bool vserver_line_any(int cpu)
-{
-	struct vserver_idle *idle;
-
-	list_for_each_entry(idle, &line, line) {
-		guard(raw_spinlock)(&idle->lock);
-		if (vserver_idle_waiter(idle, cpu))
-			return true;
-	}
-	return false;
-}
-
-/* In an interrupt of a CPU that was idle a moment ago. */
-static void vserver_idle_work(struct irq_work *work)
-{
-	struct vserver_idle *idle;
-	struct vserver_wait *wait;
 	int cpu;
 
-	guard(raw_spinlock_irqsave)(&line_lock);
-	cpu = smp_processor_id();
-	/* Nobody can be woken on a CPU that is going offline. */
-	if (!idle_cpu(cpu) || !cpu_active(cpu))
+	lockdep_assert_irqs_disabled();
+	smp_mb();	/* Pairs with vserver_line_trylock(). */
+	for_each_cpu(cpu, &line_missed) {
+		if (!cpumask_test_and_clear_cpu(cpu, &line_missed) ||
+		    !cpu_active(cpu))
+			continue;
+		irq_work_queue_on(per_cpu_ptr(&idle_work, cpu), cpu);
 		return;
-	idle = vserver_line_first(cpu);
-	if (!idle)
-		return;
-	vserver_line_serve(idle);
-	guard(raw_spinlock)(&idle->lock);
-	wait = vserver_idle_waiter(idle, cpu);
-	if (!wait)
-		return;
+	}
+}
+
+static void vserver_line_lock(unsigned long *flags)
+	__acquires(&line_lock)
+{
+	raw_spin_lock_irqsave(&line_lock, *flags);
+}
+
+static void vserver_line_unlock(unsigned long *flags)
+	__releases(&line_lock)
+{
+	raw_spin_unlock(&line_lock);
+	vserver_line_call();
+	local_irq_restore(*flags);
+}
+
+DEFINE_LOCK_GUARD_0(vserver_line, vserver_line_lock(&_T->flags),
+		    vserver_line_unlock(&_T->flags), unsigned long flags)
+
+/* The CPU that idles gets somebody. Under both locks. */
+static void vserver_idle_grant(struct vserver_idle *idle,
+			       struct vserver_wait *wait)
+{
+	vserver_line_serve(&line, idle);
 	list_del_init(&wait->node);
+	idle->nr_waits--;
 	complete_on_current_cpu(&wait->granted);
+}
+
+/*
+ * In an interrupt of a CPU that was idle a moment ago. Nobody can be woken on
+ * one that is going offline.
+ */
+static void vserver_idle_work(struct irq_work *work)
+{
+	struct vserver_idle_look *look = this_cpu_ptr(&idle_look);
+	int cpu = smp_processor_id();
+	bool goes_on = look->at.more;
+
+	if (!idle_cpu(cpu) || !cpu_active(cpu)) {
+		look->at = (struct vserver_line_at){};
+		vserver_line_call();
+		return;
+	}
+	if (!vserver_line_trylock(cpu))
+		return;
+	if (vserver_line_look(&line, cpumask_of(cpu), &look->at,
+			      vserver_idle_grant))
+		look->at = (struct vserver_line_at){};
+	else if (look->at.more)
+		irq_work_queue(work);
+	else if (goes_on)
+		look->rests = READ_ONCE(idle_round);
+	raw_spin_unlock(&line_lock);
+	vserver_line_call();
+}
+
+/*
+ * CPUs that idle, and how many of them are still to be woken. The timer's own,
+ * which does not run twice at once.
+ */
+static struct cpumask poll_idle;
+static unsigned int poll_left;
+
+/* As many as may help are to look at the line. Under both locks. */
+static void vserver_idle_call(struct vserver_idle *idle,
+			      struct vserver_wait *wait)
+{
+	unsigned int n = min(idle->nr_waits, poll_left);
+	int cpu;
+
+	for_each_cpu_and(cpu, &poll_idle, READ_ONCE(wait->task->cpus_ptr)) {
+		if (!n--)
+			return;
+		poll_left--;
+		cpumask_clear_cpu(cpu, &poll_idle);
+		if (cpu_active(cpu))
+			irq_work_queue_on(per_cpu_ptr(&idle_work, cpu), cpu);
+	}
 }
 
 static void vserver_idle_poll(struct timer_list *unused)
 {
-	static int last;	/* the CPU that was woken last */
-	int cpu, left = IDLE_POLL_CPUS;
+	static struct vserver_line_at at;
+	int cpu;
 
-	scoped_guard(raw_spinlock_irqsave, &line_lock) {
-		if (list_empty(&line))
+	WRITE_ONCE(idle_round, idle_round + 1);
+	/* With the lock: who adds the first looks whether the timer is on. */
+	scoped_guard(vserver_line) {
+		if (RB_EMPTY_ROOT(&line.order.rb_root))
 			return;
-		for_each_cpu_wrap(cpu, cpu_active_mask, last + 1) {
-			if (!idle_cpu(cpu) || !vserver_line_any(cpu))
-				continue;
-			irq_work_queue_on(per_cpu_ptr(&idle_work, cpu), cpu);
-			last = cpu;
-			if (--left == 0)
-				break;
-		}
+	}
+	cpumask_clear(&poll_idle);
+	for_each_cpu(cpu, cpu_active_mask)
+		if (idle_cpu(cpu))
+			__cpumask_set_cpu(cpu, &poll_idle);
+	poll_left = IDLE_POLL_CPUS;
+	while (poll_left && !cpumask_empty(&poll_idle)) {
+		guard(vserver_line)();
+		if (!vserver_line_look(&line, &poll_idle, &at,
+				       vserver_idle_call) || !at.more)
+			break;
 	}
 	mod_timer(&idle_timer, jiffies + 1);
 }
@@ -244,38 +226,49 @@ static void vserver_line_update(struct vserver_idle *idle)
 {
 	bool wants;
 
-	scoped_guard(raw_spinlock_irqsave, &line_lock) {
+	scoped_guard(vserver_line) {
 		scoped_guard(raw_spinlock, &idle->lock)
-			wants = READ_ONCE(idle->price) &&
-				!list_empty(&idle->waits);
-		if (wants == !list_empty(&idle->line))
+			wants = READ_ONCE(idle->price) && idle->nr_waits;
+		if (wants == idle->in_line)
 			return;
 		if (!wants) {
-			list_del_init(&idle->line);
+			vserver_line_remove(&line, idle);
 			return;
 		}
-		vserver_line_join(idle);
-		list_add_tail(&idle->line, &line);
+		vserver_line_join(&line, idle);
+		vserver_line_add(&line, idle);
 	}
 	if (!timer_pending(&idle_timer))
 		mod_timer(&idle_timer, jiffies + 1);
 }
 
-static void vserver_idle_enter(struct vserver_idle *idle,
-			       struct vserver_wait *wait)
+/* Where it stood, if it was there before: the first. */
+static void vserver_idle_enter(struct vserver_wait *wait, bool again)
 {
-	scoped_guard(raw_spinlock_irqsave, &idle->lock)
-		list_add_tail(&wait->node, &idle->waits);
+	struct vserver_idle *idle = wait->idle;
+
+	scoped_guard(raw_spinlock_irqsave, &idle->lock) {
+		if (again)
+			list_add(&wait->node, &idle->waits);
+		else
+			list_add_tail(&wait->node, &idle->waits);
+		idle->nr_waits++;
+	}
 	if (READ_ONCE(idle->price))
 		vserver_line_update(idle);
 }
 
-static void vserver_idle_leave(struct vserver_idle *idle,
-			       struct vserver_wait *wait)
+static void vserver_idle_leave(struct vserver_wait *wait)
 {
-	scoped_guard(raw_spinlock_irqsave, &idle->lock)
-		list_del_init(&wait->node);
-	if (READ_ONCE(idle->price) || !list_empty(&idle->line))
+	struct vserver_idle *idle = wait->idle;
+
+	scoped_guard(raw_spinlock_irqsave, &idle->lock) {
+		if (!list_empty(&wait->node)) {
+			list_del_init(&wait->node);
+			idle->nr_waits--;
+		}
+	}
+	if (READ_ONCE(idle->price) || READ_ONCE(idle->in_line))
 		vserver_line_update(idle);
 }
 
@@ -301,18 +294,16 @@ static bool vserver_idle_begin(void)
 bool vserver_idle_take(struct vserver_ctx *ctx)
 {
 	struct vserver_idle *idle = &ctx->idle;
-	const struct vserver_idle *first;
 
 	if (!READ_ONCE(idle->price) || !vserver_may_idle(current) ||
 	    !single_task_running())
 		return false;
-	scoped_guard(raw_spinlock_irqsave, &line_lock) {
-		vserver_line_join(idle);
-		first = vserver_line_first(smp_processor_id());
-		if (first && !vserver_had_less(vserver_had(idle),
-					       vserver_had(first)))
+	scoped_guard(vserver_line) {
+		vserver_line_join(&line, idle);
+		if (!vserver_line_is_next(&line, idle,
+					  cpumask_of(smp_processor_id())))
 			return false;
-		vserver_line_serve(idle);
+		vserver_line_serve(&line, idle);
 	}
 	return vserver_idle_begin();
 }
@@ -323,38 +314,47 @@ enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx, bool again,
 {
 	struct vserver_wait wait = {
 		.task = current,
+		.idle = &ctx->idle,
 		.events = events,
 	};
 	bool tokens;
 
 	INIT_LIST_HEAD(&wait.waiter.task_list);
-	do {
-		init_completion(&wait.granted);
-		prepare_to_swait_exclusive(&wait.granted.wait, &wait.waiter,
-					   TASK_RUNNING);
-		vserver_idle_enter(&ctx->idle, &wait);
-		tokens = ctx->ops->hold(ctx, again, &wait);
-		vserver_idle_leave(&ctx->idle, &wait);
-		finish_swait(&wait.granted.wait, &wait.waiter);
-		if (tokens)
-			return VSERVER_RELEASE_TOKENS;
-		if (!completion_done(&wait.granted))
-			return VSERVER_RELEASE_SIGNAL;
-	} while (!vserver_idle_begin());
-	return VSERVER_RELEASE_IDLE;
+	init_completion(&wait.granted);
+	prepare_to_swait_exclusive(&wait.granted.wait, &wait.waiter,
+				   TASK_RUNNING);
+	vserver_idle_enter(&wait, false);
+	tokens = ctx->ops->hold(ctx, again, &wait);
+	vserver_idle_leave(&wait);
+	finish_swait(&wait.granted.wait, &wait.waiter);
+	if (tokens)
+		return VSERVER_RELEASE_TOKENS;
+	return wait.begun ? VSERVER_RELEASE_IDLE : VSERVER_RELEASE_SIGNAL;
 }
 
 /**
- * vserver_wait_ended - whether a wait for tokens is over without any
+ * vserver_wait_ended - whether the caller's wait for tokens is over without any
  * @wait:	what vserver_ops.hold() was called with
  *
- * Any context.
+ * If it got idle time, but is not alone on the CPU any more, it stays where it
+ * is: in this line and in that of those who wait for tokens. Does not sleep. Not
+ * to be called again after it has said so.
  */
-bool vserver_wait_ended(const struct vserver_wait *wait)
+bool vserver_wait_ended(struct vserver_wait *wait)
 {
 	if (wait->events && READ_ONCE(*wait->events))
 		return true;
-	return completion_done((struct completion *)&wait->granted);
+	if (!completion_done(&wait->granted))
+		return false;
+	wait->begun = vserver_idle_begin();
+	if (wait->begun)
+		return true;
+	reinit_completion(&wait->granted);
+	/* At the worst this lets the caller look once more before it sleeps. */
+	prepare_to_swait_exclusive(&wait->granted.wait, &wait->waiter,
+				   TASK_RUNNING);
+	vserver_idle_enter(wait, true);
+	return false;
 }
 EXPORT_SYMBOL_GPL(vserver_wait_ended);
 
@@ -363,7 +363,8 @@ void vserver_idle_switch(const struct task_struct *p)
 {
 	__this_cpu_write(vserver_idle_left, 0);
 	/* A CPU that is going offline would never come to do it. */
-	if (is_idle_task(p) && !list_empty(&line) &&
+	if (is_idle_task(p) && !RB_EMPTY_ROOT(&line.order.rb_root) &&
+	    __this_cpu_read(idle_look.rests) != READ_ONCE(idle_round) &&
 	    cpu_active(smp_processor_id()))
 		irq_work_queue(this_cpu_ptr(&idle_work));
 }
@@ -407,7 +408,7 @@ void __vserver_arrive(struct task_struct *curr)
 void vserver_idle_init(struct vserver_ctx *ctx)
 {
 	raw_spin_lock_init(&ctx->idle.lock);
-	INIT_LIST_HEAD(&ctx->idle.line);
+	RB_CLEAR_NODE(&ctx->idle.line);
 	INIT_LIST_HEAD(&ctx->idle.waits);
 }
 
@@ -452,7 +453,3 @@ void vserver_idle_put(void)
 	static_branch_dec(&vserver_idle_key);
 }
 EXPORT_SYMBOL_GPL(vserver_idle_put);
-
-#ifdef CONFIG_SECURITY_VSERVER_KUNIT_TEST
-#include "idle_test.c"
-#endif

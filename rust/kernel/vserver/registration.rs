@@ -147,11 +147,11 @@ impl<T: Operations> Registration<T> {
     unsafe extern "C" fn hold(
         ctx: *mut bindings::vserver_ctx,
         again: bool,
-        wait: *const bindings::vserver_wait,
+        wait: *mut bindings::vserver_wait,
     ) -> bool {
         // SAFETY: The caller's reference keeps the context.
         T::hold(unsafe { Self::context(ctx) }, again, || {
-            // SAFETY: `wait` is valid for the call.
+            // SAFETY: `wait` is valid for the call, and the caller's alone to end.
             unsafe { bindings::vserver_wait_ended(wait) }
         })
     }

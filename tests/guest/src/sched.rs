@@ -73,6 +73,7 @@ pub const SUITE: Suite = Suite {
         idle_time_of_old_is_nobodys,
         realtime_has_no_idle_time,
         idle_time_meets_freezer_and_hotplug,
+        idle_time_for_the_last_of_many,
         submission_thread_is_held,
         submission_thread_stops,
         vhost_worker_is_in_the_context,

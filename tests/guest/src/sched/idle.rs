@@ -97,11 +97,11 @@ fn shown(xid: u32) -> Result<(u64, String)> {
     Ok((sum, letters))
 }
 
-/// How long the first CPU was idle since it came, in milliseconds.
-fn idled() -> Result<u64> {
+/// How long a CPU was idle since it came, in milliseconds.
+fn idled(cpu: &str) -> Result<u64> {
     let text = fs::read_to_string("/proc/stat")?;
-    let line = text.lines().find(|line| line.starts_with("cpu0 "));
-    let mut fields = line.context("cpu0")?.split(' ').skip(4).take(2);
+    let line = text.lines().find(|line| line.starts_with(cpu));
+    let mut fields = line.context("cpu")?.split(' ').skip(4).take(2);
     fields.try_fold(0, |sum, ticks| Ok(sum + ticks.parse::<u64>()? * 10))
 }
 
@@ -109,7 +109,7 @@ fn idled() -> Result<u64> {
 fn share_of_idle(xids: &[u32]) -> Result<f64> {
     let [used, idle] = more(2, || {
         let used = xids.iter().map(|&xid| Ok(used_by(xid)?.0));
-        Ok([used.sum::<Result<u64>>()?, idled()?])
+        Ok([used.sum::<Result<u64>>()?, idled("cpu0 ")?])
     })?;
     Ok(used as f64 / (used + idle).max(1) as f64)
 }
@@ -345,4 +345,39 @@ pub fn idle_time_meets_freezer_and_hotplug() -> Result<()> {
     process::eventually("the frozen one runs", || {
         ran_and_waited(guest[0].id()).is_ok_and(|(ran, _)| ran > 100)
     })
+}
+
+/// A hundred contexts wait that can't run on the CPU that idles, as theirs is busy. The look for
+/// somebody who can does not end before it has found the last.
+pub fn idle_time_for_the_last_of_many() -> Result<()> {
+    let _busy = on_host(0, 0)?;
+    let mut guests = Vec::new();
+    for i in 1..=100 {
+        guests.push(rival(XID + i, with_idle(NEVER, (1, 1)))?);
+    }
+    process::eventually("all wait", || {
+        guests.iter().all(|guest| state(guest.id()) == Some('S'))
+    })?;
+    // Its price is the highest, so it soon had more than the others.
+    let _last = first(
+        XID,
+        abi::VXF_SCHED_HARD,
+        Some(with_idle(NEVER, (1, 1000))),
+        || {
+            let mut there = rustix::thread::CpuSet::new();
+            there.set(1);
+            let _ = rustix::thread::sched_setaffinity(None, &there);
+            process::spin()
+        },
+    )?;
+    settles(
+        "of a CPU that nobody else wants",
+        0.7..1.1,
+        || {
+            let used = (1..=100).map(|i| Ok(used_by(XID + i)?.0));
+            let others = used.sum::<Result<u64>>()?;
+            Ok([used_by(XID)?.0, idled("cpu1 ")?, others])
+        },
+        |ms| ms[0] as f64 / (ms[0] + ms[1]).max(1) as f64,
+    )
 }
