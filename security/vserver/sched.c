@@ -114,6 +114,8 @@ void vserver_mark(struct task_struct *p)
 {
 	struct vserver_task *vt = vserver_task(p);
 
+	/* Pairs with vserver_unmark(): who clears the mark sees the tokens gone. */
+	smp_mb();
 	if (READ_ONCE(vt->hold) || !READ_ONCE(vt->ctx) ||
 	    (p->flags & (PF_EXITING | PF_KTHREAD)))
 		return;
@@ -209,6 +211,13 @@ static bool vserver_had_no_turn(const struct vserver_task *vt)
 	return vt->turn_ns && ran < TICK_NSEC / 2;
 }
 
+/* Whatever makes a new mark from now on is for the caller to see. */
+static void vserver_unmark(struct vserver_task *vt)
+{
+	WRITE_ONCE(vt->hold, false);
+	smp_mb();	/* Pairs with vserver_mark(). */
+}
+
 /* Returns whether the caller may go on: there are tokens, or idle time. */
 static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 {
@@ -252,7 +261,7 @@ void __vserver_hold(void)
 
 	if (likely(!READ_ONCE(vt->hold)))
 		return;
-	WRITE_ONCE(vt->hold, false);
+	vserver_unmark(vt);
 	if (!vserver_may_wait())
 		return;
 	vserver_update_weight(vt);
@@ -278,7 +287,7 @@ void __vserver_hold_worker(const unsigned long *events)
 {
 	struct vserver_task *vt = vserver_task(current);
 
-	WRITE_ONCE(vt->hold, false);
+	vserver_unmark(vt);
 	vserver_update_weight(vt);
 	if (!vserver_wait(vt, events))
 		WRITE_ONCE(vt->hold, true);
