@@ -190,14 +190,19 @@ struct vserver_traffic {
  * struct vserver_cpu - what a context used of one CPU
  * @run_ns:	run time, exact. Written under the run queue's lock.
  * @user_ticks:	how often an interrupt found a task of it in user mode, and
- * @sys_ticks:	how often in the kernel: they divide @run_ns, as cputime_adjust()
- *		does it for tasks
+ * @sys_ticks:	how often in the kernel: they divide @run_ns, see cpu_use.c
  * @owed_ns:	run time that is not in the bucket's books yet, because it is
  *		less than
  * @slice_ns:	the CPU's part of what charge() said that there is. Written under
  *		the run queue's lock.
- * @hold_ns:	time its tasks waited for tokens, by the CPU where it ended
  * @idle_ns:	what of @run_ns was idle time. Written as that is.
+ * @lock:	for what follows, up to @traffic. Process context.
+ * @user_ns:	the parts of @run_ns as somebody saw them last
+ * @sys_ns:	see @user_ns
+ * @vacant_ns:	what was not the context's, as somebody inside saw it last
+ * @hold_ns:	time its tasks waited for tokens, by the CPU where a wait began.
+ *		For each of
+ * @holding:	waits under way, the time when it began is taken off
  * @traffic:	what its sockets sent and received here
  */
 struct vserver_cpu {
@@ -206,9 +211,30 @@ struct vserver_cpu {
 	u64 sys_ticks;
 	atomic64_t owed_ns;
 	s64 slice_ns;
+	u64 idle_ns;
+	spinlock_t lock;		/* for user_ns to holding */
+	u64 user_ns;
+	u64 sys_ns;
+	u64 vacant_ns;
+	u64 hold_ns;
+	u32 holding;
+	struct vserver_traffic traffic[VSERVER_FAMILIES];
+};
+
+/**
+ * struct vserver_cpu_use - a look at a struct vserver_cpu
+ * @run_ns:	run time, the sum of the next two, none of which ever goes back
+ * @user_ns:	in user mode
+ * @sys_ns:	in the kernel
+ * @hold_ns:	time its tasks waited for tokens, with waits under way
+ * @idle_ns:	what of @run_ns was idle time
+ */
+struct vserver_cpu_use {
+	u64 run_ns;
+	u64 user_ns;
+	u64 sys_ns;
 	u64 hold_ns;
 	u64 idle_ns;
-	struct vserver_traffic traffic[VSERVER_FAMILIES];
 };
 
 #define VSERVER_LOADS	3
@@ -351,7 +377,7 @@ struct vserver_ctx *vserver_current_ctx(void);
 int vserver_enter(struct vserver_ctx *ctx, u32 xid);
 u32 vserver_current_xid(void);
 void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
-		     struct vserver_cpu *use);
+		     struct vserver_cpu_use *use);
 u64 vserver_ctx_owed(struct vserver_ctx *ctx);
 bool vserver_wait_ended(struct vserver_wait *wait);
 void vserver_idle_set(struct vserver_ctx *ctx, u32 price);

@@ -68,7 +68,7 @@ pub struct CpuUse {
     pub user: u64,
     /// Run time in the kernel.
     pub sys: u64,
-    /// Time that its tasks waited for tokens; counted once a wait ends.
+    /// Time that its tasks waited for tokens, with waits under way.
     pub hold: u64,
     /// What of the run time was idle time.
     pub idle: u64,
@@ -317,20 +317,17 @@ impl<T: Operations> Context<T> {
         unsafe { bindings::vserver_ctx_usage(self.base.get()) }
     }
 
-    /// What it used of a CPU; nothing of one that cannot be.
+    /// What it used of a CPU; nothing of one that cannot be. Process context.
     pub fn cpu_use(&self, cpu: u32) -> CpuUse {
         if cpu >= nr_cpus() {
             return CpuUse::default();
         }
-        let mut raw = bindings::vserver_cpu::default();
+        let mut raw = bindings::vserver_cpu_use::default();
         // SAFETY: `base` is initialised, `cpu` is in range, `raw` is where the answer goes.
         unsafe { bindings::vserver_ctx_cpu(self.base.get(), cpu, &mut raw) };
-        // What no tick ever met ran in short pieces, which are system calls mostly.
-        let ticks = raw.user_ticks.saturating_add(raw.sys_ticks);
-        let user = mul_div(raw.run_ns, raw.user_ticks, ticks);
         CpuUse {
-            user,
-            sys: raw.run_ns.saturating_sub(user),
+            user: raw.user_ns,
+            sys: raw.sys_ns,
             hold: raw.hold_ns,
             idle: raw.idle_ns,
         }

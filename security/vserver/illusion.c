@@ -111,8 +111,8 @@ u64 __vserver_start_time(u64 ns)
 void __vserver_cpustat(u64 *cpustat, unsigned int cpu)
 {
 	struct vserver_ctx *ctx = vserver_with(VXF_VIRT_CPU);
-	struct vserver_cpu use;
-	u64 ticks, user, total;
+	struct vserver_cpu_use use;
+	u64 run_ns, total;
 
 	if (!ctx)
 		return;
@@ -124,13 +124,11 @@ void __vserver_cpustat(u64 *cpustat, unsigned int cpu)
 	memset(cpustat, 0, sizeof(*cpustat) * NR_STATS);
 
 	vserver_ctx_cpu(ctx, cpu, &use);
-	/* As the total is: or else the idle time could go back. */
-	use.run_ns = div_u64(use.run_ns, TICK_NSEC) * TICK_NSEC;
-	ticks = use.user_ticks + use.sys_ticks;
-	user = ticks ? mul_u64_u64_div_u64(use.run_ns, use.user_ticks, ticks) : 0;
-	cpustat[CPUTIME_USER] = user;
-	cpustat[CPUTIME_SYSTEM] = use.run_ns - user;
-	cpustat[CPUTIME_IDLE] = total - min(total, use.run_ns);
+	cpustat[CPUTIME_USER] = use.user_ns;
+	cpustat[CPUTIME_SYSTEM] = use.sys_ns;
+	/* In ticks, as the total is. */
+	run_ns = div_u64(use.run_ns, TICK_NSEC) * TICK_NSEC;
+	cpustat[CPUTIME_IDLE] = vserver_ctx_vacant(ctx, cpu, total, run_ns);
 }
 
 void __vserver_loadavg(unsigned long *loads, unsigned long offset, int shift,

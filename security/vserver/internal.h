@@ -51,9 +51,7 @@ union bpf_attr;
  * @charge_refused: a disk limit has, and nobody has asked yet; its own
  * @prio_bias:	what of @ctx->prio_bias its weight has; its own, and its
  *		parent's until it runs
- * @hold_start:	when a wait for tokens under way began, 0 if there is none; its
- *		own, as are
- * @hold_ns:	how long it waited before, and
+ * @hold_ns:	how long it waited for tokens, see cpu_use.c; its own, as is
  * @turn_ns:	how long it had run when its last turn began
  */
 struct vserver_task {
@@ -66,7 +64,6 @@ struct vserver_task {
 	s8 prio_bias;
 	bool entered;
 	bool charge_refused;
-	u64 hold_start;
 	u64 hold_ns;
 	u64 turn_ns;
 };
@@ -465,6 +462,13 @@ s64 vserver_charge_type(struct vserver_ctx *ctx, u64 ns);
 void vserver_charge_start(const struct vserver_ops *ops);
 void vserver_charge_stop(void);
 void vserver_mark(struct task_struct *p);
+
+/* cpu_use.c */
+void vserver_cpu_init(struct vserver_ctx *ctx);
+u64 vserver_ctx_vacant(struct vserver_ctx *ctx, unsigned int cpu, u64 total,
+		       u64 run_ns);
+struct vserver_cpu *vserver_hold_begin(struct vserver_task *vt);
+void vserver_hold_end(struct vserver_task *vt, struct vserver_cpu *use);
 u64 vserver_task_hold_ns(const struct task_struct *p);
 
 /* idle.c */

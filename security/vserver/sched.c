@@ -222,23 +222,20 @@ static void vserver_unmark(struct vserver_task *vt)
 static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 {
 	struct vserver_ctx *ctx = vt->ctx;
+	struct vserver_cpu *use;
 	enum vserver_release why;
 	bool again = vserver_had_no_turn(vt);
-	u64 start, ns;
+	u64 before = vt->hold_ns;
 
 	if (ctx->ops->charge(ctx, 0) >= 0 || vserver_idle_take(ctx))
 		return true;
 	trace_vserver_hold(ctx->xid);
-	start = ktime_get_ns();
-	WRITE_ONCE(vt->hold_start, start);
+	use = vserver_hold_begin(vt);
 	why = vserver_idle_wait(ctx, again, events);
 	if (!again && why == VSERVER_RELEASE_TOKENS)
 		vt->turn_ns = current->se.sum_exec_runtime;
-	ns = ktime_get_ns() - start;
-	WRITE_ONCE(vt->hold_start, 0);
-	WRITE_ONCE(vt->hold_ns, vt->hold_ns + ns);
-	this_cpu_add(ctx->cpu->hold_ns, ns);
-	trace_vserver_release(ctx->xid, ns, why);
+	vserver_hold_end(vt, use);
+	trace_vserver_release(ctx->xid, vt->hold_ns - before, why);
 	return why != VSERVER_RELEASE_SIGNAL;
 }
 
@@ -294,25 +291,6 @@ void __vserver_hold_worker(const unsigned long *events)
 }
 
 /**
- * vserver_ctx_cpu - what a context used of a CPU
- * @ctx:	the context
- * @cpu:	a possible CPU
- * @use:	the answer
- */
-void vserver_ctx_cpu(struct vserver_ctx *ctx, unsigned int cpu,
-		     struct vserver_cpu *use)
-{
-	const struct vserver_cpu *p = per_cpu_ptr(ctx->cpu, cpu);
-
-	use->run_ns = READ_ONCE(p->run_ns);
-	use->user_ticks = READ_ONCE(p->user_ticks);
-	use->sys_ticks = READ_ONCE(p->sys_ticks);
-	use->hold_ns = READ_ONCE(p->hold_ns);
-	use->idle_ns = READ_ONCE(p->idle_ns);
-}
-EXPORT_SYMBOL_GPL(vserver_ctx_cpu);
-
-/**
  * vserver_ctx_owed - take what CPUs have collected that is not due yet
  * @ctx:	the context, to whose bucket the caller charges it
  *
@@ -328,18 +306,3 @@ u64 vserver_ctx_owed(struct vserver_ctx *ctx)
 	return ns;
 }
 EXPORT_SYMBOL_GPL(vserver_ctx_owed);
-
-/**
- * vserver_task_hold_ns - how long a task waited for tokens
- * @p:	any task
- *
- * Return: nanoseconds, with those of a wait under way.
- */
-u64 vserver_task_hold_ns(const struct task_struct *p)
-{
-	const struct vserver_task *vt = vserver_task(p);
-	u64 start = READ_ONCE(vt->hold_start);
-	u64 ns = READ_ONCE(vt->hold_ns);
-
-	return start ? ns + ktime_get_ns() - start : ns;
-}

@@ -159,6 +159,7 @@ int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 	ctx->born_ns = ktime_get_boottime_ns();
 	vserver_load_begin(&ctx->load);
 	ctx->ops = ops;
+	vserver_cpu_init(ctx);
 	vserver_idle_init(ctx);
 	vserver_limit_init(ctx);
 	INIT_WORK(&ctx->end_work, vserver_ctx_end_work);

@@ -53,6 +53,7 @@ pub const SUITE: Suite = Suite {
         use_is_billed,
         hold_is_traced,
         hold_time_of_a_task,
+        hold_time_of_a_context,
         signals_gain_nothing,
         short_lives_gain_nothing,
         short_sleeps_gain_nothing,

@@ -75,3 +75,22 @@ pub fn hold_time_of_a_task() -> Result<()> {
     ensure!(held_msec(child.id()) == after, "counts although it runs");
     Ok(())
 }
+
+/// So it does for the context.
+pub fn hold_time_of_a_context() -> Result<()> {
+    let _child = held(abi::VXF_SCHED_HARD)?;
+    let mut last = used()?.1;
+    let goal = last + 200;
+    process::eventually("it has waited", || {
+        let now = used().map_or(0, |used| used.1);
+        // It never goes back.
+        now >= goal && now >= std::mem::replace(&mut last, now)
+    })?;
+    abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
+    runs()?;
+    let after = used()?.1;
+    ensure!(after >= last, "{after} ms after {last} ms");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    ensure!(used()?.1 == after, "counts although it runs");
+    Ok(())
+}
