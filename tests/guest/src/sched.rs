@@ -3,6 +3,7 @@
 //! bounds here are so wide that only a limit that does not work leaves them.
 
 mod dodge;
+mod fifo;
 mod idle;
 mod input;
 mod locks;
@@ -17,6 +18,7 @@ use crate::process::{self, Child, Gate, spawn};
 use crate::tests;
 use anyhow::{Context as _, Result, bail, ensure};
 use dodge::*;
+use fifo::*;
 use idle::*;
 use input::*;
 use locks::*;
@@ -54,6 +56,8 @@ pub const SUITE: Suite = Suite {
         hold_is_traced,
         hold_time_of_a_task,
         hold_time_of_a_context,
+        first_come_first_released,
+        one_cpu_stands_for_all,
         signals_gain_nothing,
         short_lives_gain_nothing,
         short_sleeps_gain_nothing,
@@ -77,6 +81,7 @@ pub const SUITE: Suite = Suite {
         idle_time_for_the_last_of_many,
         submission_thread_is_held,
         submission_thread_stops,
+        ring_workers_are_held,
         vhost_worker_is_in_the_context,
         vhost_worker_is_held,
     ],
@@ -122,7 +127,9 @@ fn begin(
             abi::ctx_create(xid, abi::VXF_STATE_SETUP)?;
             sched.map_or(Ok(()), |s| abi::set_sched(xid, s))
         };
-        children.push(inside(xid, enter, || go.pass().map_or(1, |()| body()))?);
+        let child = inside(xid, enter, || go.pass().map_or(1, |()| body()))?;
+        Cgroup::shared("sched")?.add(&child)?;
+        children.push(child);
     }
     abi::set_cflags(xid, flags, u64::MAX)?;
     for _ in 0..n {
@@ -187,9 +194,21 @@ fn used_by(xid: u32) -> Result<(u64, u64)> {
 
 /// Which part of a CPU the context gets, over some seconds.
 fn share(seconds: u64) -> Result<f64> {
-    let (before, start) = (used()?.0, Instant::now());
+    share_in(&Cgroup::shared("sched")?, seconds)
+}
+
+/// The same where those inside are in a cgroup of their own. It is the cgroup's meter that counts;
+/// the context's is to say the same.
+fn share_in(cgroup: &Cgroup, seconds: u64) -> Result<f64> {
+    let (before, billed, start) = (cgroup.used()?, used()?.0, Instant::now());
     std::thread::sleep(Duration::from_secs(seconds));
-    Ok((used()?.0 - before) as f64 / start.elapsed().as_millis() as f64)
+    let (ran, billed) = (cgroup.used()? - before, used()?.0 - billed);
+    // Each CPU is looked at in its turn.
+    ensure!(
+        ran.abs_diff(billed) < 50 + ran / 10,
+        "{ran} ms, billed {billed} ms"
+    );
+    Ok(ran as f64 / start.elapsed().as_millis() as f64)
 }
 
 fn settings_come_back() -> Result<()> {

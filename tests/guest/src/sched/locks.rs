@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Who is held holds nobody up: no lock of the kernel's, no freezer, no CPU that goes.
 
-use super::{XID, first, held, rate, share, spinners, state};
+use super::{XID, first, held, rate, share, share_in, spinners, state};
 use crate::process::{self, Child, spawn};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::FlockOperation;
@@ -62,39 +62,69 @@ pub fn kernel_locks_are_free() -> Result<()> {
     Ok(())
 }
 
-/// A cgroup, removed when dropped.
-pub(super) struct Cgroup(PathBuf);
+/// A cgroup.
+pub(super) struct Cgroup {
+    dir: PathBuf,
+    /// When it is dropped.
+    is_removed: bool,
+}
 
 impl Cgroup {
+    /// One that is removed when it is dropped.
     pub(super) fn new(name: &str) -> Result<Self> {
-        let _ = fs::create_dir_all(CGROUPS);
-        if !PathBuf::from(CGROUPS).join("cgroup.procs").exists() {
-            rustix::mount::mount(
-                "cgroup2",
-                CGROUPS,
-                "cgroup2",
-                rustix::mount::MountFlags::empty(),
-                None,
-            )?;
-        }
-        let dir = PathBuf::from(CGROUPS).join(name);
+        let dir = cgroups()?.join(name);
         fs::create_dir(&dir).context("cgroup")?;
-        Ok(Self(dir))
+        Ok(Self {
+            dir,
+            is_removed: true,
+        })
+    }
+
+    /// One that stays.
+    pub(super) fn shared(name: &str) -> Result<Self> {
+        let dir = cgroups()?.join(name);
+        fs::create_dir_all(&dir).context("cgroup")?;
+        Ok(Self {
+            dir,
+            is_removed: false,
+        })
     }
 
     pub(super) fn write(&self, file: &str, text: &str) -> Result<()> {
-        fs::write(self.0.join(file), text).with_context(|| format!("{file}: {text}"))
+        fs::write(self.dir.join(file), text).with_context(|| format!("{file}: {text}"))
     }
 
     pub(super) fn add(&self, child: &Child) -> Result<()> {
         self.write("cgroup.procs", &child.id().to_string())
     }
+
+    /// What those inside ran, in milliseconds.
+    pub(super) fn used(&self) -> Result<u64> {
+        let text = fs::read_to_string(self.dir.join("cpu.stat"))?;
+        let usage = text.lines().find_map(|l| l.strip_prefix("usage_usec "));
+        Ok(usage.context("usage_usec")?.parse::<u64>()? / 1000)
+    }
+}
+
+fn cgroups() -> Result<PathBuf> {
+    let root = PathBuf::from(CGROUPS);
+    let _ = fs::create_dir_all(&root);
+    if !root.join("cgroup.procs").exists() {
+        rustix::mount::mount(
+            "cgroup2",
+            CGROUPS,
+            "cgroup2",
+            rustix::mount::MountFlags::empty(),
+            None,
+        )?;
+    }
+    Ok(root)
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        for _ in 0..100 {
-            if fs::remove_dir(&self.0).is_ok() {
+        for _ in 0..if self.is_removed { 100 } else { 0 } {
+            if fs::remove_dir(&self.dir).is_ok() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -107,7 +137,7 @@ pub fn held_task_freezes() -> Result<()> {
     let child = held(abi::VXF_SCHED_HARD)?;
     cgroup.add(&child)?;
     let frozen = |word: &str| {
-        fs::read_to_string(cgroup.0.join("cgroup.events")).is_ok_and(|text| text.contains(word))
+        fs::read_to_string(cgroup.dir.join("cgroup.events")).is_ok_and(|text| text.contains(word))
     };
     cgroup.write("cgroup.freeze", "1")?;
     process::eventually("frozen", || frozen("frozen 1"))?;
@@ -146,10 +176,10 @@ pub fn quota_of_a_cgroup_too() -> Result<()> {
     let guest = spinners(2, abi::VXF_SCHED_HARD, Some(rate(50, 100)))?;
     guest.iter().try_for_each(|child| cgroup.add(child))?;
     cgroup.write("cpu.max", "10000 100000")?;
-    let by_cgroup = share(3)?;
+    let by_cgroup = share_in(&cgroup, 3)?;
     cgroup.write("cpu.max", "90000 100000")?;
     abi::set_sched(XID, rate(5, 50))?;
-    let by_bucket = share(3)?;
+    let by_bucket = share_in(&cgroup, 3)?;
     for share in [by_cgroup, by_bucket] {
         ensure!(
             (0.03..0.25).contains(&share),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Threads that work for a context in the kernel and never return to user mode.
 
-use super::{XID, first, rate, share, used};
+use super::{XID, cpu_time, first, rate, share, used};
 use crate::process::{self, Child, Gate};
 use anyhow::{Context as _, Result, ensure};
-use io_uring::IoUring;
+use io_uring::{IoUring, opcode::Read, squeue::Flags, types::Fd};
 use rustix::fd::{AsRawFd as _, OwnedFd};
 use rustix::io;
 use std::fs;
@@ -95,4 +95,43 @@ pub fn submission_thread_stops() -> Result<()> {
     ensure!(threads(&child) == 2, "the thread has gone");
     drop(ring);
     process::eventually("it stops", || threads(&child) == 1)
+}
+
+/// Has the workers of a ring read zeroes, for ever.
+fn read_by_workers() -> Result<()> {
+    const AT_A_TIME: usize = 4;
+    let zero = fs::File::open("/dev/zero")?;
+    let mut buffers = vec![vec![0u8; 1 << 20]; AT_A_TIME];
+    let mut ring = IoUring::new(AT_A_TIME as u32)?;
+    loop {
+        for buffer in &mut buffers {
+            let (address, len) = (buffer.as_mut_ptr(), buffer.len() as u32);
+            let read = Read::new(Fd(zero.as_raw_fd()), address, len).build();
+            // SAFETY: the file and the buffers outlive the ring, and nobody looks at what is read.
+            unsafe { ring.submission().push(&read.flags(Flags::ASYNC)) }?;
+        }
+        ring.submit_and_wait(AT_A_TIME)?;
+        ring.completion().for_each(drop);
+    }
+}
+
+/// What io_uring hands on to threads of its own is the context's.
+pub fn ring_workers_are_held() -> Result<()> {
+    let child = first(XID, abi::VXF_SCHED_HARD, Some(rate(100, 50)), || {
+        i32::from(read_by_workers().is_err())
+    })?;
+    let before = cpu_time(child.id())?;
+    let free = share(2)?;
+    let own = (cpu_time(child.id())? - before) as f64 / 2000.0;
+    ensure!(
+        free > 0.3 && own < free / 2.0,
+        "{free:.3} of a CPU, {own:.3} by the process itself"
+    );
+    abi::set_sched(XID, rate(5, 50))?;
+    let share = share(3)?;
+    ensure!(
+        (0.03..0.25).contains(&share),
+        "{share:.3} of a CPU instead of 0.1"
+    );
+    Ok(())
 }
