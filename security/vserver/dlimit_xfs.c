@@ -196,11 +196,13 @@ void __vserver_xfs_freed(struct inode *inode, const struct vserver_xfs *x)
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_freed);
 
-/* Nobody else has a reference any more. */
+/*
+ * Nobody else has a reference any more. Also 0 has to be remembered: the place in
+ * memory was another inode's once.
+ */
 void __vserver_xfs_evict(struct inode *inode, struct vserver_xfs *x)
 {
-	if (vserver_sb(inode->i_sb)->tag)
-		x->xid = vserver_xfs_xid(inode, x);
+	x->xid = vserver_xfs_xid(inode, x);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_evict);
 
