@@ -127,6 +127,7 @@ bool __vserver_sees_net(const struct net *net)
 {
 	return !vserver_task(current)->ctx || !net_eq(net, &init_net);
 }
+EXPORT_SYMBOL_GPL(__vserver_sees_net);
 
 static unsigned int vserver_family(unsigned int family)
 {
