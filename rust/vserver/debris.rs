@@ -100,7 +100,7 @@ fn try_sweep(dir: &Path, file: &Path, cred: &OwnerCred) -> Result<bool> {
     for name in &names {
         let found = dir.lookup(name)?;
         if found.inode().is_some_and(|inode| is_debris(name, inode)) {
-            dir.unlink(&found, &mut Delegation::new())?;
+            dir.unlink(found, &mut Delegation::new())?;
         }
     }
     all

@@ -83,7 +83,7 @@ pub(crate) fn take_name(
         // If a lease is in the way of this too, the next attempt sweeps the name away. There is
         // one as soon as a lease has been waited for, and whichever comes first will do.
         let mut other = Delegation::new();
-        if dir.unlink(&temp, &mut other).is_err() {
+        if dir.unlink(temp, &mut other).is_err() {
             dir.inode().sweep_again();
             if !delegation.is_some() {
                 *delegation = other;

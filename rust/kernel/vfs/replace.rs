@@ -24,7 +24,8 @@ pub struct Dentry(NonNull<bindings::dentry>);
 impl Dentry {
     /// The inode behind the name, if there is one.
     pub fn inode(&self) -> Option<&Inode> {
-        // SAFETY: By the type invariant. The reference keeps a positive dentry positive.
+        // SAFETY: By the type invariant. The reference keeps a positive dentry positive, from others;
+        // who removes the name by [`LockedDir::unlink`] gives it up.
         let inode = unsafe { core::ptr::read_volatile(&raw const (*self.0.as_ptr()).d_inode) };
         // SAFETY: As above: the dentry holds the inode.
         (!inode.is_null()).then(|| unsafe { Inode::from_raw(inode) })
@@ -284,8 +285,9 @@ impl<'a> LockedDir<'a> {
     ///
     /// `ESTALE`: it is another directory's. Else those of `unlink(2)`. If `delegation`, which must
     /// be none before, is then filled, waiting for it may help.
-    pub fn unlink(&self, name: &Dentry, delegation: &mut Delegation) -> Result {
-        self.check(name)?;
+    // By value: a dentry with no other reference is a negative one then.
+    pub fn unlink(&self, name: Dentry, delegation: &mut Delegation) -> Result {
+        self.check(&name)?;
         // SAFETY: All are valid by their types' invariants; the directory is the name's parent and
         // locked.
         to_result(unsafe {
