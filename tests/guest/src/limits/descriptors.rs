@@ -4,11 +4,13 @@
 use super::{
     Guest, XID, expect, expect_io, has, hits, inside, limit, null, own, settled, storm, try_fork,
 };
+use crate::calls::new_fd;
 use crate::process::{self, Gate, Status, pipe, spawn};
+use crate::unified::syscall;
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
 use rustix::process::Signal;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use vserver_abi as abi;
 
 const DESCRIPTORS: u32 = abi::VLIMIT_OPENFD;
@@ -87,6 +89,33 @@ pub fn descriptors_are_refused() -> Result<()> {
     // The host is not meant.
     null()?;
     Ok(())
+}
+
+fn hear_of(queue: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: all zeroes is a valid structure of this type.
+    let mut how: libc::sigevent = unsafe { std::mem::zeroed() };
+    how.sigev_notify = libc::SIGEV_NONE;
+    // SAFETY: the structure is valid for the call, which reads it.
+    syscall(unsafe { libc::syscall(libc::SYS_mq_notify, queue.as_raw_fd(), &raw const how) })
+        .map(drop)
+}
+
+/// The table of a child that may not be made is not closed: who is to hear of a message still is.
+pub fn refused_tables_close_nothing() -> Result<()> {
+    const FLAGS: i32 = libc::O_RDONLY | libc::O_CREAT;
+    inside(|| {
+        let (name, none) = (c"descriptors", std::ptr::null::<u8>());
+        // SAFETY: the name is a C string; there are no attributes.
+        let queue =
+            new_fd(unsafe { libc::syscall(libc::SYS_mq_open, name.as_ptr(), FLAGS, 0o600, none) })?;
+        // SAFETY: as above.
+        syscall(unsafe { libc::syscall(libc::SYS_mq_unlink, name.as_ptr()) })?;
+        hear_of(&queue)?;
+        expect(hear_of(&queue), Errno::BUSY)?;
+        limit(DESCRIPTORS, own(DESCRIPTORS)?)?;
+        expect(try_fork(), Errno::MFILE)?;
+        expect(hear_of(&queue), Errno::BUSY)
+    })
 }
 
 /// Threads have one table, and a process that does not share it any more has its own.

@@ -30,7 +30,7 @@ use commands::{
 };
 use descriptors::{
     descriptors_are_counted, descriptors_are_refused, descriptors_of_who_enters, descriptors_storm,
-    tables_are_shared_and_copied,
+    refused_tables_close_nothing, tables_are_shared_and_copied,
 };
 use files::{
     copies_are_no_files, files_are_counted, files_are_refused, files_in_flight, files_storm,
@@ -108,6 +108,7 @@ pub const SUITE: Suite = Suite {
         memory_storm,
         descriptors_are_counted,
         descriptors_are_refused,
+        refused_tables_close_nothing,
         tables_are_shared_and_copied,
         descriptors_of_who_enters,
         descriptors_storm,
