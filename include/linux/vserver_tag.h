@@ -7,12 +7,15 @@
 #include <linux/jump_label.h>
 #include <linux/types.h>
 
+struct dentry;
+
 #ifdef CONFIG_SECURITY_VSERVER
 
 DECLARE_STATIC_KEY_FALSE(vserver_key);
 
 int __vserver_tag_sb(struct fs_context *fc);
-ssize_t __vserver_hide_xattr(char *list, size_t size, ssize_t len);
+ssize_t __vserver_hide_xattr(struct dentry *dentry, char *list, size_t size,
+			     ssize_t len);
 
 /**
  * vserver_tag_sb - the file system of a new mount keeps tags
@@ -29,16 +32,20 @@ static inline int vserver_tag_sb(struct fs_context *fc)
 
 /**
  * vserver_hide_xattr - take the attribute of tags out of a list
- * @list:	names, each with a NUL, of attributes of a file
+ * @dentry:	a file
+ * @list:	names, each with a NUL, of its attributes
  * @size:	how much would go there; 0 if there is no list
  * @len:	the length of the list, or a negative errno
  *
+ * May sleep.
+ *
  * Return: the length of what the caller may see, or what @len was.
  */
-static inline ssize_t vserver_hide_xattr(char *list, size_t size, ssize_t len)
+static inline ssize_t vserver_hide_xattr(struct dentry *dentry, char *list,
+					 size_t size, ssize_t len)
 {
 	if (static_branch_unlikely(&vserver_key))
-		return __vserver_hide_xattr(list, size, len);
+		return __vserver_hide_xattr(dentry, list, size, len);
 	return len;
 }
 
@@ -49,7 +56,8 @@ static inline int vserver_tag_sb(struct fs_context *fc)
 	return 0;
 }
 
-static inline ssize_t vserver_hide_xattr(char *list, size_t size, ssize_t len)
+static inline ssize_t vserver_hide_xattr(struct dentry *dentry, char *list,
+					 size_t size, ssize_t len)
 {
 	return len;
 }

@@ -14,6 +14,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/printk.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vserver_cow.h>
 #include <linux/vserver_tag.h>
@@ -247,12 +248,10 @@ int vserver_inode_copy_up_xattr(struct dentry *src, const char *name)
 	return strcmp(name, VSERVER_XATTR_NAME) ? -EOPNOTSUPP : -ECANCELED;
 }
 
-ssize_t __vserver_hide_xattr(char *list, size_t size, ssize_t len)
+static ssize_t vserver_take_out(char *list, ssize_t len)
 {
 	char *name, *next, *end = list + len;
 
-	if (!size || len <= 0 || likely(!vserver_confining()))
-		return len;
 	for (name = list; name < end; name = next) {
 		next = name + strnlen(name, end - name - 1) + 1;
 		if (strcmp(name, VSERVER_XATTR_NAME))
@@ -260,6 +259,43 @@ ssize_t __vserver_hide_xattr(char *list, size_t size, ssize_t len)
 		memmove(name, next, end - next);
 		return len - (next - name);
 	}
+	return len;
+}
+
+/* How long a list is, or one that had no room, can be told from the whole. */
+static ssize_t vserver_list_visible(struct dentry *dentry, char *list,
+				    size_t size)
+{
+	const struct inode_operations *op = d_backing_inode(dentry)->i_op;
+	ssize_t len = op->listxattr(dentry, NULL, 0);
+	char *all __free(kvfree) = NULL;
+
+	if (len <= 0)
+		return len;
+	all = kvmalloc(len, GFP_KERNEL);
+	if (!all)
+		return -ENOMEM;
+	len = op->listxattr(dentry, all, len);
+	if (len > 0)
+		len = vserver_take_out(all, len);
+	if (len <= 0 || !size)
+		return len;
+	if (len > size)
+		return -ERANGE;
+	memcpy(list, all, len);
+	return len;
+}
+
+ssize_t __vserver_hide_xattr(struct dentry *dentry, char *list, size_t size,
+			     ssize_t len)
+{
+	if (likely(!vserver_confining()))
+		return len;
+	if (size && len > 0)
+		return vserver_take_out(list, len);
+	if ((len > 0 || len == -ERANGE) &&
+	    d_backing_inode(dentry)->i_op->listxattr)
+		return vserver_list_visible(dentry, list, size);
 	return len;
 }
 
