@@ -132,6 +132,15 @@ target = "/data"
 type = "nosuchfs"
 END
 check "a file system that is none" fails_at e5 mounts "nosuchfs"
+guest m1 <<END
+[[mount]]
+source = "/mnt/ext4/shared"
+target = "/data"
+options = ["nosuid", "or"]
+END
+check "a bind mount with an option that is none does not start" \
+	fails 6 "m1.toml:4:1: mount\[1\].options: or: no such option of a bind mount" vserver start m1
+check "config check says the same" fails 6 "m1.toml:4:1: .*or: no such option" vserver config check m1
 guest e6 </dev/null
 rm -r $VSERVER_PREFIX/vservers/e6
 check "a tree that is missing" fails_at e6 configuration "No such file"

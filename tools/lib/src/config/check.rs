@@ -7,8 +7,9 @@ use std::path::{Component, Path};
 use vserver_abi as abi;
 
 use super::store::{Source, Store, check_name};
-use super::{Guest, Style, order, read};
+use super::{Guest, Mount, Style, order, read};
 use crate::error::{Error, Result};
+use crate::guest::bind_options;
 
 /// Something wrong with what a key says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,14 +76,31 @@ pub(super) fn alone(guest: &Guest) -> Vec<Problem> {
             target if !absolute(target) => "a path in the guest begins with /",
             target if target == Path::new("/") => "the guest's root is given by root",
             target if target.components().any(odd) => "a target has no ..",
-            _ => continue,
+            _ => "",
         };
-        found.push(Problem {
-            number: Some(number),
-            ..Problem::new("mount.target", message)
-        });
+        let mut add = |key, message: String| {
+            found.push(Problem {
+                number: Some(number),
+                ..Problem::new(key, message)
+            });
+        };
+        if !message.is_empty() {
+            add("mount.target", message.to_owned());
+        }
+        if let Some(message) = odd_option(mount) {
+            add("mount.options", message);
+        }
     }
     found
+}
+
+/// What is wrong with the options of a bind mount. Those of others their file system knows.
+fn odd_option(mount: &Mount) -> Option<String> {
+    let known: Vec<&str> = bind_options().collect();
+    let mut options = mount.options.iter().filter(|_| mount.kind == "bind");
+    let odd = options.find(|option| !known.contains(&option.as_str()))?;
+    let said = read::no_such("option of a bind mount", odd, &known);
+    Some(format!("{odd}: {said}"))
 }
 
 /// The first thing wrong, as an error about the file.
@@ -181,6 +199,23 @@ mod tests {
             said("[[mount]]\nsource='a'\ntarget='/a'\n[[mount]]\nsource='b'\ntarget='/a/../..'"),
             "w.toml:6:1: mount[2].target: a target has no .."
         );
+        let mount = |rest: &str| {
+            let first = "[[mount]]\nsource='a'\ntarget='/a'\n";
+            format!("{first}[[mount]]\nsource='b'\ntarget='/b'\n{rest}\n")
+        };
+        assert_eq!(
+            said(&mount("options = ['nosuid', 'readonly']")),
+            "w.toml:7:1: mount[2].options: readonly: no such option of a bind mount; did you mean ro?"
+        );
+        assert_eq!(
+            said(&mount("options = ['=']")),
+            "w.toml:7:1: mount[2].options: =: no such option of a bind mount; there are ro, nosuid, \
+             nodev, noexec, noatime, bind, rbind, defaults, rw, suid, dev, exec, relatime"
+        );
+        let good = |text: &str| read::parse(text, Path::new("w.toml")).is_ok();
+        assert!(good(&mount("options = ['ro', 'rbind', 'defaults']")));
+        // What the file system makes of it.
+        assert!(good(&mount("type = 'tmpfs'\noptions = ['size=16m']")));
         assert_eq!(said("root = 'x'"), "w.toml:1:1: root: a path begins with /");
     }
 

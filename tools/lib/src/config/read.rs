@@ -43,14 +43,19 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 pub(super) fn find(text: &str, key: &str, number: Option<usize>) -> Option<(usize, usize)> {
     let document = DeTable::parse(text).ok()?;
     let mut table = document.get_ref();
+    let mut number = number;
     let mut at = None;
     for part in key.split('.') {
         let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == part) else {
             break;
         };
         at = Some(name.span().start);
-        let value = match (value.get_ref(), number) {
-            (DeValue::Array(items), Some(number)) => items.get(number - 1)?,
+        let value = match value.get_ref() {
+            // A list further down is a value.
+            DeValue::Array(items) => match number.take() {
+                Some(number) => items.get(number - 1)?,
+                None => value,
+            },
             _ => value,
         };
         match value.get_ref() {
@@ -112,10 +117,7 @@ fn explain(message: &str) -> (Option<String>, String) {
             continue;
         };
         let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-        let said = match nearest(name, &known) {
-            Some(meant) => format!("no such {what}; did you mean {meant}?"),
-            None => format!("no such {what}; there are {}", known.join(", ")),
-        };
+        let said = no_such(what, name, &known);
         // A key is found where it stands; a value is not shown by that.
         return match what {
             "key" => (Some(name.to_owned()), said),
@@ -129,6 +131,14 @@ fn explain(message: &str) -> (Option<String>, String) {
         return (None, format!("{name} is missing"));
     }
     (None, message.to_owned())
+}
+
+/// Says that a name is none of those known, and which was probably meant.
+pub(super) fn no_such(what: &str, name: &str, known: &[&str]) -> String {
+    match nearest(name, known) {
+        Some(meant) => format!("no such {what}; did you mean {meant}?"),
+        None => format!("no such {what}; there are {}", known.join(", ")),
+    }
 }
 
 /// Which of the known names is most like this one, if any is like it at all.

@@ -43,6 +43,15 @@ const FLAGS: [(&str, MountFlags, MountAttrFlags); 5] = [
 /// Options that are so anyway.
 const USUAL: [&str; 6] = ["defaults", "rw", "suid", "dev", "exec", "relatime"];
 
+/// What a bind mount may say beside those.
+const OF_BINDS: [&str; 2] = ["bind", "rbind"];
+
+/// The options of a bind mount: no file system is asked about it that would refuse others.
+pub(crate) fn bind_options() -> impl Iterator<Item = &'static str> {
+    let flags = FLAGS.iter().map(|(name, ..)| *name);
+    flags.chain(OF_BINDS).chain(USUAL)
+}
+
 /// A mount that has no place yet.
 pub(super) struct Prepared<'a> {
     mount: &'a Mount,

@@ -31,6 +31,7 @@ use rustix::thread::UnshareFlags;
 pub use caps::Caps;
 pub use detach::detach;
 pub use enter::{Enter, enter};
+pub(crate) use extra::bind_options;
 pub use fleet::{Started, start_all, stop_all, to_start, to_stop};
 pub use lock::Lock;
 pub use reaper::{NAME as REAPER, reaper};
