@@ -106,6 +106,15 @@ umount $V/own && rmdir $V/own
 check "one that is not is copied" sh -c "vserver build four --clone two &&
 	! [ $V/four/bin/busybox -ef $V/two/bin/busybox ]"
 vserver delete --yes three && vserver delete --yes four
+# As a restore leaves them that has kept the hard links of all guests
+echo restored >$V/web/usr/restored
+ln $V/web/usr/restored $V/two/usr/restored
+check "a file that guests share unprotected is named" sh -c \
+	"vserver hashify $V/web 2>&1 | grep '/web/usr/restored: hard link, unprotected'"
+check "with all its names at hand it is protected" sh -c "vserver hashify $V/web $V/two |
+	grep ' 2 had one file in several trees without protection, protected now'"
+check "it is now" sh -c "vserver attr show $V/two/usr/restored | grep iunlink,immutable"
+rm $V/web/usr/restored $V/two/usr/restored
 check "it starts beside the other" vserver start two
 check "with an id of its own" sh -c "vserver status two | grep 'context 1001'"
 check "both stop" vserver stop web two

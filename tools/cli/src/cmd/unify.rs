@@ -94,6 +94,26 @@ pub(super) fn print(trees: usize, dry_run: bool, report: &Report) -> anyhow::Res
             report.released
         ))?;
     }
+    if report.protected > 0 {
+        let would = if dry_run {
+            "would be protected"
+        } else {
+            "protected now"
+        };
+        line(format_args!(
+            "{:>9} had one file in several trees without protection, {would}",
+            report.protected
+        ))?;
+    }
+    for path in &report.unprotected {
+        eprintln!("vserver: {}: hard link, unprotected", path.display());
+    }
+    if !report.unprotected.is_empty() {
+        eprintln!(
+            "vserver: who writes to one of these files writes to all its names, also outside of \
+             these trees: name those trees, too, or give this one files of its own with cp -a"
+        );
+    }
     if report.skipped.contains_key(&Reason::Unsupported) {
         eprintln!(
             "vserver: a file system here cannot have unified files: put the trees on ext4, xfs or \

@@ -114,7 +114,7 @@ fn look(pool: &Pool, hash: &Hash, attributes: &dyn Attributes) -> Result<Option<
         if have.as_ref() == Some(hash) {
             return Ok(match protect::is_unified(&attr) {
                 true => None,
-                false => Some("is not protected: vserver cleanup"),
+                false => Some("is not protected: vserver hashify"),
             });
         }
     }

@@ -15,8 +15,9 @@ use super::Run;
 use super::files::{Files, POOL, Ref};
 use super::join::{self, Leader, Seen};
 use super::key::{self, Hash};
+use super::links;
 use super::pool::Linked;
-use super::scan::ident;
+use super::scan::{Found, ident};
 use crate::error::Error;
 use crate::protect;
 use crate::unify::compare::Key;
@@ -25,7 +26,7 @@ use crate::unify::report::{Amount, Reason, Report};
 use crate::unify::share::{Member, Outcome};
 
 /// The names of one inode.
-type Node<'f> = &'f [Ref];
+pub(super) type Node<'f> = &'f [Ref];
 
 /// How much the files of a group are known to have in common.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,8 @@ enum Known {
 }
 
 /// Deals with files of one size and kind; says what came of it.
-pub(super) fn group(run: &Run<'_>, files: &Files, all: &[Ref], report: Report) -> Report {
+pub(super) fn group(run: &Run<'_>, found: &Found, all: &[Ref], report: Report) -> Report {
+    let files = &found.files;
     let mut group = Group {
         run,
         files,
@@ -48,6 +50,9 @@ pub(super) fn group(run: &Run<'_>, files: &Files, all: &[Ref], report: Report) -
     };
     let (pooled, others): (Vec<Node<'_>>, Vec<_>) =
         nodes(files, all).partition(|node| files.tree(node[0]) == POOL);
+    let mut is_safe = |node: &Node<'_>| links::is_safe(run, found, node, &mut group.report);
+    let pooled: Vec<_> = pooled.into_iter().filter(&mut is_safe).collect();
+    let others: Vec<_> = others.into_iter().filter(is_safe).collect();
     pooled.iter().for_each(|node| group.already(node));
     // Where there is no room left the next run goes on.
     if others.is_empty() || run.no_space.load(Ordering::Relaxed) {

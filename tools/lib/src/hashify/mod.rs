@@ -20,6 +20,7 @@ mod group;
 mod guests;
 mod join;
 pub(crate) mod key;
+mod links;
 pub(crate) mod pool;
 mod scan;
 pub(crate) mod state;
@@ -169,7 +170,7 @@ impl Run<'_> {
             .par_chunk_by(of_a_kind)
             .fold(Unified::default, |report, all| {
                 let done = self.is_done(files, all);
-                let report = group::group(self, files, all, report);
+                let report = group::group(self, &found, all, report);
                 if !done {
                     self.progress.done(all.len() as u64);
                 }

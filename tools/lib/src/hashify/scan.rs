@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The first stage: the trees and the pool are walked, by stat(2) alone.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
@@ -27,12 +28,17 @@ use crate::unify::report::{Amount, Reason, Report};
 #[derive(Default)]
 struct Gathered {
     files: Files,
+    links: Links,
     report: Report,
 }
+
+/// How many names the inodes have that have more than one.
+pub(super) type Links = HashMap<u64, u64>;
 
 /// What a scan has found.
 pub(super) struct Found {
     pub(super) files: Files,
+    pub(super) links: Links,
     pub(super) report: Report,
     /// Entries of the pool that had no other name.
     pub(super) lone: Vec<Ref>,
@@ -57,9 +63,15 @@ pub(super) fn scan(run: &Run<'_>) -> Found {
             scope.spawn(|scope| directory(scope, run, &gathered, below));
         }
     });
-    let Gathered { files, report } = gathered.into_inner().unwrap_or_else(|e| e.into_inner());
+    let gathered = gathered.into_inner();
+    let Gathered {
+        files,
+        links,
+        report,
+    } = gathered.unwrap_or_else(|e| e.into_inner());
     Found {
         files,
+        links,
         report,
         lone: lone.into_inner().unwrap_or_else(|e| e.into_inner()),
     }
@@ -83,12 +95,14 @@ struct Below {
 fn directory<'s>(scope: &Scope<'s>, run: &'s Run<'s>, gathered: &'s Mutex<Gathered>, below: Below) {
     let mut report = Report::default();
     let mut listing = Listing::default();
+    let mut links = Vec::new();
     let mut dirs = Vec::new();
     let mut look = Look {
         run,
         below: &below,
         report: &mut report,
         listing: &mut listing,
+        links: &mut links,
         dirs: &mut dirs,
     };
     let opened = match look.all() {
@@ -105,6 +119,7 @@ fn directory<'s>(scope: &Scope<'s>, run: &'s Run<'s>, gathered: &'s Mutex<Gather
     drop(below.parent);
     let mut gathered_now = lock(gathered);
     gathered_now.files.fill(below.number, listing);
+    gathered_now.links.extend(links);
     gathered_now.report = std::mem::take(&mut gathered_now.report).merge(report);
     let Some(fd) = opened else { return };
     for name in dirs {
@@ -131,6 +146,7 @@ struct Look<'a> {
     below: &'a Below,
     report: &'a mut Report,
     listing: &'a mut Listing,
+    links: &'a mut Vec<(u64, u64)>,
     dirs: &'a mut Vec<Vec<u8>>,
 }
 
@@ -211,6 +227,9 @@ impl Look<'_> {
             Reason::OtherFileSystem
         } else {
             self.report.files += 1;
+            if stat.st_nlink > 1 {
+                self.links.push((stat.st_ino, stat.st_nlink));
+            }
             let ident = ident(stat);
             let key = self.run.known(self.below.tree, stat.st_ino, ident);
             return self.listing.add(
@@ -264,8 +283,8 @@ fn pool_entries(run: &Run<'_>, gathered: &Mutex<Gathered>, lone: &Mutex<Vec<Ref>
     use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
     dirs.par_iter().for_each(|dir| {
         let mut listing = Listing::default();
-        let mut alone = Vec::new();
-        match pool_directory(run, dir, &mut listing, &mut alone) {
+        let (mut links, mut alone) = (Vec::new(), Vec::new());
+        match pool_directory(run, dir, &mut listing, &mut links, &mut alone) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => {
                 let path = run.pool.path.join(OsStr::from_bytes(dir));
@@ -276,6 +295,7 @@ fn pool_entries(run: &Run<'_>, gathered: &Mutex<Gathered>, lone: &Mutex<Vec<Ref>
         let mut gathered = lock(gathered);
         let number = gathered.files.add_dir(POOL, Some(root), dir);
         gathered.files.fill(number, listing);
+        gathered.links.extend(links);
         let mut lone = lock(lone);
         lone.extend(alone.into_iter().map(|file| Ref::new(number, file)));
     });
@@ -285,6 +305,7 @@ fn pool_directory(
     run: &Run<'_>,
     dir: &[u8; 2],
     listing: &mut Listing,
+    links: &mut Vec<(u64, u64)>,
     lone: &mut Vec<u32>,
 ) -> Result<(), Errno> {
     let fd = run.pool.directory(OsStr::from_bytes(dir))?;
@@ -301,8 +322,9 @@ fn pool_directory(
         if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size == 0 {
             continue;
         }
-        if stat.st_nlink == 1 {
-            lone.push(count);
+        match stat.st_nlink {
+            1 => lone.push(count),
+            names => links.push((stat.st_ino, names)),
         }
         count += 1;
         // Of a small file the name says what its key is.

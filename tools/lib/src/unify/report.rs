@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -34,6 +35,8 @@ pub enum Reason {
     Content,
     /// It has other names in its tree, which must go on being the same file.
     HardLinked,
+    /// It has other names that were not found, and is not protected: outside of the trees, or excluded.
+    LinkedOutside,
     /// The administrator has made it immutable or append-only.
     Immutable,
     /// Somebody has it open for writing.
@@ -63,6 +66,7 @@ impl fmt::Display for Reason {
             Self::Xattrs => "extended attributes differ",
             Self::Content => "content differs",
             Self::HardLinked => "hard link inside its tree",
+            Self::LinkedOutside => "hard link out of the trees, unprotected",
             Self::Immutable => "immutable or append-only already",
             Self::Busy => "open for writing",
             Self::Changed => "changed in the meantime",
@@ -89,7 +93,7 @@ impl Amount {
     }
 }
 
-/// How many messages about failures a report keeps.
+/// How many messages about failures, and how many paths, a report keeps.
 const MAX_ERRORS: usize = 100;
 
 /// What a run did.
@@ -107,6 +111,13 @@ pub struct Report {
     pub cleaned: u64,
     /// Files that were protected though nobody shared them, and are ordinary again.
     pub released: u64,
+    /// Names that led to one file from several trees, or from the pool, without protection, and are
+    /// protected now.
+    pub protected: u64,
+    /// Files that have names outside of the trees, or in several, and could not be protected: who
+    /// writes to one of the names writes to all; the first hundred.
+    #[serde(serialize_with = "crate::lossy::paths")]
+    pub unprotected: Vec<PathBuf>,
     /// Something failed because a file system is full.
     pub no_space: bool,
     /// What went wrong, file by file; the first hundred.
@@ -121,6 +132,12 @@ impl Report {
     pub(crate) fn error(&mut self, message: String) {
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(message);
+        }
+    }
+
+    pub(crate) fn leave_unprotected(&mut self, path: PathBuf) {
+        if self.unprotected.len() < MAX_ERRORS {
+            self.unprotected.push(path);
         }
     }
 
@@ -139,6 +156,9 @@ impl Report {
         }
         self.cleaned += other.cleaned;
         self.released += other.released;
+        self.protected += other.protected;
+        let unprotected = other.unprotected.into_iter();
+        unprotected.for_each(|path| self.leave_unprotected(path));
         self.no_space |= other.no_space;
         other.errors.into_iter().for_each(|e| self.error(e));
         self

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
 use vserver::attr::UNIFIED;
 use vserver::exclude::Excludes;
 use vserver::hashify::Options;
@@ -97,6 +98,82 @@ fn hard_links_stay_as_they_are() {
     assert_eq!(trees.ino("a", "f"), trees.ino("a", "g"));
     assert!(!trees.same("a", "b", "f"));
     assert_eq!(fake.flags(&trees.path("a", "f")), 0);
+}
+
+/// As a restore leaves them that keeps the hard links of all trees.
+fn linked(from: &Trees, file: &str, to: &[(&str, &str)]) {
+    from.write("a", file, b"was shared");
+    for (tree, name) in to {
+        fs::hard_link(from.path("a", file), from.path(tree, name)).unwrap();
+    }
+}
+
+#[test]
+fn what_trees_share_unprotected_is_protected() {
+    let trees = Trees::empty(&["a", "b"]);
+    linked(&trees, "f", &[("a", "g"), ("b", "f")]);
+    let fake = Fake::new();
+    let dry = Options {
+        dry_run: true,
+        ..trees.options()
+    };
+    assert_eq!(trees.hashify_with(&dry, &fake).files.protected, 3);
+    assert_eq!(fake.flags(&trees.path("a", "f")), 0);
+    let report = trees.hashify(&fake);
+    assert_eq!(
+        (report.files.protected, report.files.already_shared.files),
+        (3, 3)
+    );
+    assert_eq!(fake.flags(&trees.path("a", "f")), UNIFIED);
+    assert_eq!(trees.pool().len(), 1);
+    assert!(trees.same("a", "b", "f"));
+    let again = trees.hashify(&fake).files;
+    assert_eq!((again.protected, again.already_shared.files), (0, 3));
+}
+
+#[test]
+fn what_is_linked_outside_of_the_trees_is_named() {
+    let trees = Trees::empty(&["a", "b", "out"]);
+    linked(&trees, "f", &[("b", "f"), ("out", "f")]);
+    linked(&trees, "own", &[("out", "own")]);
+    let mut some = trees.options();
+    some.trees.truncate(2);
+    let fake = Fake::new();
+    let report = trees.hashify_with(&some, &fake);
+    let mut named = report.files.unprotected.clone();
+    named.sort();
+    let want = [("a", "f"), ("a", "own"), ("b", "f")];
+    assert_eq!(named, want.map(|(tree, file)| trees.path(tree, file)));
+    assert_eq!(skipped(&report, Reason::LinkedOutside), 3);
+    assert_eq!(report.files.protected, 0);
+    assert_eq!(fake.flags(&trees.path("a", "f")), 0);
+    // Once the third is among them it is theirs alone; all are equal by then.
+    assert_eq!(trees.hashify(&fake).files.protected, 5);
+    assert!(trees.same("a", "out", "own"));
+    assert_eq!(fake.flags(&trees.path("a", "f")), UNIFIED);
+}
+
+#[test]
+fn a_pool_that_has_lost_its_protection_gets_it_again() {
+    let trees = Trees::example();
+    trees.hashify(&Fake::new());
+    let restored = Fake::new();
+    let report = trees.hashify(&restored);
+    assert!(report.files.protected > 0);
+    assert!(report.files.unprotected.is_empty());
+    for entry in trees.pool() {
+        assert_eq!(restored.flags(&entry), UNIFIED);
+    }
+    assert_eq!(trees.hashify(&restored).files.protected, 0);
+}
+
+#[test]
+fn a_file_that_is_open_for_writing_in_several_trees_is_named() {
+    let trees = Trees::empty(&["a", "b"]);
+    linked(&trees, "f", &[("b", "f")]);
+    let report = trees.hashify(&Fake::with_hook(|_| Err(Errno::TXTBSY)));
+    assert_eq!(skipped(&report, Reason::Busy), 2);
+    assert_eq!(report.files.unprotected.len(), 2);
 }
 
 #[test]
