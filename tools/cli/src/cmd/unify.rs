@@ -116,8 +116,8 @@ pub(super) fn print(trees: usize, dry_run: bool, report: &Report) -> anyhow::Res
     }
     if report.skipped.contains_key(&Reason::Unsupported) {
         eprintln!(
-            "vserver: a file system here cannot have unified files: put the trees on ext4, xfs or \
-             btrfs that the kernel's vserver supports"
+            "vserver: a file system here cannot have unified files: put the trees on ext4, xfs, \
+             btrfs, f2fs or tmpfs"
         );
     }
     Ok(())
