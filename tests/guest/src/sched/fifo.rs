@@ -3,7 +3,7 @@
 
 use super::{NEVER, XID, cpu_time, rate, spinners, state};
 use crate::process::{self, Child};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
 use std::fs;
 use vserver_abi as abi;
@@ -21,7 +21,7 @@ fn order(children: &[Child]) -> Result<Vec<usize>> {
             XID,
             abi::Sched {
                 mask: abi::VXSM_TOKENS,
-                tokens: 2,
+                tokens: 1,
                 ..abi::Sched::default()
             },
         )?;
@@ -35,25 +35,23 @@ fn order(children: &[Child]) -> Result<Vec<usize>> {
     Ok(order)
 }
 
-/// The queue goes round: whoever has had its turn is the last. Somebody may be slow now and then,
-/// and then another one is let go, too.
+/// The queue goes round: whoever has had its turn is the last. Somebody may be slow now and then, and
+/// then another one is let go, too.
 pub fn first_come_first_released() -> Result<()> {
     let children = spinners(TASKS, abi::VXF_SCHED_HARD, Some(rate(NEVER.0, NEVER.1)))?;
     process::eventually("all held", || {
         children.iter().all(|c| state(c.id()) == Some('S'))
     })?;
-    let mut seen = Vec::new();
-    for _ in 0..10 {
-        let first = order(&children)?;
-        let again = order(&children)?;
-        let mut all = first.clone();
-        all.sort_unstable();
-        if first == again && all.iter().copied().eq(0..TASKS) {
+    let mut seen = vec![order(&children)?];
+    for _ in 0..30 {
+        let round = order(&children)?;
+        let is_last = seen.last() == Some(&round);
+        if is_last && (0..TASKS).all(|i| round.contains(&i)) {
             return Ok(());
         }
-        seen.push((first, again));
+        seen.push(round);
     }
-    anyhow::bail!("never in turn: {seen:?}")
+    bail!("never in turn: {seen:?}")
 }
 
 /// There is one bucket, so a command for a CPU changes what shows for each; and what ran there is
