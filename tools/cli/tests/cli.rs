@@ -169,11 +169,11 @@ fn wrong_options_are_named() {
 
 #[test]
 fn wrong_values_are_found_before_the_kernel_is_asked() {
-    fails(
-        &["run", "--xid", "1", "true"],
-        125,
-        "--xid 1: ids go from 2 to 65534",
-    );
+    // Above are those that the kernel picks.
+    for xid in ["1", "49152", "65534"] {
+        let said = format!("--xid {xid}: ids go from 2 to 49151");
+        fails(&["run", "--xid", xid, "true"], 125, &said);
+    }
     fails(
         &["run", "--name", "17", "true"],
         125,

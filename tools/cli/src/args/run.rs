@@ -19,7 +19,7 @@ Examples:
   vserver run --root /vservers/db --detach --log /var/log/db.log -- /usr/sbin/mysqld
   vserver run --xid 100 --cpu 10% -- make -j8")]
 pub(crate) struct Run {
-    /// The context's id [default: the kernel picks one]
+    /// The context's id, 2 to 49151 [default: the kernel picks one above]
     #[arg(long, value_name = "N")]
     pub(crate) xid: Option<u32>,
     /// The context's name, for the other commands; none that a guest has

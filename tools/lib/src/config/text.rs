@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -84,18 +84,33 @@ where
     }
 }
 
-/// A context's id.
+/// The id of a context that an administrator chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Xid(pub u32);
+
+/// The ids that may be chosen; above are those that the kernel picks.
+const XIDS: RangeInclusive<u32> = abi::VX_XID_MIN..=abi::VX_XID_STATIC_MAX;
+
+fn no_xid(given: impl fmt::Display) -> Error {
+    let (first, last) = (XIDS.start(), XIDS.end());
+    Error::Invalid(format!("{given}: ids go from {first} to {last}"))
+}
+
+impl TryFrom<u32> for Xid {
+    type Error = Error;
+
+    fn try_from(xid: u32) -> Result<Self> {
+        let chosen = Some(xid).filter(|xid| XIDS.contains(xid));
+        chosen.map(Self).ok_or_else(|| no_xid(xid))
+    }
+}
 
 impl FromStr for Xid {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (first, last) = (abi::VX_XID_MIN, abi::VX_XID_STATIC_MAX);
-        let xid = text.parse().ok().filter(|xid| (first..=last).contains(xid));
-        xid.map(Self)
-            .ok_or_else(|| Error::Invalid(format!("{text}: ids go from {first} to {last}")))
+        let number = text.parse::<u32>().map_err(|_| no_xid(text))?;
+        Self::try_from(number)
     }
 }
 

@@ -10,7 +10,7 @@ use rustix::thread::UnshareFlags;
 use vserver_abi as abi;
 
 use super::{Caps, Program, extra, mounts};
-use crate::config::Mount;
+use crate::config::{Mount, Xid};
 use crate::cpu::SchedChange;
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::names::FlagChange;
@@ -239,13 +239,7 @@ impl NewContext {
     /// Finds mistakes before anything is created.
     fn check(&self) -> Result<()> {
         if let Some(xid) = self.xid {
-            if !(abi::VX_XID_MIN..=abi::VX_XID_MAX).contains(&xid) {
-                return Err(Error::Invalid(format!(
-                    "--xid {xid}: ids go from {} to {}",
-                    abi::VX_XID_MIN,
-                    abi::VX_XID_MAX
-                )));
-            }
+            Xid::try_from(xid).map_err(|e| Error::Invalid(format!("--xid {e}")))?;
         }
         if let Some(name) = &self.name {
             context::check_name(name)?;
