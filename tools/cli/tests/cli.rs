@@ -91,9 +91,7 @@ fn a_missing_module_is_named() {
         return;
     }
     for args in [
-        &["list"][..],
-        &["list", "--json"],
-        &["info"],
+        &["info"][..],
         &["show", "100"],
         &["show", "web"],
         &["set", "web", "--cpu", "25%"],

@@ -65,6 +65,33 @@ fn configurations_are_checked_and_shown() {
 }
 
 #[test]
+fn without_the_module_guests_are_stopped() {
+    if Path::new("/proc/virtual").exists() {
+        return;
+    }
+    let dir = with(&[
+        ("etc/vserver/web.toml", "xid = 7\n"),
+        ("vservers/web/x", ""),
+    ]);
+    let note = "the kernel has no vserver module: modprobe vserver; until then no guest runs\n";
+    let (status, out, err) = said(dir.path(), &["list"]);
+    assert_eq!(status, 0);
+    assert!(out.contains("7  web   stopped"), "{out}");
+    assert!(err.ends_with(note), "{err}");
+    let (status, out, _) = said(dir.path(), &["list", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, all[0]["state"].as_str()), (0, Some("stopped")));
+    let (status, out, err) = said(dir.path(), &["status", "web"]);
+    assert_eq!((status, out.as_str()), (3, "web: stopped\n"));
+    assert!(err.ends_with(note), "{err}");
+    assert_eq!(said(dir.path(), &["status", "nobody"]).0, 4);
+    let (status, out, err) = said(dir.path(), &["stop", "--all", "--json"]);
+    assert_eq!((status, out.as_str()), (0, "[]\n"), "{err}");
+    // A start could do nothing.
+    assert_eq!(said(dir.path(), &["start", "--all"]).0, 9);
+}
+
+#[test]
 fn a_file_whose_name_no_guest_can_have_is_told() {
     let dir = with(&[
         ("etc/vserver/web.toml", ""),

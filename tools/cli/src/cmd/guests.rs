@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vserver::config::Store;
 use vserver::disk;
 use vserver::error::{Error, Result};
-use vserver::guest::{self, Started, Status, Stopped};
+use vserver::guest::{self, Overview, Started, Status, Stopped};
 
 use super::state::{limit, memory, or_dash, taken};
 use crate::args::{Guests, List, SomeGuests, Start, Stop};
@@ -171,9 +171,18 @@ pub(crate) fn restart(args: SomeGuests, json: bool) -> anyhow::Result<ExitCode> 
     start_all_of(&store, &args.guest, json)
 }
 
+/// How it is with all contexts and guests; says so if the module is missing.
+fn statuses(store: &Store) -> Result<Vec<Status>> {
+    let Overview { all, no_module } = guest::overview(store)?;
+    if let Some(e) = no_module {
+        eprintln!("vserver: {e}; until then no guest runs");
+    }
+    Ok(all)
+}
+
 /// `vserver status`
 pub(crate) fn status(args: Guests, json: bool) -> anyhow::Result<ExitCode> {
-    let mut all = guest::status(&Store::system())?;
+    let mut all = statuses(&Store::system())?;
     if args.guest.is_empty() {
         all.retain(|s| s.configured);
     } else {
@@ -232,7 +241,7 @@ pub(crate) fn list(args: &List, json: bool) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let all = guest::status(&store)?;
+    let all = statuses(&store)?;
     if json {
         output::json(&all)?;
         return Ok(ExitCode::SUCCESS);

@@ -88,9 +88,9 @@ pub fn to_start(store: &Store) -> Result<Vec<String>> {
     Ok(all.map(|s| s.name).collect())
 }
 
-/// All configured guests that run.
+/// All configured guests that run; without the module none does.
 pub fn to_stop(store: &Store) -> Result<Vec<String>> {
-    let all = status::status(store)?.into_iter();
+    let all = status::overview(store)?.all.into_iter();
     let running = all.filter(|s| s.configured && s.runs());
     Ok(running.map(|s| s.name).collect())
 }

@@ -37,7 +37,7 @@ pub use lock::Lock;
 pub use reaper::{NAME as REAPER, reaper};
 pub use run::{NewContext, run};
 pub use sealed::seal;
-pub use status::{Status, check_free, is_taken, rename, runs, status};
+pub use status::{Overview, Status, check_free, is_taken, overview, rename, runs};
 pub use stop::{Stopped, stop};
 pub use watch::{WATCHER, Watch, start, start_here, watcher};
 

@@ -93,9 +93,32 @@ impl Status {
     }
 }
 
+/// How it is with all guests and contexts.
+#[derive(Debug)]
+pub struct Overview {
+    /// All contexts, and then the guests that don't run.
+    pub all: Vec<Status>,
+    /// There is no module, and so no context: the error that says so.
+    pub no_module: Option<Error>,
+}
+
+/// Looks at all contexts and guests. Without the module no guest runs.
+pub fn overview(store: &Store) -> Result<Overview> {
+    let (contexts, no_module) = match context::list() {
+        Err(e) if e.errno() == Some(Errno::NOSYS) => (Vec::new(), Some(e)),
+        contexts => (contexts?, None),
+    };
+    let all = with_guests(store, contexts)?;
+    Ok(Overview { all, no_module })
+}
+
 /// All contexts, and then the guests that don't run.
-pub fn status(store: &Store) -> Result<Vec<Status>> {
-    let mut all: Vec<Status> = context::list()?.into_iter().map(Status::of).collect();
+pub(super) fn status(store: &Store) -> Result<Vec<Status>> {
+    with_guests(store, context::list()?)
+}
+
+fn with_guests(store: &Store, contexts: Vec<Summary>) -> Result<Vec<Status>> {
+    let mut all: Vec<Status> = contexts.into_iter().map(Status::of).collect();
     for (name, guest) in store.all()? {
         add(&mut all, name, guest);
     }
