@@ -79,7 +79,7 @@ check "but for what is its own" sh -c "cmp $V/web/etc/passwd $V/three/etc/passwd
 	! [ $V/three/etc/passwd -ef $V/web/etc/passwd ]"
 check "the clone is known as hashified" sh -c "vserver hashify --status $V/web $V/three | grep three"
 # is_ordinary FILE: it has neither attribute
-is_ordinary() { [ "$(vserver attr show "$1" | awk '{ print $1 }')" = - ]; }
+is_ordinary() { [ "$(vserver attr show "$1" | awk '{ print $1 }')" = none ]; }
 # protected_in_vain: what a run leaves that is killed before it has linked what it has compared
 protected_in_vain() {
 	echo one >$V/web/usr/one

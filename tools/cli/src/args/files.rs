@@ -18,7 +18,8 @@ Attributes:
   admin       the host, and
   watch       the spectator, if these are on")]
 pub(crate) enum Attr {
-    /// Show the attributes of files
+    /// Show the attributes of files: none if there are none, - if there can't be any; and the
+    /// context that each belongs to, - where no tags are kept
     Show(AttrShow),
     /// Switch attributes on
     Set(AttrChange),

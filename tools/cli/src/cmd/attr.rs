@@ -31,12 +31,9 @@ pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
                 attrs.path.display()
             ))?;
         } else {
-            let flags = match attrs.flags.is_empty() {
-                true => "-".to_owned(),
-                false => attrs.flags.join(","),
-            };
             output::line(format_args!(
-                "{flags:<20} {:>5} {}",
+                "{:<20} {:>5} {}",
+                words(&attrs),
                 tag_of(&attrs),
                 attrs.path.display()
             ))?;
@@ -68,6 +65,15 @@ pub(crate) fn change_both(
     each(paths, recursive, |entry| {
         Ok(attr::change(entry, flags, mask)?)
     })
+}
+
+/// The attributes that are on; what can have none is told from what has none.
+fn words(attrs: &FileAttrs) -> String {
+    match (attrs.flags.as_slice(), attrs.supported.as_slice()) {
+        ([], []) => "-".to_owned(),
+        ([], _) => "none".to_owned(),
+        (flags, _) => flags.join(","),
+    }
 }
 
 /// The context that a file belongs to.
@@ -164,5 +170,26 @@ fn is_fatal(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<Error>() {
         Some(e) => e.errno() == Some(rustix::io::Errno::NOSYS),
         None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_is_told_from_what_cannot_be() {
+        let attrs = |flags: &[&str], supported: &[&str]| FileAttrs {
+            path: "f".into(),
+            flags: flags.iter().map(|&f| f.to_owned()).collect(),
+            supported: supported.iter().map(|&f| f.to_owned()).collect(),
+            xid: None,
+        };
+        let both = ["iunlink", "immutable"];
+        assert_eq!(words(&attrs(&[], &[])), "-");
+        assert_eq!(words(&attrs(&[], &both)), "none");
+        assert_eq!(words(&attrs(&both, &both)), "iunlink,immutable");
+        assert_eq!(letters(&attrs(&[], &[])), "-------");
+        assert_eq!(letters(&attrs(&both[..1], &both)), "----Ui-");
     }
 }
