@@ -45,7 +45,7 @@ fn configurations_are_checked_and_shown() {
         ("etc/vserver/db.toml", "[limits]\nprocesess = 1\n"),
     ]);
     let (status, out, _) = said(dir.path(), &["config", "check", "web"]);
-    assert_eq!((status, out.as_str()), (0, "1 guests, all is well\n"));
+    assert_eq!((status, out.as_str()), (0, "1 guest, all is well\n"));
     let (status, _, err) = said(dir.path(), &["config", "check"]);
     assert_eq!(status, 6);
     assert_eq!(

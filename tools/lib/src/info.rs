@@ -20,10 +20,8 @@ pub struct Info {
     pub features: Vec<String>,
     /// The same as bits.
     pub vci: u32,
-    /// How many contexts there are.
+    /// How many contexts there are, also without processes. The kernel's `#CActive` counts the same.
     pub contexts: Option<i64>,
-    /// How many of them have processes.
-    pub active: Option<i64>,
     /// Links of unified files that were broken, by all; `None` if the kernel does not count them.
     pub breaks: Option<Breaks>,
     /// The context of the caller.
@@ -41,7 +39,6 @@ pub fn get() -> Result<Info> {
         features: FEATURES.words(u64::from(vci)),
         vci,
         contexts: proc::number(&status, "#CTotal"),
-        active: proc::number(&status, "#CActive"),
         breaks: Breaks::read(&status, "Cow"),
         xid: Vserver(abi::task_xid(0)).doing(|| "ask for the caller's context".into())?,
     })

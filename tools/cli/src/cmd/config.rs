@@ -29,7 +29,8 @@ pub(crate) fn check(args: Guests, json: bool) -> anyhow::Result<ExitCode> {
                 eprintln!("vserver: {error}");
             }
             if errors.is_empty() {
-                line(format_args!("{} guests, all is well", names.len()))?;
+                let guests = if names.len() == 1 { "guest" } else { "guests" };
+                line(format_args!("{} {guests}, all is well", names.len()))?;
             }
         }
     }

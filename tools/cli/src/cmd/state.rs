@@ -128,7 +128,6 @@ fn print_info(i: &Info) -> anyhow::Result<()> {
         i.vci
     ))?;
     line(format_args!("contexts:  {}", count(i.contexts)))?;
-    line(format_args!("active:    {}", count(i.active)))?;
     if let Some(b) = i.breaks {
         line(format_args!("links:     {}", breaks(b)))?;
     }
