@@ -16,7 +16,7 @@ const SHARED: u64 = u64::MAX;
 pub(super) struct Record {
     pub(super) size: u64,
     pub(super) ino: u64,
-    /// Device, inode, size and times in one number: another one when the file has changed.
+    /// Inode, size and times in one number: another one when the file has changed.
     ident: AtomicU64,
     /// The hash of its beginning, 0 while it is not known.
     key: AtomicU64,

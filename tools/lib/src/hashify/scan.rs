@@ -257,11 +257,11 @@ fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
 }
 
-/// By what a run knows a file again that an earlier one has read.
+/// By what a run knows a file again that an earlier one has read. Device numbers change when the
+/// machine boots; what is remembered lies in the pool, on the file system of the files themselves.
 pub(super) fn ident(stat: &Stat) -> u64 {
     let time = |seconds: i64| u64::from_ne_bytes(seconds.to_ne_bytes());
     key::of_numbers(&[
-        stat.st_dev,
         stat.st_ino,
         size(stat),
         time(stat.st_mtime),
@@ -335,4 +335,20 @@ fn pool_directory(
         listing.add(&hash, size(&stat), stat.st_ino, run.meta(&stat), 0, key);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_known_again_after_a_boot() {
+        let file = tempfile::tempfile().unwrap();
+        let stat = rustix::fs::fstat(&file).unwrap();
+        let (mut booted, mut changed) = (stat, stat);
+        booted.st_dev += 1;
+        changed.st_ctime_nsec += 1;
+        assert_eq!(ident(&stat), ident(&booted));
+        assert_ne!(ident(&stat), ident(&changed));
+    }
 }
