@@ -30,7 +30,7 @@ MAINTAINER="${DEBFULLNAME:-Linux-VServer developers} <${DEBEMAIL:-vserver@localh
 want="$VERSION $MAINTAINER $({
 	printf '%s\0' "$BUILD/stamp" "$MODULE_OUT/stamp" "$TOOLS_OUT/vserver" \
 		"$REPO"/include/uapi/linux/vserver.h "$REPO"/scripts/{deb,install}.sh
-	find "$REPO/scripts/deb" "$REPO/tools/systemd" -type f ! -name '.*' -print0
+	find "$REPO/scripts/deb" "$REPO/tools/systemd" "$REPO/Documentation" -type f ! -name '.*' -print0
 } | digest_files)"
 if [ -f "$DEBS/stamp" ] && [ "$(cat "$DEBS/stamp")" = "$want" ]; then
 	note "packages are up to date"

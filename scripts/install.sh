@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs the command with its other names, manual pages, completions and
+# Installs the command with its other names, manual pages, completions, documents and
 # systemd units: DESTDIR=dir PREFIX=/usr.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -34,6 +34,9 @@ done
 for unit in "$REPO"/tools/systemd/*; do
 	sed "s:/usr/sbin/vserver:${PREFIX:-/usr}/sbin/vserver:" "$unit" >"$made/unit"
 	put "$made/unit" "$root/lib/systemd/system" 644 "$(basename "$unit")"
+done
+for document in "$REPO"/Documentation/*.rst; do
+	put "$document" "$root/share/doc/vserver-tools"
 done
 mkdir -p "${DESTDIR:-}/etc/vserver/templates"
 # What is setuid inside would be so for the users of the host.

@@ -26,6 +26,7 @@ END
 	check "there is the header" in_tree grep -q VCMD_get_version /usr/include/linux/vserver.h
 	check "the tools run" in_tree vserver --version
 	check "under their old names, too" in_tree vkill --help
+	check "there are the documents" test -s $R/usr/share/doc/vserver-tools/admin-guide.rst
 	check "they can be enabled" in_tree \
 		systemctl enable vserver.target vserver.service vserver-hashify.timer
 
