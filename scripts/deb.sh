@@ -30,7 +30,7 @@ MAINTAINER="${DEBFULLNAME:-Linux-VServer developers} <${DEBEMAIL:-vserver@localh
 want="$VERSION $MAINTAINER $({
 	printf '%s\0' "$BUILD/stamp" "$MODULE_OUT/stamp" "$TOOLS_OUT/vserver" \
 		"$REPO"/include/uapi/linux/vserver.h "$REPO"/scripts/{deb,install}.sh
-	find "$REPO/scripts/deb" "$REPO/tools/systemd" "$REPO/Documentation" -type f ! -name '.*' -print0
+	find "$REPO/scripts/deb" "$REPO"/tools/{systemd,logrotate} "$REPO/Documentation" -type f ! -name '.*' -print0
 } | digest_files)"
 if [ -f "$DEBS/stamp" ] && [ "$(cat "$DEBS/stamp")" = "$want" ]; then
 	note "packages are up to date"
@@ -68,7 +68,7 @@ pack() {
 	if [ -f "$own/lintian-overrides" ]; then
 		install -D -m 644 "$own/lintian-overrides" "$root/usr/share/lintian/overrides/$package"
 	fi
-	(cd "$root" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | sort -z |
+	(cd "$root" && find . -type f ! -path './DEBIAN/*' ! -path './etc/*' -printf '%P\0' | sort -z |
 		xargs -0 md5sum >DEBIAN/md5sums)
 	size=$(du -sk --apparent-size --exclude=DEBIAN "$root" | cut -f1)
 	fill "$own/control" >"$root/DEBIAN/control"
@@ -77,6 +77,10 @@ pack() {
 		fill "$script" >"$root/DEBIAN/${script##*/}"
 		chmod 755 "$root/DEBIAN/${script##*/}"
 	done
+	# What the administrator changes stays so.
+	if [ -d "$root/etc" ]; then
+		(cd "$root" && find etc -type f -printf '/%p\n' | sort) >"$root/DEBIAN/conffiles"
+	fi
 	find "$root" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 	dpkg-deb --root-owner-group --build "$root" "$DEBS" >/dev/null
 	note "$(cd "$DEBS" && ls "${package}_"*), $(size "$DEBS/${package}_"*)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs the command with its other names, manual pages, completions, documents and
-# systemd units: DESTDIR=dir PREFIX=/usr.
+# Installs the command with its other names, manual pages, completions, documents,
+# systemd units and what rotates logs: DESTDIR=dir PREFIX=/usr.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 set_paths
@@ -38,6 +38,7 @@ done
 for document in "$REPO"/Documentation/*.rst; do
 	put "$document" "$root/share/doc/vserver-tools"
 done
+put "$REPO/tools/logrotate/vserver" "${DESTDIR:-}/etc/logrotate.d"
 mkdir -p "${DESTDIR:-}/etc/vserver/templates"
 # What is setuid inside would be so for the users of the host.
 [ -d "${DESTDIR:-}/vservers" ] || mkdir -m 0700 "${DESTDIR:-}/vservers"

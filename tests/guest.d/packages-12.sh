@@ -27,6 +27,8 @@ END
 	check "the tools run" in_tree vserver --version
 	check "under their old names, too" in_tree vkill --help
 	check "there are the documents" test -s $R/usr/share/doc/vserver-tools/admin-guide.rst
+	check "what rotates the logs is the administrator's to change" grep -qx \
+		/etc/logrotate.d/vserver $R/var/lib/dpkg/info/vserver-tools.conffiles
 	check "they can be enabled" in_tree \
 		systemctl enable vserver.target vserver.service vserver-hashify.timer
 

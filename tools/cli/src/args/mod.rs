@@ -99,6 +99,8 @@ pub(crate) enum Command {
     /// nothing of it is left.
     Build(Build),
     /// Remove a guest: its tree, its file, its id
+    ///
+    /// Its log stays, to be read or removed: it says how the guest ended.
     Delete(Delete),
     /// Start guests, and those that they require before them
     ///
