@@ -21,8 +21,8 @@ put "$program" "$root/sbin" 755
 "$program" generate --names | while read -r name; do
 	ln -sfn vserver "$root/sbin/$name"
 done
-for page in "$made"/man1/*.1; do
-	put "$page" "$root/share/man/man1"
+for page in "$made"/man[15]/*; do
+	put "$page" "$root/share/man/man${page##*.}"
 done
 for file in "$made"/completions/*; do
 	case $file in

@@ -27,6 +27,7 @@ END
 	check "the tools run" in_tree vserver --version
 	check "under their old names, too" in_tree vkill --help
 	check "there are the documents" test -s $R/usr/share/doc/vserver-tools/admin-guide.rst
+	check "and the page of a guest's file" test -s $R/usr/share/man/man5/vserver.toml.5.gz
 	check "what rotates the logs is the administrator's to change" grep -qx \
 		/etc/logrotate.d/vserver $R/var/lib/dpkg/info/vserver-tools.conffiles
 	check "they can be enabled" in_tree \

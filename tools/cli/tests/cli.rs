@@ -438,6 +438,7 @@ fn every_name_has_a_manual_page_and_completions() {
         }
     }
     let read = |file: &str| fs::read_to_string(dir.path().join(file)).unwrap();
+    assert!(read("man5/vserver.toml.5").contains("init.style"));
     for option in ["dry-run", "destination", "manually"] {
         let of_bash = read("completions/vhashify.bash");
         assert!(of_bash.contains(&format!("--{option}")), "{option}");

@@ -75,7 +75,7 @@ pub(crate) struct Generate {
     /// Print the other names of the command, a line each
     #[arg(long)]
     pub(crate) names: bool,
-    /// Where manual pages (man1) and completions go
+    /// Where manual pages (man1, man5) and completions go
     #[arg(value_name = "DIR", required_unless_present = "names")]
     pub(crate) dir: Option<std::path::PathBuf>,
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
+use super::file_page;
 use crate::args::{Cli, Generate};
 use crate::output::line;
 use crate::{classic, classic_files, classic_guests};
@@ -23,6 +24,7 @@ pub(crate) fn generate(args: &Generate) -> anyhow::Result<ExitCode> {
     }
     if let Some(dir) = &args.dir {
         manual(&dir.join("man1"))?;
+        page_of_file(&dir.join("man5"))?;
         completions(&dir.join("completions"))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -37,6 +39,14 @@ fn manual(dir: &Path) -> anyhow::Result<()> {
         clap_mangen::generate_to(command, dir).with_context(writing)?;
     }
     Ok(())
+}
+
+/// The page of a guest's file.
+fn page_of_file(dir: &Path) -> anyhow::Result<()> {
+    make(dir)?;
+    let page = file_page::page().context("the guide does not say what is in a guest's file")?;
+    let path = dir.join("vserver.toml.5");
+    fs::write(&path, page).with_context(|| format!("write {}", path.display()))
 }
 
 /// The command, and those that its other names stand for.

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod disk;
 pub(crate) mod du;
+mod file_page;
 pub(crate) mod generate;
 pub(crate) mod guests;
 pub(crate) mod hashify;
