@@ -44,11 +44,17 @@ END
 # By the tree's own shell: busybox's would take its own programs before those of the tree.
 in_tree() { PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$R" /bin/sh -c "$*"; }
 
-# On a terminal, by keys: down to the guest, kill, yes, quit.
+# On a terminal, by keys, which it reads one after the other: down to the guest, kill, yes; quit.
 ends_by_top() {
-	{ sleep 2; printf '\033[Bk'; sleep 2; printf '\r'; sleep 2; printf q; } |
-		script -qec 'stty rows 24 cols 150; vserver top --sort xid --delay 0.2' /tests/top \
-			>/tests/top.said && grep -q "$1" /tests/top && soon sh -c "! vserver status $1"
+	mkfifo /tests/keys
+	script -qfec 'stty rows 24 cols 150; vserver top --sort xid --delay 0.2' /tests/top \
+		</tests/keys >/tests/top.said &
+	exec 3>/tests/keys
+	soon grep -q "$1" /tests/top && printf '\033[Bk\r' >&3 && soon sh -c "! vserver status $1"
+	ended=$?
+	printf q >&3
+	exec 3>&-
+	wait $! && return $ended
 }
 
 # In the Debian itself
