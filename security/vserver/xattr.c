@@ -268,7 +268,7 @@ static ssize_t vserver_list_visible(struct dentry *dentry, char *list,
 {
 	const struct inode_operations *op = d_backing_inode(dentry)->i_op;
 	ssize_t len = op->listxattr(dentry, NULL, 0);
-	char *all __free(kvfree) = NULL;
+	char *all;
 
 	if (len <= 0)
 		return len;
@@ -278,11 +278,11 @@ static ssize_t vserver_list_visible(struct dentry *dentry, char *list,
 	len = op->listxattr(dentry, all, len);
 	if (len > 0)
 		len = vserver_take_out(all, len);
-	if (len <= 0 || !size)
-		return len;
-	if (len > size)
-		return -ERANGE;
-	memcpy(list, all, len);
+	if (size && len > (ssize_t)size)
+		len = -ERANGE;
+	else if (size && len > 0)
+		memcpy(list, all, len);
+	kvfree(all);
 	return len;
 }
 
