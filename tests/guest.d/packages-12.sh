@@ -44,19 +44,6 @@ END
 # By the tree's own shell: busybox's would take its own programs before those of the tree.
 in_tree() { PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$R" /bin/sh -c "$*"; }
 
-# On a terminal, by keys, which it reads one after the other: down to the guest, kill, yes; quit.
-ends_by_top() {
-	mkfifo /tests/keys
-	script -qfec 'stty rows 24 cols 150; vserver top --sort xid --delay 0.2' /tests/top \
-		</tests/keys >/tests/top.said &
-	exec 3>/tests/keys
-	soon grep -q "$1" /tests/top && printf '\033[Bk\r' >&3 && soon sh -c "! vserver status $1"
-	ended=$?
-	printf q >&3
-	exec 3>&-
-	wait $! && return $ended
-}
-
 # In the Debian itself
 uses() {
 	check "the installed kernel runs" [ -d "/lib/modules/$(uname -r)/updates" ]
@@ -79,8 +66,6 @@ uses() {
 	check "and powers off" sh -c 'vserver exec web -- /bin/poweroff -f; [ $? = 137 ]'
 	check "then the service is down" soon sh -c '[ "$(systemctl is-active vserver@web)" = inactive ]'
 	check "the guest starts" vserver start web
-	check "top shows it, and ends it" ends_by_top web
-	check "it starts once more" vserver start web
 	ours="vserver-tools vserver-module-$(uname -r) linux-image-$(uname -r)"
 	check "dpkg knows their files" sh -c "dpkg --listfiles $ours >/tests/files"
 	for name in one two; do echo equal >/vservers/web/bin/$name; done
