@@ -71,6 +71,7 @@ want_guest() {
 	want has mkfs.xfs -- xfsprogs "mkfs.xfs"
 	want has mkfs.btrfs -- btrfs-progs "mkfs.btrfs"
 	want has mkfs.f2fs -- f2fs-tools "mkfs.f2fs"
+	want has checkpolicy -- checkpolicy "checkpolicy of SELinux"
 }
 want_demo() {
 	want has mmdebstrap -- mmdebstrap "mmdebstrap"

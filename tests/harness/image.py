@@ -13,10 +13,11 @@ PROGRAMS = ("vserver", "guest-tests", "conformance64", "conformance32")
 
 
 def write(path, *, tools, programs=PROGRAMS, others=(), module=None, drivers=(), checkers=(),
-          plan=None):
+          policy=None, plan=None):
     """An initramfs. /init loads the modules `drivers`, in this order, before anything else;
-    `plan` is the shell script that it runs, else it gives a shell. `others` are programs of the host. For each of the file systems
-    `checkers` there is a command check-FS that looks at an image as disks.complaint() does."""
+    `plan` is the shell script that it runs, else it gives a shell. `others` are programs of the
+    host. For each of the file systems `checkers` there is a command check-FS that looks at an
+    image as disks.complaint() does. `policy` is one of SELinux, for who wants to load it."""
     with open(path, "wb") as out:
         archive = Archive(out)
         for directory in ("dev", "proc", "sys", "tmp", "run", "mnt", "root", "etc"):
@@ -45,6 +46,8 @@ def write(path, *, tools, programs=PROGRAMS, others=(), module=None, drivers=(),
             archive.program(f"bin/{program}", shutil.which(program, path=disks.ENV["PATH"]))
             archive.file(f"bin/check-{fs}", b'#!/bin/sh\nexec %s "$@"\n'
                          % shlex.join([program, *options]).encode(), 0o755)
+        if policy:
+            archive.file("tests/selinux.policy", policy)
         if plan:
             archive.file("plan", plan.encode())
         archive.close()

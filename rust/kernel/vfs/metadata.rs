@@ -120,7 +120,7 @@ impl Unnamed {
                 continue;
             }
             if get_xattr(from, name, &mut value)? {
-                self.set_xattr(name, &value)?;
+                self.set_xattr(from, name, &value)?;
             }
         }
         let inode = self.inode().as_ptr();
@@ -132,31 +132,68 @@ impl Unnamed {
         Ok(())
     }
 
-    fn set_xattr(&self, name: &CStr, value: &[u8]) -> Result {
-        let dentry = self.path().0.dentry;
-
-        if name.to_bytes_with_nul() != bindings::XATTR_NAME_CAPS {
-            // SAFETY: The dentry is valid; `name` and `value` outlive the call.
-            return to_result(unsafe {
-                bindings::vfs_setxattr(
-                    nop_idmap(),
-                    dentry,
-                    name.as_char_ptr(),
-                    value.as_ptr().cast(),
-                    value.len(),
-                    0,
-                )
-            });
+    fn set_xattr(&self, from: &Path, name: &CStr, value: &[u8]) -> Result {
+        if name.to_bytes_with_nul() == bindings::XATTR_NAME_CAPS {
+            // The value belongs to the user namespace that it names, not to that of the kernel.
+            return self.set_on_disk(name, value);
         }
-        // The value belongs to the user namespace that it names, not to that of the kernel: it is
-        // copied as it is on disk.
+        // SAFETY: The dentry is valid, and the name outlives the call.
+        let filter = to_result(unsafe {
+            bindings::security_inode_copy_up_xattr(from.0.dentry, name.as_char_ptr())
+        });
+        match filter {
+            Err(e) if e.to_errno() == -(bindings::ECANCELED as c_int) => {
+                return self.set_label(name, value);
+            }
+            Err(e) if e != EOPNOTSUPP => return Err(e),
+            _ => {}
+        }
+        // SAFETY: The dentry is valid; `name` and `value` outlive the call.
+        to_result(unsafe {
+            bindings::vfs_setxattr(
+                nop_idmap(),
+                self.path().0.dentry,
+                name.as_char_ptr(),
+                value.as_ptr().cast(),
+                value.len(),
+                0,
+            )
+        })
+    }
+
+    /// Gives the file this label, if the security module has not done so when it was made.
+    ///
+    /// The module is told rather than asked: the kernel, too, may be one who must not change labels,
+    /// and where the mount says how its files are labelled nobody may change what is on the disk.
+    fn set_label(&self, name: &CStr, value: &[u8]) -> Result {
+        let mut has = KVVec::new();
+        if get_xattr(self.path(), name, &mut has)? && *has == *value {
+            return Ok(());
+        }
+        self.set_on_disk(name, value)?;
+        let len = u32::try_from(value.len())?;
         let inode = self.inode();
         inode.locked(|| {
-            // SAFETY: As above, and the inode is locked.
+            // SAFETY: The inode is valid and locked; no module changes the value.
+            to_result(unsafe {
+                bindings::security_inode_notifysecctx(
+                    inode.as_ptr(),
+                    value.as_ptr().cast_mut().cast(),
+                    len,
+                )
+            })
+        })
+    }
+
+    /// Sets an attribute to what it is on the disk of the original, past the security modules.
+    fn set_on_disk(&self, name: &CStr, value: &[u8]) -> Result {
+        let inode = self.inode();
+        inode.locked(|| {
+            // SAFETY: The dentry is valid, its inode locked; `name` and `value` outlive the call.
             to_result(unsafe {
                 bindings::__vfs_setxattr(
                     nop_idmap(),
-                    dentry,
+                    self.path().0.dentry,
                     inode.as_ptr(),
                     name.as_char_ptr(),
                     value.as_ptr().cast(),

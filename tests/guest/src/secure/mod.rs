@@ -7,6 +7,7 @@ pub mod labels;
 mod landlock;
 mod operations;
 mod rights;
+pub mod selinux;
 mod users;
 
 use crate::harness::Suite;

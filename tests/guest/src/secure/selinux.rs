@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+//! As `labels`, with SELinux: who may make a file of a label need not be one who may change labels,
+//! and a mount can say how its files are labelled, whatever is on the disk.
+//!
+//! The policy is tests/guest/selinux.conf.
+
+use super::rights::{compare, here, users_file};
+use crate::harness::Suite;
+use crate::process::isolated;
+use crate::tests;
+use crate::unified::*;
+use anyhow::{Context as _, Result, ensure};
+use rustix::fs::{OFlags, XattrFlags, setxattr};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use std::ffi::CString;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+/// SELinux instead of AppArmor: there can be one of them.
+macro_rules! suite {
+    ($name:literal, $fs:literal $(, $more:ident)*) => {
+        Suite {
+            name: $name,
+            wants: concat!($fs, " append=security=selinux"),
+            tests: tests![
+                who_may_write,
+                who_may_read,
+                who_may_nothing,
+                copy_is_labelled,
+                $($more,)*
+            ],
+        }
+    };
+}
+
+pub const EXT4: Suite = suite!("selinux", "ext4", labels_by_the_mount);
+pub const XFS: Suite = suite!("selinux-xfs", "xfs", labels_by_the_mount);
+pub const BTRFS: Suite = suite!("selinux-btrfs", "btrfs", labels_by_the_mount);
+pub const F2FS: Suite = suite!("selinux-f2fs", "f2fs", labels_by_the_mount);
+pub const TMPFS: Suite = suite!("selinux-tmpfs", "tmpfs");
+
+const LABEL: &str = "security.selinux";
+const GUEST: &str = "system_u:object_r:guest_t";
+const OTHER: &str = "system_u:object_r:other_t";
+
+/// Loads the policy and enforces it.
+fn policy() -> Result<()> {
+    let dir = Path::new("/run/selinux");
+    if dir.exists() {
+        return Ok(());
+    }
+    fs::create_dir(dir)?;
+    mount("selinuxfs", dir, "selinuxfs", MountFlags::empty(), None).context("selinuxfs")?;
+    let policy = fs::read("/tests/selinux.policy")?;
+    // Not in pieces.
+    let mut load = OpenOptions::new().write(true).open(dir.join("load"))?;
+    ensure!(load.write(&policy).context("load")? == policy.len());
+    fs::write(dir.join("enforce"), "1").context("enforce")
+}
+
+/// Becomes one of this domain. Only in a process of its own.
+fn become_domain(domain: &str) -> Result<()> {
+    fs::write(
+        "/proc/self/attr/current",
+        format!("system_u:system_r:{domain}"),
+    )
+    .context("attr/current")
+}
+
+fn become_labelled(domain: &str) -> Result<()> {
+    become_domain(domain)?;
+    become_user()
+}
+
+/// As one who may change labels.
+fn set_label(path: &Path, label: &str) -> Result<()> {
+    isolated(|| {
+        become_domain("admin_t")?;
+        setxattr(path, LABEL, label.as_bytes(), XattrFlags::empty()).context(LABEL)
+    })
+}
+
+fn labelled(a: &Path) -> Result<()> {
+    users_file(a)?;
+    set_label(a, GUEST)
+}
+
+/// The file has the label that it should, not just its attribute: it decides who may read.
+fn check_label(path: &Path) -> Result<()> {
+    isolated(|| {
+        become_labelled("reader_t")?;
+        open(path, OFlags::RDONLY).context("as reader")?;
+        Ok(())
+    })?;
+    isolated(|| {
+        become_labelled("stranger_t")?;
+        refused("as stranger", open(path, OFlags::RDONLY), Errno::ACCESS)
+    })
+}
+
+fn on_disk(path: &Path, want: &str) -> Result<()> {
+    let label = xattr(path, LABEL)?.context("no label")?;
+    let label = label.strip_suffix(b"\0").unwrap_or(&label);
+    ensure!(label == want.as_bytes(), "{:?}", String::from_utf8_lossy(label));
+    Ok(())
+}
+
+/// Appends as one who may.
+fn append(path: &Path) -> Result<()> {
+    isolated(|| {
+        become_labelled("writer_t")?;
+        let mut file = OpenOptions::new().append(true).open(path)?;
+        Ok(file.write_all(b"more")?)
+    })
+}
+
+fn who_may_write() -> Result<()> {
+    policy()?;
+    compare("writer", labelled, here(|| become_labelled("writer_t")))
+}
+
+fn who_may_read() -> Result<()> {
+    policy()?;
+    compare("reader", labelled, here(|| become_labelled("reader_t")))
+}
+
+fn who_may_nothing() -> Result<()> {
+    policy()?;
+    compare("stranger", labelled, here(|| become_labelled("stranger_t")))
+}
+
+fn copy_is_labelled() -> Result<()> {
+    policy()?;
+    let pair = Pair::with("labelled", labelled)?;
+    append(&pair.a)?;
+    ensure!(pair.broken()?.content.ends_with(b"more"));
+    for path in [&pair.a, &pair.b] {
+        on_disk(path, GUEST)?;
+        check_label(path)?;
+    }
+    Ok(())
+}
+
+/// The file system under test is mounted anew, with these options.
+fn remount(device: &str, kind: &str, options: Option<&str>) -> Result<()> {
+    let dir = root();
+    unmount(&dir, UnmountFlags::empty()).context("umount")?;
+    let options = options.map(CString::new).transpose()?;
+    mount(device, &dir, kind, MountFlags::empty(), options.as_deref()).context("mount")
+}
+
+/// By `context=`: those on the disk do not count then, and stay what they are.
+fn labels_by_the_mount() -> Result<()> {
+    policy()?;
+    let mounts = fs::read_to_string("/proc/mounts")?;
+    let dir = root();
+    let (device, kind) = mounts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            let (device, at, kind) = (words.next()?, words.next()?, words.next()?);
+            (Path::new(at) == dir).then_some((device, kind))
+        })
+        .next_back()
+        .context("not mounted")?;
+    let pair = Pair::with("mounted", |a| {
+        users_file(a)?;
+        set_label(a, OTHER)
+    })?;
+
+    remount(device, kind, Some(&format!("context={GUEST}")))?;
+    let done = append(&pair.a).and_then(|()| {
+        check_label(&pair.a)?;
+        check_label(&pair.b)
+    });
+    remount(device, kind, None)?;
+
+    done?;
+    ensure!(pair.broken()?.content.ends_with(b"more"));
+    on_disk(&pair.a, OTHER)?;
+    on_disk(&pair.b, OTHER)
+}
