@@ -2,12 +2,17 @@
 //! The token bucket as a context's processes feel it. How exact it is, is the benchmarks' matter:
 //! bounds here are so wide that only a limit that does not work leaves them.
 
+mod cgroup;
+mod counter;
+mod cpus;
 mod dodge;
 mod fifo;
+mod freezer;
 mod idle;
 mod input;
 mod locks;
 pub mod nohz;
+mod quota;
 mod vhost;
 mod watch;
 mod weight;
@@ -17,11 +22,15 @@ use crate::harness::Suite;
 use crate::process::{self, Child, Gate, spawn};
 use crate::tests;
 use anyhow::{Context as _, Result, bail, ensure};
+use cgroup::Cgroup;
+use cpus::*;
 use dodge::*;
 use fifo::*;
+use freezer::*;
 use idle::*;
 use input::*;
 use locks::*;
+use quota::*;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::fs;
@@ -34,7 +43,7 @@ use workers::*;
 
 pub const SUITE: Suite = Suite {
     name: "sched",
-    wants: "timeout=300",
+    wants: "timeout=600",
     tests: tests![
         settings_come_back,
         bad_settings,
@@ -65,8 +74,17 @@ pub const SUITE: Suite = Suite {
         slices_are_in_the_books,
         kernel_locks_are_free,
         held_task_freezes,
+        thawed_one_is_held_again,
+        old_freezer_gives_back_who_is_held,
+        frozen_ones_hold_nobody_up,
         cpu_goes_and_comes,
+        cpusets_change_during_a_hold,
+        cpu_of_a_cpuset_goes_during_a_hold,
+        wait_outlives_the_cpu_where_it_began,
         quota_of_a_cgroup_too,
+        lowest_of_three_limits_counts,
+        held_back_is_not_billed,
+        on_hold_where_a_quota_is,
         weight_follows_the_tokens,
         bias_is_part_of_it,
         idle_time_for_one,
@@ -284,6 +302,27 @@ fn held(flags: u64) -> Result<Child> {
 fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Whether these, and nobody else inside, wait for tokens.
+fn are_held(children: &[Child]) -> bool {
+    abi::virt_stat(XID).is_ok_and(|stat| stat.nr_onhold as usize == children.len())
+        && children.iter().all(|c| state(c.id()) == Some('S'))
+}
+
+fn until_held(children: &[Child]) -> Result<()> {
+    process::eventually("all on hold", || are_held(children))
+}
+
+/// That many tokens, however full or deep in debt the bucket was.
+fn give(tokens: i32) -> Result<()> {
+    let sched = abi::Sched {
+        mask: abi::VXSM_TOKENS | abi::VXSM_TOKENS_MAX,
+        tokens,
+        tokens_max: tokens,
+        ..abi::Sched::default()
+    };
+    Ok(abi::set_sched(XID, sched)?)
 }
 
 fn hold_ends_by_sigkill() -> Result<()> {

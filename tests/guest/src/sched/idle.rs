@@ -321,7 +321,7 @@ pub fn idle_time_of_old_is_nobodys() -> Result<()> {
 
 /// The line goes on without one that cannot move, and without a CPU.
 pub fn idle_time_meets_freezer_and_hotplug() -> Result<()> {
-    let cgroup = super::locks::Cgroup::new("idle")?;
+    let cgroup = super::cgroup::Cgroup::new("idle")?;
     let guest = spinners(3, abi::VXF_SCHED_HARD, Some(with_idle(NEVER, (1, 4))))?;
     cgroup.add(&guest[0])?;
     cgroup.write("cgroup.freeze", "1")?;

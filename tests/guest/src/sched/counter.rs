@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Processes that count, so that one sees whether they run: in user mode, where the clocks of the
+//! kernel may have them run a little on their way to a wait.
+
+use super::{first, state};
+use crate::process::{self, Child};
+use anyhow::{Result, ensure};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use vserver_abi as abi;
+
+/// A number that children have, too.
+fn number() -> Result<&'static AtomicU64> {
+    // SAFETY: a new mapping, which is never removed.
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            size_of::<AtomicU64>(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    ensure!(page != libc::MAP_FAILED, "mmap");
+    // SAFETY: zeroed, aligned, and only ever used as this.
+    Ok(unsafe { &*page.cast() })
+}
+
+/// The only process of a context.
+pub(super) struct Counter {
+    pub(super) child: Child,
+    xid: u32,
+    number: &'static AtomicU64,
+}
+
+impl Counter {
+    pub(super) fn start(xid: u32, flags: u64, sched: Option<abi::Sched>) -> Result<Self> {
+        let number = number()?;
+        let child = first(xid, flags, sched, || {
+            loop {
+                number.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
+        Ok(Self { child, xid, number })
+    }
+
+    fn count(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it waits for tokens, and nothing else.
+    pub(super) fn until_held(&self) -> Result<()> {
+        process::eventually("on hold", || {
+            state(self.child.id()) == Some('S')
+                && abi::virt_stat(self.xid).is_ok_and(|stat| stat.nr_onhold == 1)
+        })
+    }
+
+    /// It runs after `f` has done something, or while it does.
+    pub(super) fn counts_after(&self, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        let before = self.count();
+        f()?;
+        process::eventually("it runs", || self.count() > before)
+    }
+
+    /// It does not get as far as user mode while `f` does something, nor soon after that.
+    pub(super) fn rests(&self, f: impl FnOnce() -> Result<()>) -> Result<()> {
+        let before = self.count();
+        f()?;
+        std::thread::sleep(Duration::from_millis(100));
+        ensure!(self.count() == before, "it runs");
+        Ok(())
+    }
+}
