@@ -73,6 +73,8 @@ pub const SUITE: Suite = Suite {
         moves_gain_nothing,
         slices_are_in_the_books,
         kernel_locks_are_free,
+        streams_are_free,
+        address_space_is_free,
         held_task_freezes,
         thawed_one_is_held_again,
         old_freezer_gives_back_who_is_held,
