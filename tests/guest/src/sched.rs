@@ -13,6 +13,7 @@ mod input;
 mod locks;
 pub mod nohz;
 mod quota;
+mod suspend;
 mod vhost;
 mod watch;
 mod weight;
@@ -35,6 +36,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 use std::fs;
 use std::time::{Duration, Instant};
+use suspend::*;
 use vhost::*;
 use vserver_abi as abi;
 use watch::*;
@@ -79,6 +81,8 @@ pub const SUITE: Suite = Suite {
         thawed_one_is_held_again,
         old_freezer_gives_back_who_is_held,
         frozen_ones_hold_nobody_up,
+        machine_suspends,
+        machine_suspends_with_threads_on_hold,
         cpu_goes_and_comes,
         cpusets_change_during_a_hold,
         cpu_of_a_cpuset_goes_during_a_hold,

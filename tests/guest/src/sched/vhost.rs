@@ -30,7 +30,7 @@ struct VringFile {
     fd: i32,
 }
 
-fn device() -> Result<File> {
+pub(super) fn device() -> Result<File> {
     let both = File::options()
         .read(true)
         .write(true)
@@ -63,7 +63,11 @@ fn own(device: &File, kick: &OwnedFd) -> Result<()> {
 
 /// A process that sleeps, and the worker of a device, which looks for work at each kick. Those inside
 /// open no devices: they are given one.
-fn with_worker(sched: abi::Sched, device: &File, kick: &OwnedFd) -> Result<(Child, u32)> {
+pub(super) fn with_worker(
+    sched: abi::Sched,
+    device: &File,
+    kick: &OwnedFd,
+) -> Result<(Child, u32)> {
     let (mut read, write) = process::pipe()?;
     let child = first(XID, abi::VXF_SCHED_HARD, Some(sched), || {
         let owned = own(device, kick);

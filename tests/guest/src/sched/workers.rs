@@ -33,7 +33,7 @@ fn busy_ring() -> std::io::Result<IoUring> {
 }
 
 /// A process that sleeps, and whose ring is busy; it closes its descriptor when told.
-fn with_ring(sched: abi::Sched, close: &Gate) -> Result<(Child, OwnedFd)> {
+pub(super) fn with_ring(sched: abi::Sched, close: &Gate) -> Result<(Child, OwnedFd)> {
     let (mut read, write) = process::pipe()?;
     let child = first(XID, abi::VXF_SCHED_HARD, Some(sched), || {
         let Ok(ring) = busy_ring() else { return 1 };
