@@ -92,6 +92,7 @@ pub const SUITE: Suite = Suite {
         held_back_is_not_billed,
         on_hold_where_a_quota_is,
         weight_follows_the_tokens,
+        nice_stays_the_users,
         bias_is_part_of_it,
         idle_time_for_one,
         tokens_come_as_ever,

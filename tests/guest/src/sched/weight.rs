@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! With sched_prio, who has tokens goes first.
 
-use super::{XID, first, rate, spinners, used_by};
-use crate::process::{self, Child};
-use anyhow::{Result, ensure};
+use super::{NEVER, XID, first, rate, spinners, used_by};
+use crate::process::{self, Child, spawn};
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{getpriority_process, setpriority_process};
 use std::fs;
 use std::ops::Range;
 use std::time::Duration;
@@ -60,6 +61,56 @@ pub fn weight_follows_the_tokens() -> Result<()> {
     }
     // What the poor one has missed it gets first.
     wait_for("even", 0.5..2.0)
+}
+
+/// The weight that the scheduler gives it.
+fn weight(pid: u32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/sched"))?;
+    let line = text.lines().find(|line| line.starts_with("se.load.weight"));
+    let value = line.and_then(|line| line.split(':').nth(1));
+    Ok(value.context("se.load.weight")?.trim().parse()?)
+}
+
+/// It is theirs to read and to set, adds to what the tokens ask for, and is all that counts when the
+/// flag has gone.
+pub fn nice_stays_the_users() -> Result<()> {
+    let host = spawn(|| process::sleep_forever())?;
+    let of_nice = |nice| -> Result<u64> {
+        setpriority_process(Some(host.pid()), nice)?;
+        weight(host.id())
+    };
+    let guest = first(XID, 0, Some(rate(NEVER.0, NEVER.1)), || process::spin())?;
+    let is = |shown: i32, weighed: i32| -> Result<()> {
+        let expected = of_nice(weighed)?;
+        process::eventually("weighed", || {
+            weight(guest.id()).is_ok_and(|weight| weight == expected)
+        })?;
+        let seen = (getpriority_process(Some(guest.pid()))?, nice(guest.id())?);
+        ensure!(seen == (shown, shown), "{seen:?} instead of {shown}");
+        Ok(())
+    };
+    let set_prio = |flag| abi::set_cflags(XID, flag, abi::VXF_SCHED_PRIO);
+    let renice = |nice| setpriority_process(Some(guest.pid()), nice);
+    renice(7)?;
+    is(7, 7)?;
+    // An empty bucket costs five levels.
+    set_prio(abi::VXF_SCHED_PRIO)?;
+    is(7, 12)?;
+    renice(-3)?;
+    is(-3, 2)?;
+    renice(18)?;
+    is(18, 19)?;
+    let bias = abi::Sched {
+        mask: abi::VXSM_PRIO_BIAS,
+        prio_bias: -9,
+        ..abi::Sched::default()
+    };
+    abi::set_sched(XID, bias)?;
+    is(18, 14)?;
+    set_prio(0)?;
+    is(18, 18)?;
+    renice(4)?;
+    is(4, 4)
 }
 
 /// Both parts together are not more than one of them can be.
