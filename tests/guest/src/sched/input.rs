@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What `set_sched` makes of settings that make no sense, or hardly any.
 
-use super::{XID, cpu_time, held, rate, spinners, state, used};
+use super::counter::Counter;
+use super::{NEVER, XID, cpu_time, held, rate, spinners, state, until_held, used};
 use crate::process::{self, Status};
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
 use rustix::process::Signal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vserver_abi as abi;
 
 /// What is refused, and what of it changes nothing else that is asked for in the same call.
@@ -253,5 +254,146 @@ pub fn change_neither_loses_nor_grants() -> Result<()> {
     abi::set_sched(XID, with(1000, 1_000))?;
     let got = abi::get_sched(XID)?.tokens;
     ensure!((0..1000).contains(&got), "{got} ticks from nowhere");
+    Ok(())
+}
+
+/// A rate that is set again and again in other numbers is the same rate: each change pays what was
+/// earned until then, and no more.
+pub fn changes_of_a_rate_pay_to_the_day() -> Result<()> {
+    let guest = spinners(1, 0, None)?;
+    guest[0].kill(Signal::STOP)?;
+    process::eventually("stopped", || state(guest[0].id()) == Some('T'))?;
+    let tenth = |interval| abi::Sched {
+        mask: abi::VXSM_FILL_RATE | abi::VXSM_INTERVAL | abi::VXSM_TOKENS_MAX,
+        fill_rate: [interval / 10, 0],
+        interval: [interval, 0],
+        tokens_max: 1_000_000,
+        ..abi::Sched::default()
+    };
+    let set = |sched| {
+        let before = Instant::now();
+        abi::set_sched(XID, sched).map(|()| (before, Instant::now()))
+    };
+    let long = tenth(1_000_000);
+    let start = set(abi::Sched {
+        mask: long.mask | abi::VXSM_TOKENS,
+        tokens: 0,
+        ..long
+    })?;
+    for i in 0..500 {
+        std::thread::sleep(Duration::from_millis(2));
+        abi::set_sched(XID, tenth([10, 100, 1_000, 1_000_000][i % 4]))?;
+    }
+    // Nothing comes in while it is looked at.
+    let end = set(abi::Sched {
+        fill_rate: [0, 0],
+        ..tenth(1_000)
+    })?;
+    let tick = Duration::from_micros(u64::from(abi::sched_info(XID, 0)?.token_usec));
+    let earned = |time: Duration| (time.as_nanos() / tick.as_nanos() / 10) as i32;
+    let (least, most) = (earned(end.0 - start.1), earned(end.1 - start.0));
+    let got = abi::get_sched(XID)?.tokens;
+    ensure!(
+        (least - 1..=most + 1).contains(&got),
+        "{got} ticks instead of {least} to {most}"
+    );
+    Ok(())
+}
+
+/// What CPUs have collected and not yet charged survives every change of the settings.
+pub fn changes_while_many_run() -> Result<()> {
+    const TOKENS: i32 = 1_000_000;
+    let full = abi::Sched {
+        tokens: TOKENS,
+        tokens_max: TOKENS,
+        ..rate(NEVER.0, NEVER.1)
+    };
+    let flags = abi::VXF_SCHED_HARD | abi::VXF_SCHED_PAUSE;
+    let guest = spinners(4, flags, Some(full))?;
+    until_held(&guest)?;
+    // In ticks that are there, and in milliseconds that were billed.
+    let books = || -> Result<(i32, u64)> { Ok((abi::get_sched(XID)?.tokens, used()?.0)) };
+    let start = books()?;
+    abi::set_cflags(XID, 0, abi::VXF_SCHED_PAUSE)?;
+    let change = abi::Sched {
+        mask: abi::VXSM_FILL_RATE
+            | abi::VXSM_INTERVAL
+            | abi::VXSM_TOKENS_MIN
+            | abi::VXSM_TOKENS_MAX
+            | abi::VXSM_PRIO_BIAS,
+        fill_rate: [0, 0],
+        ..abi::Sched::default()
+    };
+    for i in 0..300 {
+        let sched = abi::Sched {
+            interval: [1 + i, 0],
+            tokens_min: i,
+            tokens_max: TOKENS + i,
+            prio_bias: i % 20,
+            ..change
+        };
+        abi::set_sched(XID, sched)?;
+        // Each of the flags has the books brought up to date, too.
+        abi::set_cflags(
+            XID,
+            abi::VXF_SCHED_PRIO * u64::from(i % 2 == 0),
+            abi::VXF_SCHED_PRIO,
+        )?;
+        std::thread::sleep(Duration::from_micros(500));
+    }
+    abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
+    until_held(&guest)?;
+    let tick_us = u64::from(abi::sched_info(XID, 0)?.token_usec);
+    // Both are rounded, and who is to wait may still be on the way there.
+    process::eventually("the books agree", || {
+        books().is_ok_and(|(tokens, billed)| {
+            let spent = (start.0 - tokens) as u64 * tick_us / 1000;
+            spent > 0 && spent.abs_diff(billed - start.1) <= 4 + 2 * tick_us / 1000
+        })
+    })
+}
+
+/// Not the tokens alone release: so does a bucket that asks for fewer of them. One that asks for more
+/// holds nobody who runs.
+pub fn a_change_can_be_what_releases() -> Result<()> {
+    let guest = Counter::start(XID, abi::VXF_SCHED_HARD, Some(rate(NEVER.0, NEVER.1)))?;
+    guest.until_held()?;
+    let with = |mask, tokens_min| abi::Sched {
+        mask: mask | abi::VXSM_TOKENS_MIN,
+        tokens: 100_000,
+        tokens_min,
+        tokens_max: 200_000,
+        ..abi::Sched::default()
+    };
+    let set = |sched| -> Result<()> { Ok(abi::set_sched(XID, sched)?) };
+    // Too few to be let go.
+    guest.rests(|| set(with(abi::VXSM_TOKENS | abi::VXSM_TOKENS_MAX, 150_000)))?;
+    guest.counts_after(|| set(with(0, 50_000)))?;
+    set(with(0, 200_000))?;
+    guest.counts_after(|| Ok(()))?;
+    ensure!(abi::virt_stat(XID)?.nr_onhold == 0, "on hold with tokens");
+    // The most that it can have makes no debt and pays none.
+    let debt = abi::Sched {
+        tokens: -1000,
+        ..with(abi::VXSM_TOKENS, 1)
+    };
+    set(debt)?;
+    guest.until_held()?;
+    let before = abi::get_sched(XID)?.tokens;
+    guest.rests(|| {
+        for tokens_max in [2, i32::MAX] {
+            set(abi::Sched {
+                mask: abi::VXSM_TOKENS_MAX,
+                tokens_max,
+                ..abi::Sched::default()
+            })?;
+        }
+        Ok(())
+    })?;
+    let after = abi::get_sched(XID)?.tokens;
+    ensure!(
+        after <= before && before <= -1000,
+        "{before} ticks, then {after}"
+    );
     Ok(())
 }
