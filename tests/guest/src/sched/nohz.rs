@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A CPU that does without the tick while it has one task to run is no way around the limit.
 
+use super::cpus::SecondCpu;
 use super::{NEVER, XID, first, rate, used};
 use crate::harness::Suite;
 use crate::process::{self, Child, spawn};
@@ -14,7 +15,13 @@ pub const SUITE: Suite = Suite {
     name: "sched-nohz",
     // A clock that is doubted for what the host takes away needs the tick.
     wants: "append=nohz_full=1 append=tsc=nowatchdog",
-    tests: tests![host_does_without, limit_needs_the_tick, only_while_it_acts],
+    tests: tests![
+        host_does_without,
+        limit_needs_the_tick,
+        only_while_it_acts,
+        pause_needs_no_tick,
+        limit_after_the_cpu_was_away,
+    ],
 };
 
 /// The CPU that can do without.
@@ -83,4 +90,30 @@ fn only_while_it_acts() -> Result<()> {
     process::eventually("the tick", || !does_without().unwrap_or(true))?;
     abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
     process::eventually("no tick again", || does_without().unwrap_or(false))
+}
+
+/// A flag takes effect though nothing happens on the CPU.
+fn pause_needs_no_tick() -> Result<()> {
+    let guest = guest(100, 100, 0)?;
+    for _ in 0..2 {
+        process::eventually("no tick", || does_without().unwrap_or(false))?;
+        abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
+        process::eventually("held", || super::state(guest.id()) == Some('S'))?;
+        abi::set_cflags(XID, 0, abi::VXF_SCHED_PAUSE)?;
+        process::eventually("runs", || super::state(guest.id()) == Some('R'))?;
+    }
+    Ok(())
+}
+
+/// Who is bound to it again when it comes back is limited there as before.
+fn limit_after_the_cpu_was_away() -> Result<()> {
+    let guest = guest(NEVER.0, NEVER.1, 0)?;
+    let cpu = SecondCpu::take_away()?;
+    drop(cpu);
+    let mut there = rustix::thread::CpuSet::new();
+    there.set(CPU);
+    rustix::thread::sched_setaffinity(Some(guest.pid()), &there)?;
+    process::eventually("no tick", || does_without().unwrap_or(false))?;
+    abi::set_cflags(XID, abi::VXF_SCHED_HARD, abi::VXF_SCHED_HARD)?;
+    process::eventually("held", || super::state(guest.id()) == Some('S'))
 }
