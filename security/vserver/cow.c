@@ -14,6 +14,7 @@
 #include <linux/fs_struct.h>
 #include <linux/mount.h>
 #include <linux/path.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vserver_cow.h>
 #include <linux/wait_bit.h>
@@ -51,6 +52,19 @@ static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
 	} while (!try_cmpxchg(&vi->state, &old, old & ~(u64)bit));
 }
 
+/*
+ * As wait_var_event_killable(), but freezable: who is waited for may be frozen
+ * while his data is copied, and the machine is to be suspended all the same.
+ * Without locks.
+ */
+#define vserver_wait_var(var, condition)				\
+({									\
+	might_sleep();							\
+	___wait_var_event(var, condition,				\
+			  (TASK_KILLABLE | TASK_FREEZABLE), 0, 0,	\
+			  schedule());					\
+})
+
 static bool vserver_breaking_add(struct vserver_inode *vi, bool alone)
 {
 	if (alone)
@@ -79,8 +93,7 @@ int vserver_breaking_begin(struct inode *inode, bool alone)
 
 	if (!vi)
 		return -EPERM;
-	return wait_var_event_killable(&vi->state,
-				       vserver_breaking_add(vi, alone));
+	return vserver_wait_var(&vi->state, vserver_breaking_add(vi, alone));
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_begin);
 
@@ -154,7 +167,7 @@ struct vserver_renewal *vserver_renewal_begin(const struct dentry *name)
 	if (!r)
 		return ERR_PTR(-ENOMEM);
 	r->name = name;
-	error = wait_var_event_killable((void *)name, vserver_renewal_try(r));
+	error = vserver_wait_var((void *)name, vserver_renewal_try(r));
 	if (error) {
 		kfree(r);
 		return ERR_PTR(error);
@@ -362,8 +375,8 @@ int __vserver_raced(struct inode *inode, int error, bool nowait)
 		return __vserver_unified(inode) ? -ESTALE : error;
 	if (nowait)
 		return -EAGAIN;
-	error = wait_var_event_killable(&vi->state, !(READ_ONCE(vi->state) &
-						      VSERVER_STATE_BREAKING));
+	error = vserver_wait_var(&vi->state, !(READ_ONCE(vi->state) &
+					       VSERVER_STATE_BREAKING));
 	return error ?: -ESTALE;
 }
 

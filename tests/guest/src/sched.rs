@@ -13,7 +13,7 @@ mod input;
 mod locks;
 pub mod nohz;
 mod quota;
-mod suspend;
+pub mod suspend;
 mod vhost;
 mod watch;
 mod weight;
@@ -309,7 +309,7 @@ fn held(flags: u64) -> Result<Child> {
 }
 
 /// The state letter of a process.
-fn state(pid: u32) -> Option<char> {
+pub fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }

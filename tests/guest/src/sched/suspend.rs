@@ -14,22 +14,24 @@ use std::fs;
 use vserver_abi as abi;
 
 /// How far a suspend goes, and for how long, as long as this is there.
-struct OnlyFreezer;
+pub struct OnlyFreezer;
 
 impl OnlyFreezer {
     const LEVEL: &str = "/sys/power/pm_test";
     const SECONDS: &str = "/sys/module/suspend/parameters/pm_test_delay";
+    const SYNC: &str = "/sys/power/sync_on_suspend";
 
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let this = Self;
         fs::write(Self::LEVEL, "freezer").context("pm_test")?;
         fs::write(Self::SECONDS, "1").context("pm_test_delay")?;
+        fs::write(Self::SYNC, "0").context("sync_on_suspend")?;
         Ok(this)
     }
 
     /// Stops everybody but the caller, and lets them go on a second later. It fails if somebody could
     /// not be stopped.
-    fn suspend(&self) -> Result<()> {
+    pub fn suspend(&self) -> Result<()> {
         fs::write("/sys/power/state", "freeze").context("suspend")
     }
 }
@@ -38,6 +40,7 @@ impl Drop for OnlyFreezer {
     fn drop(&mut self) {
         let _ = fs::write(Self::LEVEL, "none");
         let _ = fs::write(Self::SECONDS, "5");
+        let _ = fs::write(Self::SYNC, "1");
     }
 }
 
