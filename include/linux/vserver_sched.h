@@ -8,6 +8,7 @@
 #include <linux/percpu-defs.h>
 #include <linux/types.h>
 
+struct pt_regs;
 struct task_struct;
 
 /**
@@ -37,7 +38,7 @@ DECLARE_PER_CPU(u32, vserver_idle_left);
 #define VSERVER_IDLE_OVER	1
 
 void __vserver_charge(struct task_struct *p, u64 ns);
-void __vserver_hold(void);
+void __vserver_hold(const struct pt_regs *regs);
 bool __vserver_must_hold(void);
 bool __vserver_billed(void);
 void __vserver_hold_worker(const unsigned long *events);
@@ -61,11 +62,16 @@ static __always_inline void vserver_charge(struct task_struct *p, u64 ns)
 
 /**
  * vserver_hold - wait, on the way to user mode, while the context has no tokens
+ * @regs:	those of user mode; NULL in a worker of io_uring, and on the way
+ *		into a virtual machine
+ *
+ * Without locks. Only who enters a virtual machine may have some: there it does
+ * not sleep, but sends the caller to user mode, to wait on that way.
  */
-static __always_inline void vserver_hold(void)
+static __always_inline void vserver_hold(const struct pt_regs *regs)
 {
 	if (static_branch_unlikely(&vserver_key))
-		__vserver_hold();
+		__vserver_hold(regs);
 }
 
 /**
@@ -151,7 +157,7 @@ static __always_inline void vserver_exit(struct task_struct *p,
 #else
 
 static inline void vserver_charge(struct task_struct *p, u64 ns) {}
-static inline void vserver_hold(void) {}
+static inline void vserver_hold(const struct pt_regs *regs) {}
 static inline bool vserver_must_hold(void) { return false; }
 static inline void vserver_hold_worker(const unsigned long *events) {}
 static inline bool vserver_billed(void) { return false; }

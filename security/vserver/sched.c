@@ -218,7 +218,13 @@ static void vserver_unmark(struct vserver_task *vt)
 	smp_mb();	/* Pairs with vserver_mark(). */
 }
 
-/* Returns whether the caller may go on: there are tokens, or idle time. */
+/* There are tokens, or idle time. */
+static bool vserver_may_go_on(struct vserver_ctx *ctx)
+{
+	return ctx->ops->charge(ctx, 0) >= 0 || vserver_idle_take(ctx);
+}
+
+/* Returns whether the caller may go on. */
 static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 {
 	struct vserver_ctx *ctx = vt->ctx;
@@ -227,7 +233,7 @@ static bool vserver_wait(struct vserver_task *vt, const unsigned long *events)
 	bool again = vserver_had_no_turn(vt);
 	u64 before = vt->hold_ns;
 
-	if (ctx->ops->charge(ctx, 0) >= 0 || vserver_idle_take(ctx))
+	if (vserver_may_go_on(ctx))
 		return true;
 	trace_vserver_hold(ctx->xid);
 	use = vserver_hold_begin(vt);
@@ -252,9 +258,23 @@ static bool vserver_may_wait(void)
 	return !(current->flags & PF_IO_WORKER) || current->worker_private;
 }
 
-void __vserver_hold(void)
+/*
+ * Who runs a virtual CPU has its mutex, so does not wait here: as by a signal,
+ * only that there is none, KVM_RUN is interrupted, and the wait is on the way
+ * back from it. get_signal() clears the flag.
+ */
+static bool vserver_enter_guest(struct vserver_ctx *ctx)
+{
+	if (vserver_may_go_on(ctx))
+		return true;
+	set_thread_flag(TIF_NOTIFY_SIGNAL);
+	return false;
+}
+
+void __vserver_hold(const struct pt_regs *regs)
 {
 	struct vserver_task *vt = vserver_task(current);
+	bool waits = regs || (current->flags & PF_IO_WORKER);
 
 	if (likely(!READ_ONCE(vt->hold)))
 		return;
@@ -262,7 +282,7 @@ void __vserver_hold(void)
 	if (!vserver_may_wait())
 		return;
 	vserver_update_weight(vt);
-	if (vserver_wait(vt, NULL))
+	if (waits ? vserver_wait(vt, NULL) : vserver_enter_guest(vt->ctx))
 		return;
 	/* A signal goes first; its handler's return leads here again. */
 	WRITE_ONCE(vt->hold, true);
