@@ -10,6 +10,7 @@
 use crate::process::{self, Status, pipe, spawn};
 use anyhow::{Result, ensure};
 use rustix::io;
+use std::fmt;
 use std::process::ExitCode;
 
 /// What a test does. It says why it failed, or what it found, which may be nothing to speak of.
@@ -22,6 +23,18 @@ impl<F: Fn() -> Result<()>> Body for F {
         self().map(|()| String::new())
     }
 }
+
+/// What a test fails with that can't be done on this machine: it is skipped, and that says why.
+#[derive(Debug)]
+pub struct Skip(pub &'static str);
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SKIP {}", self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
 
 /// A test, or one for each of its variants if it has any.
 #[derive(Clone, Copy)]
@@ -92,7 +105,10 @@ impl Case {
             process::alarm(LIMIT);
             let (code, text) = match self.test.body.run(self.variant) {
                 Ok(found) => (0, found),
-                Err(e) => (1, format!("{e:#}")),
+                Err(e) => match e.downcast_ref::<Skip>() {
+                    Some(skip) => (0, skip.to_string()),
+                    None => (1, format!("{e:#}")),
+                },
             };
             let text = text.as_bytes();
             let text = text.get(..LONGEST).unwrap_or(text);

@@ -10,6 +10,7 @@ mod fifo;
 mod freezer;
 mod idle;
 mod input;
+mod kvm;
 mod locks;
 pub mod nohz;
 mod quota;
@@ -30,6 +31,7 @@ use fifo::*;
 use freezer::*;
 use idle::*;
 use input::*;
+use kvm::*;
 use locks::*;
 use quota::*;
 use rustix::io::Errno;
@@ -112,6 +114,8 @@ pub const SUITE: Suite = Suite {
         ring_workers_are_held,
         vhost_worker_is_in_the_context,
         vhost_worker_is_held,
+        virtual_cpu_is_held,
+        machine_suspends_with_a_virtual_cpu_on_hold,
     ],
 };
 

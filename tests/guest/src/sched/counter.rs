@@ -36,12 +36,22 @@ pub(super) struct Counter {
 
 impl Counter {
     pub(super) fn start(xid: u32, flags: u64, sched: Option<abi::Sched>) -> Result<Self> {
-        let number = number()?;
-        let child = first(xid, flags, sched, || {
+        Self::by(xid, flags, sched, |number| {
             loop {
                 number.fetch_add(1, Ordering::Relaxed);
             }
-        })?;
+        })
+    }
+
+    /// One that counts as `body` does. The number has a page of its own.
+    pub(super) fn by(
+        xid: u32,
+        flags: u64,
+        sched: Option<abi::Sched>,
+        body: impl Fn(&'static AtomicU64) -> i32,
+    ) -> Result<Self> {
+        let number = number()?;
+        let child = first(xid, flags, sched, || body(number))?;
         Ok(Self { child, xid, number })
     }
 
