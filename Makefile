@@ -2,7 +2,7 @@
 # The front door; the work is done by scripts/ and tests/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-export DEBUG KDIR KERNEL_TARBALL UPDATE WAIT ONLY BENCH JSON MODULE DESTDIR PREFIX
+export DEBUG KDIR KERNEL_TARBALL UPDATE WAIT ONLY TESTS BENCH JSON MODULE DESTDIR PREFIX
 
 .DEFAULT_GOAL := help
 

@@ -3,7 +3,8 @@
 """Runs the tests: the tools' own by cargo, KUnit and the suites in guests.
 
 ONLY=a,b runs the suites a and b; "tools" are the tools' own tests and "kunit"
-the module's, which run whenever it is loaded.
+the module's, which run whenever it is loaded. TESTS=a,b runs of a suite of the
+program guest-tests only what has a or b in its name.
 """
 
 import os
@@ -47,7 +48,8 @@ def test_tools():
 
 def all_suites(built):
     found = [*suites.from_scripts(os.path.join(TESTS, "guest.d")),
-             *suites.from_program(os.path.join(built.tools, "guest-tests"))]
+             *suites.from_program(os.path.join(built.tools, "guest-tests"),
+                                  os.environ.get("TESTS", ""))]
     return [s for s in found if s.debug in (None, DEBUG)]
 
 

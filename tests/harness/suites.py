@@ -29,6 +29,7 @@ line `NAME WORD...` of `guest-tests --list`. The words:
 
 import os
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass, field
 
@@ -113,12 +114,13 @@ def from_scripts(directory):
         yield _suite(name, f"sh /tests/{entry}", header[1].split() if header else [])
 
 
-def from_program(program):
+def from_program(program, tests=""):
+    """Those of this program; with `tests` only those with one of these in their names."""
     listing = subprocess.run([program, "--list"], check=True, text=True,
                              stdout=subprocess.PIPE).stdout
     for line in listing.splitlines():
         name, *words = line.split()
-        yield _suite(name, f"guest-tests {name}", words)
+        yield _suite(name, shlex.join(["guest-tests", name, tests]), words)
 
 
 def grouped(suites):

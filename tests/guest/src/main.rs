@@ -151,14 +151,14 @@ fn main() -> ExitCode {
         // What the suite "escape" runs inside.
         (Some("--probe"), Some(pid)) => escape::probe(&pid),
         (Some(name), only) => match SUITES.iter().find(|suite| suite.name == name) {
-            Some(suite) => suite.run(only.as_deref()),
+            Some(suite) => suite.run(only.as_deref().unwrap_or_default()),
             None => {
                 eprintln!("guest-tests: no suite is called {name}; try --list");
                 ExitCode::FAILURE
             }
         },
         (None, _) => {
-            eprintln!("usage: guest-tests --list | SUITE [TEST]");
+            eprintln!("usage: guest-tests --list | SUITE [WORD,...]");
             ExitCode::FAILURE
         }
     }

@@ -103,7 +103,11 @@ fn check_label(path: &Path) -> Result<()> {
 fn on_disk(path: &Path, want: &str) -> Result<()> {
     let label = xattr(path, LABEL)?.context("no label")?;
     let label = label.strip_suffix(b"\0").unwrap_or(&label);
-    ensure!(label == want.as_bytes(), "{:?}", String::from_utf8_lossy(label));
+    ensure!(
+        label == want.as_bytes(),
+        "{:?}",
+        String::from_utf8_lossy(label)
+    );
     Ok(())
 }
 
