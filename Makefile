@@ -2,7 +2,7 @@
 # The front door; the work is done by scripts/ and tests/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
-export DEBUG KDIR KERNEL_TARBALL UPDATE WAIT ONLY TESTS BENCH JSON MODULE DESTDIR PREFIX
+export DEBUG CONFIG KDIR KERNEL_TARBALL UPDATE WAIT ONLY TESTS BENCH JSON SVG MODULE DESTDIR PREFIX
 
 .DEFAULT_GOAL := help
 
@@ -50,6 +50,7 @@ help:       ## this list
 	@printf '%s\n' '' \
 		'With any of them:' \
 		'  DEBUG=1           the kernel with lockdep, KASAN, kmemleak, fault injection' \
+		'  CONFIG=file       kernel, module, deb: with this .config, a whole one for your machine' \
 		'  KDIR=tree         this kernel tree (7.2.y) instead of the fetched one' \
 		'  KERNEL_TARBALL=f  this linux-7.2.y.tar.xz instead' \
 		'  UPDATE=1          look for a newer 7.2.y' \

@@ -3,6 +3,7 @@
 # Builds what it needs, then runs the benchmark tests/bench/$BENCH.py.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+refuse_custom
 # Files that it writes are named from where it was called.
 for name in JSON SVG; do
 	[ -z "${!name:-}" ] || export "$name=$(realpath -m "${!name}")"

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Checks the sources: checkpatch on patches and C, rustfmt and clippy on Rust, the
-# scripts by shellcheck, the syntax of Python. All are run; any complaint fails.
+# scripts by shellcheck, the syntax of Python, and what is made of a configuration that
+# does not fit. All are run; any complaint fails.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$REPO/scripts/toolchain.sh"
+. "$REPO/scripts/config.sh"
 lock
 "$REPO/scripts/deps.sh" build check || exit
 "$REPO/scripts/module.sh" || exit
@@ -61,6 +63,17 @@ check_kernel_crate() {
 	! grep -B3 -A8 -F "$(cd rust && find kernel -name '*.rs' -printf "$TREE/rust/%p\n")" "$out/kernel.log"
 }
 
+# What Linux-VServer needs can be had also where a configuration has all of it otherwise.
+check_config() (
+	FLAVOUR=custom CONFIG=$REPO/tests/kernel/custom.config BUILD=$CACHE/module/check-config
+	mkdir -p "$BUILD"
+	set_kmake
+	configure
+	grep -q '^CONFIG_LOCALVERSION="-vserver-web"' "$BUILD/.config" &&
+		grep -q '^CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"' "$BUILD/.config" &&
+		grep -q '^CONFIG_SYSTEM_TRUSTED_KEYS=""' "$BUILD/.config"
+)
+
 check_shell() { sources .sh | xargs -0r shellcheck tests/init .ci/run; }
 check_python() {
 	sources .py | xargs -0r python3 -c '
@@ -77,6 +90,7 @@ check "clippy: module" check_module
 check "clippy: kernel crate" check_kernel_crate
 check "rustfmt: tools" "$REPO/scripts/tools.sh" fmt --all --check
 check "clippy: tools" "$REPO/scripts/tools.sh" clippy --locked --quiet --all-targets -- -D warnings
+check "configuration" check_config
 check "shellcheck" check_shell
 check "python" check_python
 

@@ -7,6 +7,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$REPO/scripts/toolchain.sh"
 lock
+[ "$FLAVOUR" != custom ] || ! grep -q '^CONFIG_LOCALVERSION=".*[^a-z0-9+."-]' "$CONFIG" ||
+	die "CONFIG_LOCALVERSION in $CONFIG: the name of a package has only a-z, 0-9, +, . and -"
 "$REPO/scripts/deps.sh" build deb || exit
 "$REPO/scripts/module.sh" || exit
 "$REPO/scripts/tools.sh" || exit
@@ -44,6 +46,7 @@ trap 'rm -rf "$STAGE"' EXIT
 # fill FILE...: prints files with the @WORDS@ in them filled in.
 fill() {
 	cat "$@" | sed -e "/@HOOKS@/{r $REPO/scripts/deb/hooks
+		d; }" -e "/@OPTIONS@/{r $REPO/scripts/deb/image/options$([ "$FLAVOUR" != custom ] || echo -custom)
 		d; }" -e "/@CRATES@/{r $STAGE/crates
 		d; }" | sed -e "s|@RELEASE@|$RELEASE|g; s|@KERNEL@|$KERNEL|g; s|@VERSION@|$VERSION|g" \
 		-e "s|@KERNEL_VERSION@|$KERNEL_VERSION|g; s|@MAINTAINER@|$MAINTAINER|g; s|@ARCH@|amd64|g" \

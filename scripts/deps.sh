@@ -62,7 +62,18 @@ want_build() {
 	want find_llvm -- "${llvm[0]}" "clang >= $MIN_LLVM"
 	want find_llvm -- "${llvm[1]}" "lld of that version"
 	want find_llvm -- "${llvm[2]}" "llvm-ar and others of that version"
+	[ "$FLAVOUR" != custom ] || want_compression
 	[ "$debian" != 13 ] || want find_bindgen -- bindgen "bindgen >= $MIN_BINDGEN"
+}
+# What the kernel, its modules are packed with, where CONFIG= says so.
+want_compression() {
+	local option tool
+	for option in BZIP2 LZO LZ4 ZSTD; do
+		tool=${option,,}
+		[ "$tool" != lzo ] || tool=lzop
+		! grep -qE "^CONFIG_(KERNEL|MODULE_COMPRESS)_$option=y" "$CONFIG" ||
+			want has "$tool" -- "$tool" "$tool"
+	done
 }
 want_guest() {
 	want has qemu-system-x86_64 -- qemu-system-x86 "qemu-system-x86_64 >= 7.2"

@@ -18,6 +18,22 @@ say() { printf '%s\n' "== $*"; }
 note() { printf '%s\n' "   $*"; }
 die() { printf '%s\n' "error: $*" >&2; exit 1; }
 
+# A kernel with a configuration of one's own is a flavour, too.
+if [ -n "${CONFIG:-}" ]; then
+	[ "$FLAVOUR" = normal ] || die "CONFIG= says all of a kernel: leave out DEBUG=1 and STOCK=1"
+	[ -f "$CONFIG" ] || die "CONFIG=$CONFIG is no file"
+	grep -q '^CONFIG_X86_64=y' "$CONFIG" || die "CONFIG=$CONFIG is no .config of a kernel for x86-64"
+	CONFIG=$(realpath "$CONFIG")
+	FLAVOUR=custom
+fi
+refuse_custom() { [ "$FLAVOUR" != custom ] || die "only the tests' own kernels are booted here: leave out CONFIG="; }
+
+# Whether that kernel has debug information: none if it is for BTF, and pahole is missing.
+debug_info() {
+	grep -q '^CONFIG_DEBUG_INFO=y' "$CONFIG" || return
+	! grep -q '^CONFIG_DEBUG_INFO_BTF=y' "$CONFIG" || command -v pahole >/dev/null
+}
+
 size() { du -sh "$1" | cut -f1; }
 elapsed() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
 
@@ -29,16 +45,22 @@ digest_files() { sort -z | xargs -0r sha256sum | digest; }
 at_least() { [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n1)" = "$1" ]; }
 
 # Stops before a full disk does: what is not there yet is going to need 2.5 GB
-# for the source, 1 GB for a kernel (2 GB with its debugging) and 1.5 GB for the
-# tools and the test disks.
+# for the source, 1 GB for a kernel (2 GB with its debugging, for one of CONFIG= as much
+# as it has options, thrice that with debug information) and 1.5 GB for the tools and the
+# test disks.
 need_space() {
-	local need=500 free
+	local need=500 free options
 	[ -n "$KEY" ] || need=$((need + 2500))
 	[ -d "$TOOLS_OUT" ] || need=$((need + 1000))
 	if [ ! -f "$BUILD/vmlinux" ]; then
 		case $FLAVOUR in
 		normal | stock) need=$((need + 1000)) ;;
 		debug) need=$((need + 2000)) ;;
+		custom)
+			options=$(grep -c '=[ym]$' "$CONFIG")
+			! debug_info || options=$((options * 3))
+			need=$((need + options * 5 / 4))
+			;;
 		esac
 	fi
 	free=$(df -Pm "$CACHE" | awk 'NR == 2 { print $4 }')

@@ -17,11 +17,14 @@ KERNEL_IMAGE_DEBUG=$debug/arch/x86/boot/bzImage
 KERNEL_IMAGE_STOCK=$CACHE/build/${KEY:-debian-$SERIES}-stock/arch/x86/boot/bzImage
 VMLINUX=$normal/vmlinux
 VMLINUX_DEBUG=$debug/vmlinux
+KERNEL_BUILD_CUSTOM=$CACHE/build/${KEY:-debian-$SERIES}-custom
 MODULE=$CACHE/module/normal/vserver.ko
 MODULE_DEBUG=$CACHE/module/debug/vserver.ko
+MODULE_CUSTOM=$CACHE/module/custom/vserver.ko
 TOOLS=$TOOLS_OUT
 DEBS=$CACHE/deb/normal
 DEBS_DEBUG=$CACHE/deb/debug
+DEBS_CUSTOM=$CACHE/deb/custom
 GUEST_ROOT=$CACHE/guests
 RUNS=$CACHE/runs
 END
