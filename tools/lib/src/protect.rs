@@ -153,6 +153,13 @@ pub(crate) fn is_unified(attr: &abi::CtxFiattr) -> bool {
     attr.flags & attr.mask & UNIFIED == UNIFIED
 }
 
+/// Whether these attributes are those of a file that anybody may write to who has the right, and that
+/// could be protected.
+pub(crate) fn is_ordinary(attr: &abi::CtxFiattr) -> bool {
+    let can = attr.mask & UNIFIED == UNIFIED;
+    can && !is_unified(attr) && attr.flags & abi::IATTR_IMMUTABLE == 0
+}
+
 /// Whether these attributes, of an inode with so many names, are those of a shared one whose
 /// protection was taken and not put back.
 pub(crate) fn is_bared(attr: &abi::CtxFiattr, names: u64) -> bool {
@@ -172,6 +179,8 @@ mod tests {
         };
         assert!(is_unified(&attr(UNIFIED)));
         assert!(!is_unified(&attr(abi::IATTR_IMMUTABLE)));
+        assert!(!is_ordinary(&attr(UNIFIED)) && !is_ordinary(&attr(abi::IATTR_IMMUTABLE)));
+        assert!(is_ordinary(&attr(0)) && is_ordinary(&attr(abi::IATTR_IUNLINK)));
         assert!(is_bared(&attr(abi::IATTR_IUNLINK), 2));
         // A left-over of making a last name ordinary.
         assert!(!is_bared(&attr(abi::IATTR_IUNLINK), 1));

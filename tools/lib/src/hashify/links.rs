@@ -10,7 +10,6 @@ use std::os::fd::AsFd;
 
 use rustix::fs::fstat;
 use rustix::io::Errno;
-use vserver_abi as abi;
 
 use super::Run;
 use super::files::POOL;
@@ -102,8 +101,7 @@ fn is_unprotected(run: &Run<'_>, found: &Found, node: Node<'_>) -> Result<bool, 
         return Ok(false);
     }
     let attr = run.engine.attributes.get(file.as_fd())?;
-    let can = attr.mask & UNIFIED == UNIFIED;
-    Ok(can && !protect::is_unified(&attr) && attr.flags & abi::IATTR_IMMUTABLE == 0)
+    Ok(protect::is_ordinary(&attr))
 }
 
 fn protect(run: &Run<'_>, found: &Found, node: Node<'_>) -> Result<(), Errno> {

@@ -153,6 +153,9 @@ impl<'a> Group<'a> {
             file => file.map_err(|e| Outcome::Failed("open", e))?,
         };
         let stat = fstat(&file).map_err(|e| Outcome::Failed("look at", e))?;
+        if let Some(reason) = self.run.left.get(&(stat.st_dev, stat.st_ino)) {
+            return Err(Outcome::Skip(*reason));
+        }
         let key = Key::new(&stat, self.run.options.keep_times);
         if !FileType::from_raw_mode(stat.st_mode).is_file() || key.size != candidate.size {
             return Err(Outcome::Skip(Reason::Changed));

@@ -5,6 +5,7 @@
 //!
 //! 1. `scan`: the trees are walked side by side. Names that at least two trees have are
 //!    looked at: type, size, file system, mode, owner. What could be equal is in the [`Plan`].
+//!    `links`: what several trees share without protection is protected.
 //! 2. extended attributes and the first bytes of content;
 //! 3. `share`: both files get the attributes that make their content stand still, then it
 //!    is compared as a whole, then the kernel makes one name lead to the other's inode.
@@ -15,12 +16,14 @@
 mod alone;
 pub(crate) mod compare;
 mod group;
+mod links;
 mod plan;
 pub(crate) mod report;
 mod scan;
 pub(crate) mod share;
 mod uses;
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -32,6 +35,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::attr::Attributes;
 use crate::error::{Error, Result};
 use crate::exclude::{self, Excludes};
+use crate::replace::Inode;
 
 pub use alone::Alone;
 pub use plan::{Candidate, DirPlan, Plan};
@@ -78,6 +82,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) dry_run: bool,
     /// Only files with the same modification time.
     pub(crate) keep_times: bool,
+    /// Files that a run which changes something would have protected by now.
+    assumed: HashSet<Inode>,
     uses: Uses,
 }
 
@@ -87,6 +93,7 @@ impl<'a> Engine<'a> {
             attributes,
             dry_run,
             keep_times,
+            assumed: HashSet::new(),
             uses: Uses::default(),
         }
     }
@@ -100,6 +107,8 @@ struct Run<'a> {
     engine: Engine<'a>,
     progress: &'a dyn Progress,
     trees: Vec<Tree>,
+    /// Files that several trees share and that could not be protected, and why.
+    left: HashMap<Inode, Reason>,
 }
 
 /// An open tree.
@@ -155,14 +164,16 @@ pub fn unify(
         let path = std::fs::canonicalize(&tree.path).ok()?;
         options.own_excludes.get(&path)
     };
-    let run = Run {
+    let mut run = Run {
         own: trees.iter().map(own).collect(),
         options,
         engine: Engine::new(attributes, options.dry_run, options.keep_times),
         progress,
         trees,
+        left: HashMap::new(),
     };
-    let (plan, report) = scan::scan(&run);
+    let (plan, links, mut report) = scan::scan(&run);
+    links::protect_all(&mut run, links, &mut report);
     progress.planned(plan.files());
     Ok(plan
         .dirs

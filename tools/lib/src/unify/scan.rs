@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::Run;
 use super::compare::Key;
+use super::links::{self, Links};
 use super::plan::{Candidate, DirPlan, Plan};
 use super::report::{Amount, Reason, Report};
 use crate::debris::{self, Debris};
@@ -23,23 +24,31 @@ use crate::exclude::Verdict;
 struct Found {
     tree: usize,
     stat: Stat,
+    /// It has several names, and is not protected as far as stat(2) tells.
+    loose: bool,
 }
 
 /// What the tasks of a scan gather.
 #[derive(Default)]
 struct Gathered {
     dirs: Vec<DirPlan>,
+    links: Links,
     report: Report,
 }
 
 /// Walks all trees.
-pub(super) fn scan(run: &Run<'_>) -> (Plan, Report) {
+pub(super) fn scan(run: &Run<'_>) -> (Plan, Links, Report) {
     let gathered = Mutex::new(Gathered::default());
     let trees: Vec<usize> = (0..run.trees.len()).collect();
     rayon::scope(|scope| directory(scope, run, &gathered, PathBuf::new(), trees));
-    let Gathered { mut dirs, report } = gathered.into_inner().unwrap_or_else(|e| e.into_inner());
+    let gathered = gathered.into_inner();
+    let Gathered {
+        mut dirs,
+        links,
+        report,
+    } = gathered.unwrap_or_else(|e| e.into_inner());
     dirs.sort_unstable_by(|a, b| a.relative.cmp(&b.relative));
-    (Plan { dirs }, report)
+    (Plan { dirs }, links, report)
 }
 
 /// Looks at one directory that at least two trees have; starts a task for each below.
@@ -61,7 +70,7 @@ fn directory<'s>(
         }
     }
     run.progress.scanned(names.len() as u64);
-    let mut files = Vec::new();
+    let (mut files, mut links) = (Vec::new(), Links::new());
     for (name, trees) in names {
         let path = relative.join(&name);
         let below = Path::new("/").join(&path);
@@ -84,11 +93,15 @@ fn directory<'s>(
             .into_iter()
             .partition(|found| verdict(found.tree) == Verdict::Include);
         skip_all(run, &mut report, &path, &skipped, Reason::Excluded);
-        group(run, &mut report, &path, &name, others, &mut files);
+        let all = group(run, &mut report, &path, others, &mut links);
+        files.extend(all.into_iter().map(|group| candidate(&name, &group)));
     }
     let mut gathered = gathered.lock().unwrap_or_else(|e| e.into_inner());
     if !files.is_empty() {
         gathered.dirs.push(DirPlan { relative, files });
+    }
+    for (inode, names) in links {
+        gathered.links.entry(inode).or_default().merge(names);
     }
     gathered.report = std::mem::take(&mut gathered.report).merge(report);
 }
@@ -138,7 +151,11 @@ fn look(
         let Some(fd) = &fds[tree] else { continue };
         match statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => dirs.push(tree),
-            Ok(stat) => others.push(Found { tree, stat }),
+            Ok(stat) => others.push(Found {
+                tree,
+                stat,
+                loose: links::is_loose(fd, name, &stat),
+            }),
             // It is gone by now.
             Err(Errno::NOENT) => {}
             Err(errno) => run.fail(report, tree, path, "look at", errno),
@@ -152,10 +169,9 @@ fn group(
     run: &Run<'_>,
     report: &mut Report,
     path: &Path,
-    name: &OsStr,
     found: Vec<Found>,
-    files: &mut Vec<Candidate>,
-) {
+    links: &mut Links,
+) -> Vec<Vec<Found>> {
     let (regular, others): (Vec<_>, Vec<_>) = found
         .into_iter()
         .partition(|f| FileType::from_raw_mode(f.stat.st_mode).is_file());
@@ -171,8 +187,14 @@ fn group(
         }
     }
     let keys: Vec<Key> = groups.iter().map(|(key, _)| *key).collect();
+    let mut candidates = Vec::new();
     for (i, (key, group)) in groups.into_iter().enumerate() {
         let first = &group[0].stat;
+        let settled = group.len() > 1 && group.iter().all(|f| f.stat.st_ino == first.st_ino);
+        for file in group.iter().filter(|f| f.loose) {
+            let names = links.entry((file.stat.st_dev, file.stat.st_ino));
+            names.or_default().add(file.tree, path, settled);
+        }
         if group.len() == 1 {
             let others = keys
                 .iter()
@@ -180,22 +202,31 @@ fn group(
                 .filter(|(j, _)| *j != i)
                 .map(|(_, k)| k);
             skip_all(run, report, path, &group, why_alone(key, others));
-        } else if group.iter().all(|f| f.stat.st_ino == first.st_ino) {
-            report.already_shared.add(Amount {
+        } else if settled {
+            let amount = Amount {
                 files: group.len() as u64,
                 // All but one would take their own space.
                 bytes: disk_bytes(first) * (group.len() as u64 - 1),
-            });
+            };
+            match links.get_mut(&(first.st_dev, first.st_ino)) {
+                Some(names) => names.settle(amount),
+                None => report.already_shared.add(amount),
+            }
         } else {
-            files.push(Candidate {
-                name: name.into(),
-                size: key.size,
-                trees: group
-                    .iter()
-                    .filter_map(|f| u16::try_from(f.tree).ok())
-                    .collect(),
-            });
+            candidates.push(group);
         }
+    }
+    candidates
+}
+
+fn candidate(name: &OsStr, group: &[Found]) -> Candidate {
+    Candidate {
+        name: name.into(),
+        size: u64::try_from(group[0].stat.st_size).unwrap_or(0),
+        trees: group
+            .iter()
+            .filter_map(|f| u16::try_from(f.tree).ok())
+            .collect(),
     }
 }
 

@@ -73,7 +73,10 @@ impl<'a> Member<'a> {
     ) -> Result<Self, Outcome> {
         let using = engine.uses.begin((stat.st_dev, stat.st_ino));
         let unified = match engine.attributes.get(file.as_fd()) {
-            Ok(attr) if attr.mask & UNIFIED == UNIFIED => attr.flags & UNIFIED == UNIFIED,
+            Ok(attr) if attr.mask & UNIFIED == UNIFIED => {
+                attr.flags & UNIFIED == UNIFIED
+                    || engine.assumed.contains(&(stat.st_dev, stat.st_ino))
+            }
             // It could not be made to stand still.
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOTTY) => {
                 return Err(Outcome::Skip(Reason::Unsupported));

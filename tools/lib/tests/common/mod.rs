@@ -61,6 +61,14 @@ impl Trees {
         fs::write(path, content).unwrap();
     }
 
+    /// A file with further names, as a restore leaves it that keeps the hard links of all trees.
+    pub fn linked(&self, tree: &str, file: &str, others: &[(&str, &str)]) {
+        self.write(tree, file, b"was shared");
+        for (other, name) in others {
+            fs::hard_link(self.path(tree, file), self.path(other, name)).unwrap();
+        }
+    }
+
     pub fn ino(&self, tree: &str, file: &str) -> u64 {
         fs::symlink_metadata(self.path(tree, file)).unwrap().ino()
     }

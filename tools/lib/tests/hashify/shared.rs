@@ -100,18 +100,10 @@ fn hard_links_stay_as_they_are() {
     assert_eq!(fake.flags(&trees.path("a", "f")), 0);
 }
 
-/// As a restore leaves them that keeps the hard links of all trees.
-fn linked(from: &Trees, file: &str, to: &[(&str, &str)]) {
-    from.write("a", file, b"was shared");
-    for (tree, name) in to {
-        fs::hard_link(from.path("a", file), from.path(tree, name)).unwrap();
-    }
-}
-
 #[test]
 fn what_trees_share_unprotected_is_protected() {
     let trees = Trees::empty(&["a", "b"]);
-    linked(&trees, "f", &[("a", "g"), ("b", "f")]);
+    trees.linked("a", "f", &[("a", "g"), ("b", "f")]);
     let fake = Fake::new();
     let dry = Options {
         dry_run: true,
@@ -134,8 +126,8 @@ fn what_trees_share_unprotected_is_protected() {
 #[test]
 fn what_is_linked_outside_of_the_trees_is_named() {
     let trees = Trees::empty(&["a", "b", "out"]);
-    linked(&trees, "f", &[("b", "f"), ("out", "f")]);
-    linked(&trees, "own", &[("out", "own")]);
+    trees.linked("a", "f", &[("b", "f"), ("out", "f")]);
+    trees.linked("a", "own", &[("out", "own")]);
     let mut some = trees.options();
     some.trees.truncate(2);
     let fake = Fake::new();
@@ -170,7 +162,7 @@ fn a_pool_that_has_lost_its_protection_gets_it_again() {
 #[test]
 fn a_file_that_is_open_for_writing_in_several_trees_is_named() {
     let trees = Trees::empty(&["a", "b"]);
-    linked(&trees, "f", &[("b", "f")]);
+    trees.linked("a", "f", &[("b", "f")]);
     let report = trees.hashify(&Fake::with_hook(|_| Err(Errno::TXTBSY)));
     assert_eq!(skipped(&report, Reason::Busy), 2);
     assert_eq!(report.files.unprotected.len(), 2);

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use rustix::fd::AsFd;
+use rustix::io::Errno;
 use vserver::attr::{Attributes, UNIFIED};
 use vserver::exclude::Excludes;
 use vserver::unify::{Options, Reason, unify};
@@ -122,6 +123,69 @@ fn a_guests_own_hard_links_stay_as_they_are() {
     assert_eq!(trees.ino("b", "f"), trees.ino("b", "g"));
     assert_ne!(trees.ino("a", "f"), trees.ino("b", "f"));
     assert_eq!(skipped(&report, Reason::HardLinked), 2);
+}
+
+#[test]
+fn what_trees_share_unprotected_is_protected() {
+    let trees = Trees::empty(&["a", "b", "c"]);
+    trees.linked("a", "f", &[("a", "g"), ("b", "f"), ("b", "h")]);
+    trees.linked("a", "both", &[("b", "both")]);
+    trees.write("c", "f", b"was shared");
+    let fake = Fake::new();
+    let dry = Options {
+        dry_run: true,
+        ..trees.options()
+    };
+    let counts = |report: &vserver::unify::Report| {
+        let (shared, already) = (report.shared.files, report.already_shared.files);
+        (report.protected, shared, already)
+    };
+    assert_eq!(counts(&trees.unify_with(&dry, &fake)), (6, 1, 3));
+    assert_eq!(fake.flags(&trees.path("a", "f")), 0);
+    let report = trees.unify(&fake);
+    assert_eq!(counts(&report), (6, 1, 3));
+    assert!(report.unprotected.is_empty() && !report.failed());
+    for file in ["f", "both"] {
+        assert_eq!(fake.flags(&trees.path("a", file)), UNIFIED, "{file}");
+    }
+    assert_eq!(trees.ino("c", "f"), trees.ino("a", "f"));
+    assert_eq!(counts(&trees.unify(&fake)), (0, 0, 5));
+}
+
+#[test]
+fn what_is_linked_outside_of_the_trees_is_named() {
+    let trees = Trees::empty(&["a", "b", "c", "out"]);
+    trees.linked("a", "f", &[("b", "f"), ("out", "f")]);
+    trees.linked("a", "own", &[("out", "own")]);
+    trees.linked("a", "some", &[("b", "some"), ("out", "some")]);
+    trees.write("c", "some", b"was shared");
+    let mut three = trees.options();
+    three.trees.truncate(3);
+    let fake = Fake::new();
+    let report = trees.unify_with(&three, &fake);
+    let mut named = report.unprotected.clone();
+    named.sort();
+    let want = [("a", "f"), ("a", "some"), ("b", "f"), ("b", "some")];
+    assert_eq!(named, want.map(|(tree, file)| trees.path(tree, file)));
+    // c has nobody to share with.
+    assert_eq!(skipped(&report, Reason::LinkedOutside), 5);
+    assert_eq!(report.protected + report.already_shared.files, 0);
+    for file in ["f", "own", "some"] {
+        assert_eq!(fake.flags(&trees.path("a", file)), 0, "{file}");
+    }
+    // Once the fourth is among them it is theirs alone.
+    assert_eq!(trees.unify(&fake).protected, 8);
+    assert_eq!(trees.ino("c", "some"), trees.ino("out", "some"));
+}
+
+#[test]
+fn a_file_that_is_open_for_writing_in_several_trees_is_named() {
+    let trees = Trees::empty(&["a", "b"]);
+    trees.linked("a", "f", &[("b", "f")]);
+    let report = trees.unify(&Fake::with_hook(|_| Err(Errno::TXTBSY)));
+    assert_eq!(skipped(&report, Reason::Busy), 2);
+    assert_eq!(report.unprotected.len(), 2);
+    assert_eq!(report.already_shared.files, 0);
 }
 
 #[test]
