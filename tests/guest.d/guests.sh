@@ -160,6 +160,26 @@ check "a symlink inside does not lead a mount out" sh -c "vserver start e8 &&
 	vserver exec e8 -- /bin/cat /out/file | grep hello"
 check "the host has nothing there" [ ! -e /out ]
 vserver stop e8 >/dev/null
+mkdir -p /mnt/ext4/nested/below
+mount -t tmpfs -o nodev none /mnt/ext4/nested/below
+echo deep >/mnt/ext4/nested/below/file
+guest e0 <<END
+[[mount]]
+source = "/mnt/ext4/nested"
+target = "/data"
+options = ["rbind", "ro", "noatime"]
+END
+check "a bind mount brings what is mounted in it" sh -c "vserver start e0 &&
+	vserver exec e0 -- /bin/cat /data/below/file | grep deep"
+for dir in /data /data/below; do
+	check "$dir is read-only then" sh -c \
+		"vserver exec e0 -- /bin/touch $dir/x 2>&1 | grep -i read-only"
+done
+check "what it was on the host it is inside" inside e0 \
+	"grep ' /data/below tmpfs ro,nodev,noatime' /proc/mounts"
+check "the host goes on writing there" touch /mnt/ext4/nested/below/x
+vserver stop e0 >/dev/null
+umount /mnt/ext4/nested/below
 echo 'colour = "red"' >$VSERVER_PREFIX/etc/vserver/e9.toml
 check "a wrong file is named" fails 6 "e9.toml:1:1: colour: no such key" vserver start e9
 rm $VSERVER_PREFIX/etc/vserver/e?.toml

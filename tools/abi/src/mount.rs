@@ -3,18 +3,25 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use rustix::mount::MountAttrFlags;
+
 use crate::syscall::{Result, last_error};
 
-/// Makes a mount that was opened as a tree read-only, whatever its file system is (see
-/// mount_setattr(2)). Devices and setuid programs are none there.
+/// Sets attributes of a mount that was opened as a tree, and of those below it that were cloned with
+/// it (see mount_setattr(2)). Others stay as they are.
 ///
 /// # Errors
 ///
 /// `EPERM` without the right to mount, `EINVAL` if it is in another mount namespace.
-pub fn make_read_only(tree: BorrowedFd<'_>) -> Result<()> {
+pub fn set_attributes(tree: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<()> {
+    // Of these there is one: it takes the place of another.
+    let times = match attributes.intersects(MountAttrFlags::MOUNT_ATTR__ATIME) {
+        true => MountAttrFlags::MOUNT_ATTR__ATIME,
+        false => MountAttrFlags::empty(),
+    };
     let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
-        attr_clr: 0,
+        attr_set: attributes.bits().into(),
+        attr_clr: times.bits().into(),
         propagation: 0,
         userns_fd: 0,
     };
@@ -24,7 +31,7 @@ pub fn make_read_only(tree: BorrowedFd<'_>) -> Result<()> {
             libc::SYS_mount_setattr,
             tree.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
+            libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
             &raw const attributes,
             size_of_val(&attributes),
         )

@@ -5,39 +5,27 @@
 //! its place after that, when names are looked up inside the guest: neither a symlink of the guest
 //! nor `..` leads it elsewhere.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_remount,
-    move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
+use vserver_abi::mount::set_attributes;
 
 use crate::config::Mount;
 use crate::error::{Doing, Result};
 
 /// Options that are of the mount, not of the file system.
-const FLAGS: [(&str, MountFlags, MountAttrFlags); 5] = [
-    ("ro", MountFlags::RDONLY, MountAttrFlags::MOUNT_ATTR_RDONLY),
-    (
-        "nosuid",
-        MountFlags::NOSUID,
-        MountAttrFlags::MOUNT_ATTR_NOSUID,
-    ),
-    ("nodev", MountFlags::NODEV, MountAttrFlags::MOUNT_ATTR_NODEV),
-    (
-        "noexec",
-        MountFlags::NOEXEC,
-        MountAttrFlags::MOUNT_ATTR_NOEXEC,
-    ),
-    (
-        "noatime",
-        MountFlags::NOATIME,
-        MountAttrFlags::MOUNT_ATTR_NOATIME,
-    ),
+const ATTRIBUTES: [(&str, MountAttrFlags); 5] = [
+    ("ro", MountAttrFlags::MOUNT_ATTR_RDONLY),
+    ("nosuid", MountAttrFlags::MOUNT_ATTR_NOSUID),
+    ("nodev", MountAttrFlags::MOUNT_ATTR_NODEV),
+    ("noexec", MountAttrFlags::MOUNT_ATTR_NOEXEC),
+    ("noatime", MountAttrFlags::MOUNT_ATTR_NOATIME),
 ];
 
 /// Options that are so anyway.
@@ -48,8 +36,8 @@ const OF_BINDS: [&str; 2] = ["bind", "rbind"];
 
 /// The options of a bind mount: no file system is asked about it that would refuse others.
 pub(crate) fn bind_options() -> impl Iterator<Item = &'static str> {
-    let flags = FLAGS.iter().map(|(name, ..)| *name);
-    flags.chain(OF_BINDS).chain(USUAL)
+    let attributes = ATTRIBUTES.iter().map(|(name, _)| *name);
+    attributes.chain(OF_BINDS).chain(USUAL)
 }
 
 /// A mount that has no place yet.
@@ -80,7 +68,16 @@ fn bind(mount: &Mount) -> Result<OwnedFd, Errno> {
     if mount.options.iter().any(|o| o == "rbind") {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    open_tree(CWD, Path::new(&mount.source), flags)
+    let tree = open_tree(CWD, Path::new(&mount.source), flags)?;
+    let given = mount.options.iter().filter_map(|option| attribute(option));
+    // What the host has restricted there stays so.
+    set_attributes(tree.as_fd(), given.collect())?;
+    Ok(tree)
+}
+
+fn attribute(option: &str) -> Option<MountAttrFlags> {
+    let found = ATTRIBUTES.iter().find(|(name, _)| *name == option);
+    found.map(|(_, attribute)| *attribute)
 }
 
 fn file_system(mount: &Mount) -> Result<OwnedFd, Errno> {
@@ -88,8 +85,8 @@ fn file_system(mount: &Mount) -> Result<OwnedFd, Errno> {
     fsconfig_set_string(&fs, "source", mount.source.as_str())?;
     let mut attributes = MountAttrFlags::empty();
     for option in &mount.options {
-        if let Some((_, _, flag)) = FLAGS.iter().find(|(name, ..)| name == option) {
-            attributes |= *flag;
+        if let Some(attribute) = attribute(option) {
+            attributes |= attribute;
         } else if !USUAL.contains(&option.as_str()) {
             match option.split_once('=') {
                 Some((key, value)) => fsconfig_set_string(&fs, key, value)?,
@@ -105,23 +102,13 @@ impl Prepared<'_> {
     /// Puts it in its place; to be called inside the guest's root.
     pub(super) fn attach(self) -> Result<()> {
         let Self { mount, tree } = self;
-        let target = mount.target.as_path();
-        let doing = || {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        move_mount(&tree, "", CWD, &mount.target, flags).doing(|| {
             format!(
                 "mount {} on {} of the guest",
                 mount.source,
-                target.display()
+                mount.target.display()
             )
-        };
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-        move_mount(&tree, "", CWD, target, flags).doing(doing)?;
-        let given = FLAGS
-            .iter()
-            .filter(|(name, ..)| mount.options.iter().any(|o| o == name))
-            .fold(MountFlags::empty(), |all, (_, flag, _)| all | *flag);
-        if mount.kind == "bind" && !given.is_empty() {
-            mount_remount(target, MountFlags::BIND | given, c"").doing(doing)?;
-        }
-        Ok(())
+        })
     }
 }

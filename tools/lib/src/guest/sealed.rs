@@ -15,9 +15,9 @@ use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, StatVfsMountFlags, StatxFlags, statvfs, statx};
 use rustix::io::Errno;
-use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use vserver_abi::mount::make_read_only;
+use vserver_abi::mount::set_attributes;
 
 use crate::error::{Doing, Result, Vserver};
 use crate::mount_table;
@@ -55,6 +55,9 @@ fn is_sealed() -> io::Result<bool> {
 fn sealed_file() -> Result<OwnedFd, Errno> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let file = open_tree(CWD, OWN, flags)?;
-    make_read_only(file.as_fd())?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV;
+    set_attributes(file.as_fd(), attributes)?;
     Ok(file)
 }
