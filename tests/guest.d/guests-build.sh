@@ -106,6 +106,26 @@ umount $V/own && rmdir $V/own
 check "one that is not is copied" sh -c "vserver build four --clone two &&
 	! [ $V/four/bin/busybox -ef $V/two/bin/busybox ]"
 vserver delete --yes three && vserver delete --yes four
+# What a build and a delete leave that are killed
+mkdir -p $V/.never.new/etc $V/.web.gone/etc
+echo left >$V/.web.gone/etc/left
+check "cleanup names trees that were left" sh -c \
+	"vserver cleanup -n $V 2>&1 | grep -c '/\.\(never\.new\|web\.gone\): left over' | grep -x 2"
+check "and leaves them when it looks" [ -e $V/.web.gone/etc/left ]
+mkfifo $W/slow.tar.gz
+vserver build slow --tar $W/slow.tar.gz >$W/slow 2>&1 &
+slow=$!
+for _ in $(seq 100); do [ -d $V/.slow.new ] || sleep 0.2; done
+check "one is being built" [ -d $V/.slow.new ]
+check "is in use, and so is what cannot be told from it" sh -c \
+	"vserver cleanup $V 2>&1 | grep -c ': in use\$' | grep -x 3 && [ -d $V/.slow.new ]"
+kill -KILL $slow
+wait $slow
+check "once that is killed all are removed" sh -c \
+	"vserver cleanup $V 2>&1 | grep -c '\.\(new\|gone\): removed\$' | grep -x 3"
+check "nothing is left of them" [ -z "$(find $V -maxdepth 1 -name '.*.[ng]*')" ]
+check "the guests are there" [ -e $V/web/etc/passwd ]
+rm $W/slow.tar.gz
 # As a restore leaves them that has kept the hard links of all guests
 echo restored >$V/web/usr/restored
 ln $V/web/usr/restored $V/two/usr/restored

@@ -4,21 +4,26 @@
 //! Temporary names of copies and links that were on their way into another's place, the kernel's
 //! and our own; and shared files that a crash caught in the moment in which, on a kernel without the
 //! module, their protection was off: those get it back. And files that a killed run has protected
-//! and not shared: those are made ordinary again.
+//! and not shared: those are made ordinary again. And whole trees that were being made or removed.
+
+mod report;
+mod trees;
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use rustix::fs::{Stat, fstat};
 use rustix::io::Errno;
-use serde::Serialize;
 
+use crate::config::Store;
 use crate::debris::{self, Debris};
 use crate::deunify;
 use crate::error::{Error, Result};
 use crate::hashify::pool;
 use crate::protect::{self, Exposed, Protection};
 use crate::walk::{self, Entry, walk};
+
+pub use report::{Found, Progress, Report, What};
 
 /// How to clean up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,60 +38,18 @@ pub struct Options {
     pub lone: bool,
 }
 
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// A copy that never got its name. Removed.
-    Copy,
-    /// A temporary name of a shared file. Removed.
-    Link,
-    /// A shared file that was not protected. It is now.
-    Unprotected,
-    /// A file that was protected though nobody shared it, nor was in a pool. An ordinary one now.
-    Lone,
-    /// The temporary name of a tool that is at work. Left.
-    InUse,
-    /// A file that has such a name, but is none of ours. Left.
-    Foreign,
-}
-
-/// Something that was found.
-#[derive(Clone, Debug, Serialize)]
-pub struct Found {
-    /// Where.
-    #[serde(serialize_with = "crate::lossy::path")]
-    pub path: PathBuf,
-    /// What it is.
-    pub what: What,
-    /// What its removal frees on disk.
-    pub bytes: u64,
-}
-
-/// What was done.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
-    /// Names looked at.
-    pub names: u64,
-    /// What was found.
-    pub found: Vec<Found>,
-    /// What went wrong.
-    pub errors: Vec<String>,
-}
-
-/// Somebody who watches.
-pub trait Progress {
-    /// Another name was looked at.
-    fn looked_at(&self);
-    /// Something was found and, but for a dry run, dealt with.
-    fn found(&self, found: &Found);
-    /// Something went wrong.
-    fn failed(&self, message: &str);
-}
-
-/// Cleans up these trees.
-pub fn cleanup(trees: &[PathBuf], options: Options, progress: &dyn Progress) -> Report {
-    by(protect::best(), trees, options, progress)
+/// Cleans up these directories: the trees in them, and the left-overs among those of this store.
+pub fn cleanup(
+    store: &Store,
+    dirs: &[PathBuf],
+    options: Options,
+    progress: &dyn Progress,
+) -> Report {
+    let mut report = Report::default();
+    for found in trees::clean(store, dirs, options.dry_run) {
+        report.note(found.map(Some), progress);
+    }
+    by(protect::best(), dirs, options, progress, report)
 }
 
 fn by(
@@ -94,12 +57,12 @@ fn by(
     trees: &[PathBuf],
     options: Options,
     progress: &dyn Progress,
+    mut report: Report,
 ) -> Report {
     let how = walk::Options {
         recursive: true,
         cross_mounts: options.cross_mounts,
     };
-    let mut report = Report::default();
     for entry in trees.iter().flat_map(|tree| walk(tree, how).enumerate()) {
         report.names += 1;
         progress.looked_at();
@@ -110,18 +73,8 @@ fn by(
             }
             (_, entry) => entry,
         };
-        match entry.and_then(|entry| look(way, &entry, options)) {
-            Ok(None) => {}
-            Ok(Some(found)) => {
-                progress.found(&found);
-                report.found.push(found);
-            }
-            Err(e) => {
-                let message = e.to_string();
-                progress.failed(&message);
-                report.errors.push(message);
-            }
-        }
+        let found = entry.and_then(|entry| look(way, &entry, options));
+        report.note(found, progress);
     }
     report
 }
@@ -323,7 +276,13 @@ mod tests {
         }
 
         fn cleanup_with(&self, options: Options) -> Vec<(String, What)> {
-            let report = by(&self.fake, &[self.dir.path().to_owned()], options, &Quiet);
+            let report = by(
+                &self.fake,
+                &[self.dir.path().to_owned()],
+                options,
+                &Quiet,
+                Report::default(),
+            );
             assert!(report.errors.is_empty(), "{:?}", report.errors);
             let name = |f: &Found| f.path.strip_prefix(self.dir.path()).unwrap().to_owned();
             let found = report.found.iter();
@@ -457,7 +416,13 @@ mod tests {
         let tree = Tree::new();
         let link = tree.path("link");
         std::os::unix::fs::symlink("sub", &link).unwrap();
-        let report = by(&tree.fake, &[link], Options::default(), &Quiet);
+        let report = by(
+            &tree.fake,
+            &[link],
+            Options::default(),
+            &Quiet,
+            Report::default(),
+        );
         assert_eq!(report.errors.len(), 1);
         assert!(
             report.errors[0].contains("/link: Not a directory"),

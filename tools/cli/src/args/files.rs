@@ -128,7 +128,9 @@ pub(crate) struct Unify {
 What it removes is certain to be a left-over: a temporary name that leads to the very file it was
 made for, or to a shared one. Other files with such a name are somebody's own: they are left alone
 and named. A shared file that a crash has left without protection gets it back; a file with both
-attributes of a shared one that has one name, and is in no pool, is made an ordinary one.
+attributes of a shared one that has one name, and is in no pool, is made an ordinary one. Where
+guests' trees are, .NAME.new, .NAME.gone and .NAME.cloning are trees that were being made or removed:
+they are removed unless somebody is at work on them.
 
 Examples:
   vserver cleanup --dry-run /vservers

@@ -206,8 +206,9 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     /// Find and remove what a crash has left in directories of guests
     ///
     /// Temporary copies and links of files that were being modified or unified; and files that a
-    /// crash has left shared but unprotected, which get their protection back. Also works where the
-    /// kernel has no vserver module, and while guests run.
+    /// crash has left shared but unprotected, which get their protection back. And trees of guests
+    /// that an interrupted build, delete or clone has left. Also works where the kernel has no
+    /// vserver module, and while guests run.
     Cleanup(Cleanup),
     /// Write manual pages and completions of shells
     #[command(hide = true)]

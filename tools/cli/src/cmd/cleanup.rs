@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use vserver::cleanup::{self, Found, Options, Progress, Report, What};
+use vserver::config::Store;
 use vserver::unify::Alone;
 
 use crate::args::Cleanup;
@@ -29,7 +30,7 @@ pub(crate) fn cleanup(args: &Cleanup, json: bool) -> anyhow::Result<ExitCode> {
         lone: args.dry_run || alone.is_some(),
     };
     let watcher = Watcher::new(args.dry_run, json);
-    let report = cleanup::cleanup(&args.dir, options, &watcher);
+    let report = cleanup::cleanup(&Store::system(), &args.dir, options, &watcher);
     watcher.bar.finish_and_clear();
     match json {
         true => output::json(&Outcome {
@@ -57,7 +58,7 @@ fn print(dry_run: bool, report: &Report) -> anyhow::Result<()> {
         let found = report.found.iter().filter(|f| kinds.contains(&f.what));
         (found.clone().count(), found.map(|f| f.bytes).sum::<u64>())
     };
-    let (removed, freed) = count(&[What::Copy, What::Link]);
+    let (removed, freed) = count(&[What::Copy, What::Link, What::Tree]);
     let (protected, _) = count(&[What::Unprotected]);
     let would = if dry_run { "would be " } else { "" };
     line(format_args!("{} names looked at", report.names))?;
@@ -116,8 +117,8 @@ impl Progress for Watcher {
             return;
         }
         let what = match (found.what, self.dry_run) {
-            (What::Copy | What::Link, false) => "removed",
-            (What::Copy | What::Link, true) => "left over",
+            (What::Copy | What::Link | What::Tree, false) => "removed",
+            (What::Copy | What::Link | What::Tree, true) => "left over",
             (What::Unprotected, false) => "protected again",
             (What::Unprotected, true) => "shared, but not protected",
             (What::Lone, false) => "made ordinary",

@@ -18,6 +18,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+pub(crate) use remove::tree as remove_tree;
 pub use remove::{delete, place};
 
 use crate::attr::Kernel;
@@ -60,6 +61,7 @@ pub fn build(
     progress: &dyn Progress,
 ) -> Result<Built> {
     let _lock = Lock::take(store, name)?;
+    let _trees = Lock::trees(store)?;
     let root = store.root(name, &guest);
     refuse_existing(store, name, &root)?;
     guest.build.check()?;

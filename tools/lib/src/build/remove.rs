@@ -17,6 +17,7 @@ use crate::{disk, dlimit};
 /// still there to be deleted.
 pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
     let _lock = Lock::take(store, name)?;
+    let _trees = Lock::trees(store)?;
     let source = store.source(name)?;
     let guest = store.load(name)?;
     let root = store.root(name, &guest);
@@ -100,7 +101,7 @@ fn refuse_needed(store: &Store, name: &str, tree: Option<&PathBuf>) -> Result<()
 }
 
 /// Removes a tree, if it is there. Symlinks are not followed.
-pub(super) fn tree(path: &Path) -> Result<()> {
+pub(crate) fn tree(path: &Path) -> Result<()> {
     refuse_mounts(path)?;
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),

@@ -3,13 +3,18 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, flock, open};
 use rustix::io::Errno;
 
 use crate::config::{Store, store::check_name};
 use crate::error::{Doing, Error, Result};
+use crate::walk::DIRECTORY;
+
+/// The file by which is known whether trees are made or removed; no guest has such a name.
+const TREES: &str = ".trees.lock";
 
 /// That nobody else works on a guest, until it is dropped. It goes with the process, too, so that
 /// no lock is ever left over.
@@ -21,7 +26,7 @@ pub struct Lock {
 impl Lock {
     /// Takes a guest's lock, or says who has it.
     pub fn take(store: &Store, name: &str) -> Result<Self> {
-        let (mut file, path) = open(store, name)?;
+        let (mut file, path) = open_guests(store, name)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => {
                 let mut owner = String::new();
@@ -41,10 +46,44 @@ impl Lock {
 
     /// Takes a guest's lock as soon as it can be had.
     pub(super) fn wait(store: &Store, name: &str) -> Result<Self> {
-        let (file, path) = open(store, name)?;
+        let (file, path) = open_guests(store, name)?;
         let locked = flock(&file, FlockOperation::LockExclusive);
         locked.doing(|| format!("lock {}", path.display()))?;
         Self::own(file, &path)
+    }
+
+    /// That trees of guests are made or removed, by any number at a time.
+    pub(crate) fn trees(store: &Store) -> Result<Self> {
+        let (file, path) = open_file(store, TREES)?;
+        let locked = flock(&file, FlockOperation::LockShared);
+        locked.doing(|| format!("lock {}", path.display()))?;
+        Ok(Self { _file: file })
+    }
+
+    /// That no trees of guests are made or removed; fails if some are.
+    pub(crate) fn no_trees(store: &Store) -> Result<Self> {
+        let (file, path) = open_file(store, TREES)?;
+        Self::exclusive(file, &path)
+    }
+
+    /// The lock of a directory itself, as who makes a tree by links has it.
+    pub(crate) fn directory(path: &Path) -> Result<Self> {
+        let file = open(path, DIRECTORY, Mode::empty());
+        let file = file.doing(|| format!("open {}", path.display()))?;
+        Self::exclusive(file.into(), path)
+    }
+
+    fn exclusive(file: File, path: &Path) -> Result<Self> {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(Error::Busy(format!(
+                "{}: another vserver command has it locked: wait for it",
+                path.display()
+            ))),
+            locked => {
+                locked.doing(|| format!("lock {}", path.display()))?;
+                Ok(Self { _file: file })
+            }
+        }
     }
 
     /// Says whose it is.
@@ -58,16 +97,22 @@ impl Lock {
     }
 }
 
-fn open(store: &Store, name: &str) -> Result<(File, PathBuf)> {
+fn open_guests(store: &Store, name: &str) -> Result<(File, PathBuf)> {
     check_name(name)?;
+    open_file(store, &format!("{name}.lock"))
+}
+
+fn open_file(store: &Store, name: &str) -> Result<(File, PathBuf)> {
     let dir = store.run_dir();
     fs::create_dir_all(&dir).doing(|| format!("make {}", dir.display()))?;
-    let path = dir.join(format!("{name}.lock"));
+    let path = dir.join(name);
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
+        // Who could read it could lock it.
+        .mode(0o600)
         .open(&path)
         .doing(|| format!("open {}", path.display()))?;
     Ok((file, path))

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Trees that an interrupted build, delete or clone has left beside those of guests. They are looked
+//! for where guests' trees are and nowhere else, and who is at work on one holds a lock.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Found, What};
+use crate::build;
+use crate::config::{Store, store::check_name};
+use crate::du;
+use crate::error::{Error, Result};
+use crate::guest::Lock;
+
+/// How the hidden names of such trees end.
+const ENDS: [&str; 3] = [".new", ".gone", CLONING];
+
+/// A clone's: it holds the lock of the tree itself.
+const CLONING: &str = ".cloning";
+
+/// Deals with those below these directories.
+pub(super) fn clean(store: &Store, dirs: &[PathBuf], dry_run: bool) -> Vec<Result<Found>> {
+    match left_over(store, dirs) {
+        Ok(left) => left.iter().map(|path| one(store, path, dry_run)).collect(),
+        Err(e) => vec![Err(e)],
+    }
+}
+
+/// The trees, by their names alone.
+fn left_over(store: &Store, dirs: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let dirs: Vec<_> = dirs.iter().flat_map(fs::canonicalize).collect();
+    let mut left = Vec::new();
+    for home in homes(store)? {
+        if !dirs.iter().any(|dir| home.starts_with(dir)) {
+            continue;
+        }
+        let failed = |e| Error::file("read", &home, e);
+        for entry in fs::read_dir(&home).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_dir && whose(&entry.path()).is_some() {
+                left.push(entry.path());
+            }
+        }
+    }
+    left.sort_unstable();
+    Ok(left)
+}
+
+/// The directories in which guests' trees are.
+fn homes(store: &Store) -> Result<BTreeSet<PathBuf>> {
+    let mut homes: BTreeSet<_> = fs::canonicalize(store.guests_dir()).into_iter().collect();
+    for (name, guest) in store.all()? {
+        let place = build::place(&store.root(&name, &guest.unwrap_or_default()));
+        homes.extend(place.parent().and_then(|home| fs::canonicalize(home).ok()));
+    }
+    Ok(homes)
+}
+
+/// The name of the tree that it was to become, or was.
+fn whose(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?.strip_prefix('.')?;
+    let whose = ENDS.iter().find_map(|end| name.strip_suffix(end))?;
+    (!whose.is_empty()).then_some(whose)
+}
+
+fn one(store: &Store, path: &Path, dry_run: bool) -> Result<Found> {
+    let found = |what, bytes| Found {
+        path: path.to_owned(),
+        what,
+        bytes,
+    };
+    let _locks = match locks(store, path) {
+        Err(Error::Busy(_)) => return Ok(found(What::InUse, 0)),
+        locks => locks?,
+    };
+    let bytes = du::usage(path, false)?.own.bytes;
+    if !dry_run {
+        build::remove_tree(path)?;
+    }
+    Ok(found(What::Tree, bytes))
+}
+
+/// What nobody can have who is at work on the tree.
+fn locks(store: &Store, path: &Path) -> Result<Vec<Lock>> {
+    if path.to_string_lossy().ends_with(CLONING) {
+        return Ok(vec![Lock::directory(path)?]);
+    }
+    let mut locks = vec![Lock::no_trees(store)?];
+    // Mostly the guest's name.
+    if let Some(name) = whose(path).filter(|name| check_name(name).is_ok()) {
+        locks.push(Lock::take(store, name)?);
+    }
+    Ok(locks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store with these directories in it.
+    fn store(trees: &[&str]) -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        for tree in trees {
+            fs::create_dir_all(dir.path().join(tree).join("etc")).unwrap();
+            fs::write(dir.path().join(tree).join("etc/passwd"), "root").unwrap();
+        }
+        let store = Store::below(dir.path().to_owned());
+        (dir, store)
+    }
+
+    fn cleaned(dir: &Path, store: &Store, dry_run: bool) -> Vec<(String, What)> {
+        let found = clean(store, &[dir.to_owned()], dry_run).into_iter();
+        let dir = fs::canonicalize(dir).unwrap();
+        found
+            .map(|found| {
+                let found = found.unwrap();
+                let path = found.path.strip_prefix(&dir).unwrap();
+                (path.display().to_string(), found.what)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn left_over_trees_are_removed() {
+        let left = [
+            "big/.tree.gone",
+            "vservers/.db.cloning",
+            "vservers/.web.new",
+        ];
+        let others = [
+            "big/tree",
+            "elsewhere/.a.new",
+            "vservers/..gone",
+            "vservers/.hash",
+            "vservers/web",
+            "vservers/web/.a.gone",
+        ];
+        let (dir, store) = store(&[&left[..], &others].concat());
+        fs::write(dir.path().join("vservers/.file.new"), "").unwrap();
+        std::os::unix::fs::symlink("web", dir.path().join("vservers/.link.gone")).unwrap();
+        let root = dir.path().join("big/tree");
+        store.save("far", &format!("root = {root:?}")).unwrap();
+        let want = left.map(|path| (path.to_owned(), What::Tree));
+        assert_eq!(cleaned(dir.path(), &store, true), want);
+        assert_eq!(cleaned(&root, &store, false), []);
+        assert_eq!(cleaned(dir.path(), &store, false), want);
+        assert_eq!(cleaned(dir.path(), &store, false), []);
+        for path in left {
+            assert!(!dir.path().join(path).exists(), "{path}");
+        }
+        for path in others.iter().chain(&["vservers/.file.new"]) {
+            assert!(dir.path().join(path).exists(), "{path}");
+        }
+        assert!(dir.path().join("vservers/.link.gone").is_symlink());
+    }
+
+    #[test]
+    fn trees_that_somebody_is_at_work_on_are_left() {
+        let trees = ["vservers/.web.gone", "vservers/.x.cloning"];
+        let (dir, store) = store(&trees);
+        let found = || {
+            let found = cleaned(dir.path(), &store, true).into_iter();
+            found.map(|(_, what)| what).collect::<Vec<_>>()
+        };
+        let clone = Lock::directory(&dir.path().join(trees[1])).unwrap();
+        // Of another name, as that of a guest whose root is there.
+        let two = [(); 2].map(|()| Lock::trees(&store).unwrap());
+        assert_eq!(found(), [What::InUse, What::InUse]);
+        drop(two);
+        assert_eq!(found(), [What::Tree, What::InUse]);
+        drop(clone);
+        let _guest = Lock::take(&store, "web").unwrap();
+        assert_eq!(found(), [What::InUse, What::Tree]);
+    }
+}
