@@ -83,6 +83,8 @@ void vserver_act_end(const struct vserver_acting *acting);
 int vserver_clear_last(const struct path *path, int readers);
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project);
 void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime);
+int vserver_tell_label(struct inode *copy, struct inode *of, void *label,
+		       u32 len);
 void vserver_mark_copy(struct inode *copy, const struct inode *of);
 void vserver_mark_replaced(struct inode *old, const struct inode *by);
 bool vserver_stands_for(const struct inode *inode, const struct inode *of);

@@ -10,6 +10,8 @@
 #include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h before it */
+#include <linux/security.h>
+#include <linux/string.h>
 #include <linux/vserver_cow.h>
 
 #include "internal.h"
@@ -133,3 +135,28 @@ void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime)
 		inode_set_mtime_to_ts(copy, inode_get_mtime(of));
 }
 EXPORT_SYMBOL_GPL(vserver_copy_mode);
+
+/**
+ * vserver_tell_label - have a copy labelled as the original is
+ * @copy:	the copy, locked
+ * @of:		the original
+ * @label:	what both have on the disk
+ * @len:	its length
+ *
+ * The security module has mostly done so when the copy was made, and might not
+ * understand now what is on the disk: the policy may be a newer one. May sleep.
+ *
+ * Return: 0, or the module's errno.
+ */
+int vserver_tell_label(struct inode *copy, struct inode *of, void *label,
+		       u32 len)
+{
+	struct lsm_prop has, wanted;
+
+	security_inode_getlsmprop(copy, &has);
+	security_inode_getlsmprop(of, &wanted);
+	if (!memcmp(&has, &wanted, sizeof(has)))
+		return 0;
+	return security_inode_notifysecctx(copy, label, len);
+}
+EXPORT_SYMBOL_GPL(vserver_tell_label);

@@ -143,7 +143,7 @@ impl Unnamed {
         });
         match filter {
             Err(e) if e.to_errno() == -(bindings::ECANCELED as c_int) => {
-                return self.set_label(name, value);
+                return self.set_label(from, name, value);
             }
             Err(e) if e != EOPNOTSUPP => return Err(e),
             _ => {}
@@ -165,7 +165,7 @@ impl Unnamed {
     ///
     /// The module is told rather than asked: the kernel, too, may be one who must not change labels,
     /// and where the mount says how its files are labelled nobody may change what is on the disk.
-    fn set_label(&self, name: &CStr, value: &[u8]) -> Result {
+    fn set_label(&self, from: &Path, name: &CStr, value: &[u8]) -> Result {
         let mut has = KVVec::new();
         if get_xattr(self.path(), name, &mut has)? && *has == *value {
             return Ok(());
@@ -174,10 +174,11 @@ impl Unnamed {
         let len = u32::try_from(value.len())?;
         let inode = self.inode();
         inode.locked(|| {
-            // SAFETY: The inode is valid and locked; no module changes the value.
+            // SAFETY: Both inodes are valid, this one locked; no module changes the value.
             to_result(unsafe {
-                bindings::security_inode_notifysecctx(
+                bindings::vserver_tell_label(
                     inode.as_ptr(),
+                    from.inode().as_ptr(),
                     value.as_ptr().cast_mut().cast(),
                     len,
                 )

@@ -29,6 +29,7 @@ macro_rules! suite {
                 who_may_read,
                 who_may_nothing,
                 copy_is_labelled,
+                label_that_the_policy_does_not_know,
                 $($more,)*
             ],
         }
@@ -44,14 +45,15 @@ pub const TMPFS: Suite = suite!("selinux-tmpfs", "tmpfs");
 const LABEL: &str = "security.selinux";
 const GUEST: &str = "system_u:object_r:guest_t";
 const OTHER: &str = "system_u:object_r:other_t";
+const UNKNOWN: &str = "system_u:object_r:unknown_t";
 
 /// Loads the policy and enforces it.
 fn policy() -> Result<()> {
     let dir = Path::new("/run/selinux");
-    if dir.exists() {
+    if fs::read(dir.join("enforce")).is_ok_and(|enforced| enforced == b"1") {
         return Ok(());
     }
-    fs::create_dir(dir)?;
+    fs::create_dir_all(dir)?;
     mount("selinuxfs", dir, "selinuxfs", MountFlags::empty(), None).context("selinuxfs")?;
     let policy = fs::read("/tests/selinux.policy")?;
     // Not in pieces.
@@ -145,6 +147,18 @@ fn copy_is_labelled() -> Result<()> {
         check_label(path)?;
     }
     Ok(())
+}
+
+/// It was left by another policy, and counts as none; a modification does not ask for more.
+fn label_that_the_policy_does_not_know() -> Result<()> {
+    policy()?;
+    let pair = Pair::with("unknown", |a| {
+        users_file(a)?;
+        set_label(a, UNKNOWN)
+    })?;
+    append(&pair.a)?;
+    ensure!(pair.broken()?.content.ends_with(b"more"));
+    on_disk(&pair.a, UNKNOWN)
 }
 
 /// The file system under test is mounted anew, with these options.
