@@ -14,7 +14,7 @@ use crate::syscall::{Result, last_error};
 ///
 /// `EPERM` without the right to mount, `EINVAL` if it is in another mount namespace.
 pub fn set_attributes(tree: BorrowedFd<'_>, attributes: MountAttrFlags) -> Result<()> {
-    // Of these there is one: it takes the place of another.
+    // The modes of access times are one field: the old one has to be cleared.
     let times = match attributes.intersects(MountAttrFlags::MOUNT_ATTR__ATIME) {
         true => MountAttrFlags::MOUNT_ATTR__ATIME,
         false => MountAttrFlags::empty(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Trees that an interrupted build, delete or clone has left beside those of guests. They are looked
-//! for where guests' trees are and nowhere else, and who is at work on one holds a lock.
+//! Trees that an interrupted build, delete or clone has left beside those of guests. All of the
+//! directory of guests belongs to us, elsewhere only what is called like a guest's tree does; and who is
+//! at work on one holds a lock.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +23,10 @@ const CLONING: &str = ".cloning";
 /// Deals with those below these directories.
 pub(super) fn clean(store: &Store, dirs: &[PathBuf], dry_run: bool) -> Vec<Result<Found>> {
     match left_over(store, dirs) {
-        Ok(left) => left.iter().map(|path| one(store, path, dry_run)).collect(),
+        Ok(left) => left
+            .iter()
+            .filter_map(|path| one(store, path, dry_run).transpose())
+            .collect(),
         Err(e) => vec![Err(e)],
     }
 }
@@ -30,17 +34,24 @@ pub(super) fn clean(store: &Store, dirs: &[PathBuf], dry_run: bool) -> Vec<Resul
 /// The trees, by their names alone.
 fn left_over(store: &Store, dirs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let dirs: Vec<_> = dirs.iter().flat_map(fs::canonicalize).collect();
+    let guests = fs::canonicalize(store.guests_dir()).ok();
+    let trees = trees(store)?;
+    let homes = trees.iter().filter_map(|tree| tree.parent());
+    let homes: BTreeSet<_> = homes.chain(guests.as_deref()).collect();
     let mut left = Vec::new();
-    for home in homes(store)? {
+    for home in homes {
+        let is_ours =
+            |name: &str| guests.as_deref() == Some(home) || trees.contains(&home.join(name));
         if !dirs.iter().any(|dir| home.starts_with(dir)) {
             continue;
         }
-        let failed = |e| Error::file("read", &home, e);
-        for entry in fs::read_dir(&home).map_err(failed)? {
+        let failed = |e| Error::file("read", home, e);
+        for entry in fs::read_dir(home).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_dir && whose(&entry.path()).is_some() {
-                left.push(entry.path());
+            let path = entry.path();
+            if is_dir && whose(&path).is_some_and(is_ours) {
+                left.push(path);
             }
         }
     }
@@ -48,14 +59,16 @@ fn left_over(store: &Store, dirs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(left)
 }
 
-/// The directories in which guests' trees are.
-fn homes(store: &Store) -> Result<BTreeSet<PathBuf>> {
-    let mut homes: BTreeSet<_> = fs::canonicalize(store.guests_dir()).into_iter().collect();
+/// Where guests' trees are, or are to be.
+fn trees(store: &Store) -> Result<BTreeSet<PathBuf>> {
+    let mut trees = BTreeSet::new();
     for (name, guest) in store.all()? {
         let place = build::place(&store.root(&name, &guest.unwrap_or_default()));
-        homes.extend(place.parent().and_then(|home| fs::canonicalize(home).ok()));
+        if let (Some(home), Some(name)) = (place.parent(), place.file_name()) {
+            trees.extend(fs::canonicalize(home).ok().map(|home| home.join(name)));
+        }
     }
-    Ok(homes)
+    Ok(trees)
 }
 
 /// The name of the tree that it was to become, or was.
@@ -65,21 +78,23 @@ fn whose(path: &Path) -> Option<&str> {
     (!whose.is_empty()).then_some(whose)
 }
 
-fn one(store: &Store, path: &Path, dry_run: bool) -> Result<Found> {
+fn one(store: &Store, path: &Path, dry_run: bool) -> Result<Option<Found>> {
     let found = |what, bytes| Found {
         path: path.to_owned(),
         what,
         bytes,
     };
     let _locks = match locks(store, path) {
-        Err(Error::Busy(_)) => return Ok(found(What::InUse, 0)),
+        Err(Error::Busy(_)) => return Ok(Some(found(What::InUse, 0))),
+        // Who was at work on it has come to an end.
+        _ if !path.exists() => return Ok(None),
         locks => locks?,
     };
     let bytes = du::usage(path, false)?.own.bytes;
     if !dry_run {
         build::remove_tree(path)?;
     }
-    Ok(found(What::Tree, bytes))
+    Ok(Some(found(What::Tree, bytes)))
 }
 
 /// What nobody can have who is at work on the tree.
@@ -130,6 +145,7 @@ mod tests {
             "vservers/.web.new",
         ];
         let others = [
+            "big/.other.gone",
             "big/tree",
             "elsewhere/.a.new",
             "vservers/..gone",
