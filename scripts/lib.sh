@@ -20,13 +20,13 @@ die() { printf '%s\n' "error: $*" >&2; exit 1; }
 
 # A kernel with a configuration of one's own is a flavour, too.
 if [ -n "${CONFIG:-}" ]; then
-	[ "$FLAVOUR" = normal ] || die "CONFIG= says all of a kernel: leave out DEBUG=1 and STOCK=1"
+	[ "$FLAVOUR" = normal ] || die "CONFIG=$CONFIG (of the command or the environment) says all of a kernel: leave out DEBUG=1 and STOCK=1"
 	[ -f "$CONFIG" ] || die "CONFIG=$CONFIG is no file"
 	grep -q '^CONFIG_X86_64=y' "$CONFIG" || die "CONFIG=$CONFIG is no .config of a kernel for x86-64"
 	CONFIG=$(realpath "$CONFIG")
 	FLAVOUR=custom
 fi
-refuse_custom() { [ "$FLAVOUR" != custom ] || die "only the tests' own kernels are booted here: leave out CONFIG="; }
+refuse_custom() { [ "$FLAVOUR" != custom ] || die "only the tests' own kernels are booted here: leave out CONFIG=$CONFIG, or unset it"; }
 
 # Whether that kernel has debug information: none if it is for BTF, and pahole is missing.
 debug_info() {

@@ -55,7 +55,7 @@ static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
 /*
  * As wait_var_event_killable(), but freezable: who is waited for may be frozen
  * while his data is copied, and the machine is to be suspended all the same.
- * Without locks.
+ * Without locks, but of who opens files with one, as acct(2) does.
  */
 #define vserver_wait_var(var, condition)				\
 ({									\

@@ -134,6 +134,9 @@ impl Suite {
             })
             .filter(|case| only.split(',').any(|word| case.name().contains(word)))
             .collect();
+        if cases.is_empty() {
+            println!("Bail out! no test has {only} in its name");
+        }
         println!("1..{}", cases.len());
         let mut results = Vec::new();
         for (i, case) in cases.iter().enumerate() {

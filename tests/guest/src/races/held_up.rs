@@ -133,10 +133,14 @@ const A_WHILE: Duration = Duration::from_millis(200);
 
 /// Whether it waits for its copy, which does not come to an end.
 fn copy_is_held_up(child: &Child) -> bool {
-    let waits = || state(child.id()) == Some('I');
-    waits() && {
+    stays(child, 'I')
+}
+
+fn stays(child: &Child, letter: char) -> bool {
+    let is = || state(child.id()) == Some(letter);
+    is() && {
         std::thread::sleep(A_WHILE);
-        waits()
+        is()
     }
 }
 
@@ -170,7 +174,7 @@ pub fn suspend_while_they_wait() -> Result<()> {
         let frozen = Frozen::new()?;
         if copy_is_held_up(&first) {
             let second = opens(&pair.a)?;
-            eventually("the other waits", || state(second.id()) == Some('D'))?;
+            eventually("the other waits", || stays(&second, 'D'))?;
             OnlyFreezer::new()?.suspend()?;
             ensure!(copy_is_held_up(&first), "nothing was held up");
             drop(frozen);

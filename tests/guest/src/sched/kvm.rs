@@ -141,7 +141,8 @@ fn until_asked(guest: &Counter) -> Result<()> {
 fn until_held(guest: &Counter) -> Result<()> {
     process::eventually("both on hold", || {
         let states = states(guest.child.id()).unwrap_or_default();
-        states.iter().all(|&state| state == 'S')
+        states.len() == 2
+            && states.iter().all(|&state| state == 'S')
             && abi::virt_stat(XID).is_ok_and(|stat| stat.nr_onhold >= 2)
     })
 }
