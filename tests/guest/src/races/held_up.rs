@@ -2,15 +2,10 @@
 //! Truncations that are held up between the look at permission and the inode's lock, while the host
 //! makes the file a unified one. They have to look again: what they would empty is not theirs any
 //! more. Who holds them up is told of them, so nothing depends on time.
-//!
-//! And a copy that is held up while the machine is to be suspended.
 
 use super::leases::{Hold, Sigio};
-use super::mounts::{FIFREEZE, FITHAW, control};
 use super::shared::place;
 use crate::calls::truncate;
-use crate::process::{Child, Status, eventually, spawn};
-use crate::sched::{state, suspend::OnlyFreezer};
 use crate::unified::*;
 use crate::watch::fanotify::{group, mark};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -18,9 +13,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd as _, FromRawFd as _, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::{Errno, read};
-use rustix::process::{Resource, Rlimit, setrlimit};
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 /// Long enough for whatever does happen.
@@ -109,83 +101,4 @@ fn asked(group: &OwnedFd) -> Result<()> {
     // SAFETY: it came with the event, and nobody else has it.
     drop(unsafe { OwnedFd::from_raw_fd(i32::from_ne_bytes(fd.try_into()?)) });
     Ok(())
-}
-
-/// A file system that is frozen as long as this is there.
-struct Frozen(OwnedFd);
-
-impl Frozen {
-    fn new() -> Result<Self> {
-        let fd = open(&place()?, OFlags::RDONLY)?;
-        control(&fd, FIFREEZE).context("FIFREEZE")?;
-        Ok(Self(fd))
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        let _ = control(&self.0, FITHAW);
-    }
-}
-
-/// Who waits in vain for as long is held up.
-const A_WHILE: Duration = Duration::from_millis(200);
-
-/// Whether it waits for its copy, which does not come to an end.
-fn copy_is_held_up(child: &Child) -> bool {
-    stays(child, 'I')
-}
-
-fn stays(child: &Child, letter: char) -> bool {
-    let is = || state(child.id()) == Some(letter);
-    is() && {
-        std::thread::sleep(A_WHILE);
-        is()
-    }
-}
-
-/// Opens the file for writing, in a process that may not write so much itself: a kernel thread copies.
-fn opens(path: &Path) -> Result<Child> {
-    spawn(|| {
-        let little = Some(4096);
-        let limit = Rlimit {
-            current: little,
-            maximum: little,
-        };
-        let opened = setrlimit(Resource::Fsize, limit).and_then(|()| open(path, OFlags::WRONLY));
-        i32::from(opened.is_err())
-    })
-}
-
-/// All processes can be stopped for a suspend: who breaks a link and waits for the copy, and who waits
-/// for him to open the same name. Both go on after it.
-pub fn suspend_while_they_wait() -> Result<()> {
-    // Elsewhere there is hardly a copy, or nothing that holds it up.
-    if !root().ends_with("ext4") {
-        return Ok(());
-    }
-    let pair = Pair::with("held_suspend", |a| Ok(fs::write(a, vec![7; 16 << 20])?))?;
-    for _ in 0..100 {
-        let first = opens(&pair.a)?;
-        // Waits for the copy, or has it.
-        while !matches!(state(first.id()), Some('I' | 'Z')) {
-            std::thread::yield_now();
-        }
-        let frozen = Frozen::new()?;
-        if copy_is_held_up(&first) {
-            let second = opens(&pair.a)?;
-            eventually("the other waits", || stays(&second, 'D'))?;
-            OnlyFreezer::new()?.suspend()?;
-            ensure!(copy_is_held_up(&first), "nothing was held up");
-            drop(frozen);
-            ensure!(first.wait()? == Status::Exited(0) && second.wait()? == Status::Exited(0));
-            pair.broken()?;
-            return Ok(());
-        }
-        drop(frozen);
-        ensure!(first.wait()? == Status::Exited(0));
-        fs::remove_file(&pair.a)?;
-        fs::hard_link(&pair.b, &pair.a)?;
-    }
-    bail!("it was never caught while it copied")
 }

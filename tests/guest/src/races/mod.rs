@@ -25,7 +25,7 @@ use crate::harness::{Suite, Test};
 use crate::tests;
 use directory::fixed_directory;
 use flags::{no_torn_copy, tool, unify_at_once, ununify};
-use held_up::{open_held_by_a_lease, suspend_while_they_wait, truncate_held_by_a_watcher};
+use held_up::{open_held_by_a_lease, truncate_held_by_a_watcher};
 use kills::kill;
 use leases::{
     delegation_of_the_directory, delegation_of_the_file, delegations_come_and_go, read_lease,
@@ -95,7 +95,6 @@ const TESTS: &[Test] = tests![
     delegations_come_and_go,
     open_held_by_a_lease,
     truncate_held_by_a_watcher,
-    suspend_while_they_wait,
     readers,
     lookers,
     kill,

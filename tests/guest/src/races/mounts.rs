@@ -224,11 +224,11 @@ where
     done
 }
 
-pub(super) const FIFREEZE: u64 = 0xc004_5877;
-pub(super) const FITHAW: u64 = 0xc004_5878;
+const FIFREEZE: u64 = 0xc004_5877;
+const FITHAW: u64 = 0xc004_5878;
 
 /// Freezes or thaws a file system.
-pub(super) fn control(fd: &OwnedFd, request: u64) -> Result<(), Errno> {
+fn control(fd: &OwnedFd, request: u64) -> Result<(), Errno> {
     // SAFETY: neither request reads its argument.
     syscall(unsafe { libc::ioctl(fd.as_raw_fd(), request as _, 0) }.into()).map(drop)
 }
