@@ -91,8 +91,8 @@ END
 vserver start web >/dev/null
 echo 'colour = "red"' >/mnt/ext4/etc/vserver/web.toml
 check "its file is wrong when it reboots" sh -c "vserver exec web -- /bin/reboot -f; [ \$? = 137 ]"
+check "the log says why" soon grep "web.toml:1:1: colour: no such key" /mnt/ext4/var/log/vserver/web.log
 check "it is down" soon no_watcher
-check "the log says why" grep "web.toml:1:1: colour: no such key" /mnt/ext4/var/log/vserver/web.log
 guest web </dev/null
 
 # For a supervisor
