@@ -20,6 +20,8 @@ KINDS = {
     "ext4-128": (64, [*EXT4, "-I", "128"]),         # no room for attributes in inodes
     "ext4-inline": (64, [*EXT4, "-I", "256", "-O", "quota,project,inline_data"]),
     "ext4-crypt": (64, [*EXT4, "-I", "256", "-O", "encrypt,casefold"]),
+    "ext4-plain": (64, [*EXT4, "-I", "256"]),       # without quota, which is counted if it is there
+    "ext4-project": (64, [*EXT4, "-I", "256", "-O", "quota,project", "-E", "quotatype=prjquota"]),
     "xfs": (320, ["mkfs.xfs", "-q", "-f"]),
     "xfs-plain": (320, ["mkfs.xfs", "-q", "-f", "-m", "reflink=0"]),
     "btrfs": (256, ["mkfs.btrfs", "-q", "-f"]),

@@ -14,7 +14,7 @@ use std::ffi::CStr;
 const REPS: usize = 11;
 const CALLS: usize = 101;
 /// Any unused context.
-const XID: u32 = 4000;
+pub const XID: u32 = 4000;
 
 /// Where calls are counted.
 pub struct Calls<'a> {
@@ -48,13 +48,23 @@ impl<'a> Calls<'a> {
         }
         Ok(Self {
             place,
-            empty: repeat(|| Ok(()))?,
+            empty: repeat(|| Ok(()), || Ok(()))?,
         })
     }
 
     /// Counts the instructions of `call` and prints them; `labels` say what it does.
     pub fn count(&self, labels: &str, call: impl FnMut() -> Result<()>) -> Result<()> {
-        let values: Vec<_> = repeat(call)?
+        self.count_after(labels, || Ok(()), call)
+    }
+
+    /// The same; before each call `prepare` is done, and not counted.
+    pub fn count_after(
+        &self,
+        labels: &str,
+        prepare: impl FnMut() -> Result<()>,
+        call: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let values: Vec<_> = repeat(prepare, call)?
             .iter()
             .zip(&self.empty)
             .map(|(value, empty)| value - empty)
@@ -65,11 +75,15 @@ impl<'a> Calls<'a> {
 }
 
 /// The instructions of a call, several times over; the first time only warms up.
-fn repeat(mut call: impl FnMut() -> Result<()>) -> Result<Vec<u64>> {
+fn repeat(
+    mut prepare: impl FnMut() -> Result<()>,
+    mut call: impl FnMut() -> Result<()>,
+) -> Result<Vec<u64>> {
     let mut values = Vec::new();
     for _ in 0..=REPS {
         let mut calls = [0; CALLS];
         for cost in &mut calls {
+            prepare()?;
             let start = now();
             call()?;
             *cost = now() - start;

@@ -18,6 +18,7 @@ mod plain;
 mod report;
 mod shared;
 mod start;
+mod tag;
 mod tasks;
 
 use report::Report;
@@ -64,10 +65,13 @@ fn main() -> ExitCode {
                 Err(_) => ExitCode::FAILURE,
             };
         }
+        ["tag", setting, labels @ ..] => tag::calls::run(&mut report, setting, labels),
+        ["tag-change", labels @ ..] => tag::change::run(&mut report, labels),
+        ["tag-mount", count, labels @ ..] => tag::mount::run(&mut report, count, labels),
         ["memory"] => many::memory(&mut report),
         _ => {
             eprintln!(
-                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two | hashify [DISK TOOL CACHE]... | start DISK"
+                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two | hashify [DISK TOOL CACHE]... | start DISK | tag SETTING DISK... | tag-change DISK... | tag-mount COUNT TAGGED UNTAGGED..."
             );
             return ExitCode::FAILURE;
         }
