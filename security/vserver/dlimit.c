@@ -45,7 +45,10 @@ static s64 vserver_amount_limit(const struct vserver_dlimit *dl,
 	return total - vserver_reserved(dl, total);
 }
 
-/* Check and charge in one step. Under RCU. */
+/*
+ * Check and charge in one step; nothing always fits. What is asked for is not
+ * negative, and may be as much as a file can have. Under RCU.
+ */
 int vserver_amount_take(const struct vserver_dlimit *dl,
 			struct vserver_amount *amount, s64 n)
 {
@@ -53,7 +56,7 @@ int vserver_amount_take(const struct vserver_dlimit *dl,
 	s64 old = atomic64_read(&amount->used);
 
 	do {
-		if (limit != VSERVER_DLIMIT_NONE && old + n > limit)
+		if (n && limit != VSERVER_DLIMIT_NONE && old > limit - n)
 			return -ENOSPC;
 	} while (!atomic64_try_cmpxchg(&amount->used, &old, old + n));
 	return 0;
