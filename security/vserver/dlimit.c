@@ -6,7 +6,8 @@
  * system that keeps tags. It is charged where quota is, whether or not there is
  * any, and under the same lock: what a context has used is what its inodes have,
  * reserved for later included. So a change of an inode's tag takes along exactly
- * what was charged for it. xfs comes in by dlimit_xfs.c.
+ * what was charged for it. xfs comes in by dlimit_xfs.c, btrfs by
+ * dlimit_btrfs.c.
  */
 
 #include <linux/blk_types.h>
@@ -75,7 +76,8 @@ int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes)
 	return error;
 }
 
-static void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes)
+/* The other way. Under RCU. */
+void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes)
 {
 	atomic64_sub(bytes, &dl->space.used);
 	atomic64_dec(&dl->inodes.used);
@@ -161,6 +163,8 @@ static s64 vserver_inode_bytes(struct inode *inode)
 	const struct dquot_operations *ops = inode->i_sb->dq_op;
 	s64 bytes = __inode_get_bytes(inode);
 
+	if (inode->i_sb->s_magic == BTRFS_SUPER_MAGIC)
+		return vserver_btrfs_bytes(inode);
 	if (ops && ops->get_reserved_space)
 		bytes += *ops->get_reserved_space(inode);
 	return bytes;
@@ -291,11 +295,13 @@ static void vserver_amount_show(const struct vserver_amount *amount, u64 unit,
 {
 	u64 limit = READ_ONCE(amount->total);
 	u64 used = vserver_amount_used(amount);
+	u64 left = limit > used ? div64_u64(limit - used, unit) : 0;
 
 	if (limit == VSERVER_DLIMIT_NONE)
 		return;
+	/* btrfs has as many inodes as there is room for, and says 0. */
+	*free = *total ? min(*free, left) : left;
 	*total = div64_u64(limit, unit);
-	*free = min(*free, limit > used ? div64_u64(limit - used, unit) : 0);
 }
 
 void __vserver_dlimit_statfs(struct super_block *sb, struct kstatfs *buf)

@@ -62,5 +62,9 @@ vserver_dlimit_find(const struct super_block *sb, u32 xid)
 int vserver_amount_take(const struct vserver_dlimit *dl,
 			struct vserver_amount *amount, s64 n);
 int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes);
+void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes);
+
+/* dlimit_btrfs.c */
+s64 vserver_btrfs_bytes(struct inode *inode);
 
 #endif /* _SECURITY_VSERVER_DLIMIT_H */

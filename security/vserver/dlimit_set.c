@@ -27,6 +27,8 @@ static bool vserver_dlimit_supported(const struct super_block *sb)
 		return IS_ENABLED(CONFIG_QUOTA);
 	case TMPFS_MAGIC:
 		return IS_ENABLED(CONFIG_TMPFS_QUOTA);
+	case BTRFS_SUPER_MAGIC:
+		return IS_ENABLED(CONFIG_BTRFS_FS);
 	case XFS_SUPER_MAGIC:
 		return IS_ENABLED(CONFIG_XFS_QUOTA);
 	default:

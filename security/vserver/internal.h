@@ -14,6 +14,7 @@
 #include <linux/xarray.h>
 #include <linux/xattr.h>
 #include <linux/vserver.h>
+#include <linux/vserver_btrfs.h>
 #include <linux/vserver_sched.h>
 #include <net/sock.h>
 #include <uapi/linux/vserver.h>
@@ -51,6 +52,7 @@ union bpf_attr;
  * @charge_refused: a disk limit has, and nobody has asked yet; its own
  * @prio_bias:	what of @ctx->prio_bias its weight has; its own, and its
  *		parent's until it runs
+ * @btrfs_hold:	its own
  * @hold_ns:	how long it waited for tokens, see cpu_use.c; its own, as is
  * @turn_ns:	how long it had run when its last turn began
  */
@@ -64,6 +66,7 @@ struct vserver_task {
 	s8 prio_bias;
 	bool entered;
 	bool charge_refused;
+	struct vserver_btrfs_hold btrfs_hold;
 	u64 hold_ns;
 	u64 turn_ns;
 };
@@ -76,11 +79,13 @@ struct vserver_task {
  *		unified one that this is a private copy of, written before
  *		anybody sees the copy; or, with VSERVER_STATE_HEIR, of the one
  *		that a name of this one went to last
+ * @delalloc:	blocks that are reserved for it on btrfs; under i_lock
  */
 struct vserver_inode {
 	u64 state;
 	u64 other_ino;
 	u32 other_gen;
+	u32 delalloc;
 };
 
 /**
@@ -430,12 +435,13 @@ static inline u32 vserver_current_tag(void)
 #define VSERVER_STATE_SWEPT	0x20000000u	/* no debris of a crash in it */
 #define VSERVER_STATE_HEIR	0x10000000u	/* a name went to other_ino */
 #define VSERVER_STATE_REPLACED	0x08000000u	/* a name went to another */
+#define VSERVER_STATE_UNMADE	0x04000000u	/* charged, but not on disk yet */
 #define VSERVER_STATE_COPIES	0x00ffff00u	/* how many copy it */
 #define VSERVER_STATE_COPIES_MAX 0x00800000u	/* and no more than that */
 #define VSERVER_STATE_COPY	0x00000100u
 #define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT | \
 				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED | \
-				 VSERVER_STATE_COPIES)
+				 VSERVER_STATE_UNMADE | VSERVER_STATE_COPIES)
 
 /*
  * What is known of an inode that has the blob @vi; the attribute is read if need

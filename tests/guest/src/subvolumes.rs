@@ -29,6 +29,7 @@ pub const SUITE: Suite = Suite {
 
 const SNAPSHOT: u64 = 0x5000_9401;
 const CREATE: u64 = 0x5000_940e;
+const DESTROY: u64 = 0x5000_940f;
 const SNAPSHOT_2: u64 = 0x5000_9417;
 const READ_ONLY: u64 = 2;
 
@@ -37,7 +38,7 @@ const READ_ONLY: u64 = 2;
 struct Arguments([u8; 4096]);
 
 /// Makes a subvolume at `path`, or with `of` a snapshot.
-fn make(path: &Path, of: Option<&Path>, read_only: bool) -> Result<()> {
+pub fn make(path: &Path, of: Option<&Path>, read_only: bool) -> Result<()> {
     let parent = open(path.parent().context("parent")?, OFlags::RDONLY)?;
     let name = path.file_name().context("name")?.as_encoded_bytes();
     let from = of.map(|of| open(of, OFlags::RDONLY)).transpose()?;
@@ -58,6 +59,18 @@ fn make(path: &Path, of: Option<&Path>, read_only: bool) -> Result<()> {
     // SAFETY: the arguments have the size that the requests say.
     let done = unsafe { libc::ioctl(parent.as_raw_fd(), request as _, &raw mut arguments) };
     syscall(done.into()).context("subvolume")?;
+    Ok(())
+}
+
+/// Removes a subvolume with all that is in it.
+pub fn destroy(path: &Path) -> Result<()> {
+    let parent = open(path.parent().context("parent")?, OFlags::RDONLY)?;
+    let name = path.file_name().context("name")?.as_encoded_bytes();
+    let mut arguments = Arguments([0; 4096]);
+    arguments.0[8..8 + name.len()].copy_from_slice(name);
+    // SAFETY: the arguments have the size that the request says.
+    let done = unsafe { libc::ioctl(parent.as_raw_fd(), DESTROY as _, &raw mut arguments) };
+    syscall(done.into()).context("remove a subvolume")?;
     Ok(())
 }
 

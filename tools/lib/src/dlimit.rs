@@ -4,11 +4,14 @@
 //! The kernel counts from the moment on when a limit is added, and forgets with the file system. What
 //! a context has by then is added up here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, fstatfs, open, statat, statx, syncfs};
+use rustix::fd::BorrowedFd;
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{accessat, fstatfs, open, statat, statx, syncfs};
 use rustix::io::Errno;
 use serde::Serialize;
 use vserver_abi as abi;
@@ -195,6 +198,9 @@ pub(crate) fn forget(xid: u32, path: &Path) -> Result<()> {
 
 /// Adds up what the files of a context have on the whole file system of `path`, telling how many
 /// were looked at.
+///
+/// What is in a subvolume of btrfs that is read-only does not count: nobody can change it, and it
+/// goes unseen.
 pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Found> {
     let failed = |path: &Path, errno: Errno| Error::file("look at", path, errno);
     let top = whole(path)?;
@@ -208,6 +214,9 @@ pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Fou
         recursive: true,
         cross_mounts: false,
     };
+    // All of it may be, too.
+    let whole_is_read_only = read_only(CWD, top.as_os_str());
+    let mut counting = HashMap::new();
     let (mut seen, mut bytes, mut inodes) = (HashSet::new(), 0, 0);
     for (count, entry) in (1..).zip(walk(&top, options)) {
         let entry = entry?;
@@ -221,10 +230,14 @@ pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Fou
                 .and_then(|stat| Ok((stat, attr?)))
                 .map_err(|e| failed(entry.path(), e))?,
         };
-        if attr.mask & abi::IATTR_TAG == 0 || attr.xid != xid {
+        // A subvolume is like a device of its own, and its root comes first.
+        let counts = counting
+            .entry(stat.st_dev)
+            .or_insert_with(|| whole_is_read_only || !read_only(entry.dir(), entry.name()));
+        if !*counts || attr.mask & abi::IATTR_TAG == 0 || attr.xid != xid {
             continue;
         }
-        if stat.st_nlink > 1 && !seen.insert(stat.st_ino) {
+        if stat.st_nlink > 1 && !seen.insert((stat.st_dev, stat.st_ino)) {
             continue;
         }
         // What is in the inode itself takes no block, but some file systems show it in sectors.
@@ -235,6 +248,11 @@ pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Fou
         space: bytes.div_ceil(1024),
         inodes,
     })
+}
+
+/// Whether nobody can write to what a name leads to.
+fn read_only(dir: BorrowedFd<'_>, name: &OsStr) -> bool {
+    accessat(dir, name, Access::WRITE_OK, AtFlags::empty()) == Err(Errno::ROFS)
 }
 
 /// Where all of the file system of `path` can be seen.

@@ -2,19 +2,20 @@
 //! Disk limits: what a context has of a file system is what a scan finds, and it is never more than
 //! it may be.
 
+mod btrfs;
 mod commands;
 mod count;
 mod exchange;
 mod hit;
 mod work;
 
-pub use work::{CRASH_EXT4, CRASH_F2FS, CRASH_XFS};
+pub use work::{CRASH_BTRFS, CRASH_EXT4, CRASH_F2FS, CRASH_XFS};
 
 use crate::harness::{Suite, Test};
 use crate::tags::fresh;
 use crate::unified::root;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{OFlags, statvfs, syncfs};
+use rustix::fs::{Access, OFlags, access, statvfs, syncfs};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,10 +26,12 @@ use vserver_abi as abi;
 // The same on each file system; the part of a suite's name after the dash says which.
 pub const EXT4: Suite = Suite::new("dlimit", "ext4 timeout=300", &TESTS);
 pub const XFS: Suite = Suite::new("dlimit-xfs", "xfs timeout=300", &TESTS);
+pub const BTRFS: Suite = Suite::new("dlimit-btrfs", "btrfs timeout=300", &TESTS);
 pub const F2FS: Suite = Suite::new("dlimit-f2fs", "f2fs timeout=300", &TESTS);
 pub const TMPFS: Suite = Suite::new("dlimit-tmpfs", "tmpfs timeout=300", &TESTS);
 
 const TABLES: &[&[Test]] = &[
+    btrfs::TESTS,
     commands::TESTS,
     count::TESTS,
     exchange::TESTS,
@@ -87,12 +90,16 @@ fn limit_inodes(dir: &Path, xid: u32, inodes: u64) -> Result<()> {
 /// Bytes and inodes of each context.
 type Sums = BTreeMap<u32, (u64, u64)>;
 
-/// Adds up what is below a directory, each inode once.
-fn add_up(dir: &Path, block: u64, seen: &mut BTreeSet<u64>, sums: &mut Sums) -> Result<()> {
+/// Adds up what is below a directory, each inode once. What is in a subvolume that nobody can change
+/// does not count.
+fn add_up(dir: &Path, block: u64, seen: &mut BTreeSet<(u64, u64)>, sums: &mut Sums) -> Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let meta = fs::symlink_metadata(&path)?;
-        if seen.insert(meta.ino()) {
+        if meta.is_dir() && access(&path, Access::WRITE_OK) == Err(Errno::ROFS) {
+            continue;
+        }
+        if seen.insert((meta.dev(), meta.ino())) {
             let sum = sums.entry(abi::get_iattr(&path)?.xid).or_default();
             // Without what is in the inode itself, which f2fs shows in sectors.
             sum.0 += meta.blocks() * 512 / block * block;
