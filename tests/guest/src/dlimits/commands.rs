@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The commands, and what is shown of limits.
 
-use super::{KEEP, OTHER, OWN, counted, limit_inodes, limit_space};
+use super::{KEEP, OTHER, OWN, counted, limit_inodes, limit_space, on};
 use crate::harness::Test;
 use crate::process::{Gate, isolated, spawn};
 use crate::raw;
@@ -241,7 +241,9 @@ fn free_space_inside() -> Result<()> {
     limit_space(&dir, OWN, 1 << 40)?;
     inside(OWN, || {
         let seen = room(&dir)?;
-        ensure!(seen.free <= outside.free, "{seen:?}");
+        // btrfs has its trees in there, which it writes anew all the time.
+        let slack = u64::from(on("btrfs")) << 20;
+        ensure!(seen.free <= outside.free + slack, "{seen:?}");
         Ok(())
     })?;
     for xid in [OTHER, abi::VX_XID_WATCH, abi::VX_XID_HOST] {

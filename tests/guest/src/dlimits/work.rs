@@ -11,7 +11,7 @@ use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::OwnedFd;
-use rustix::fs::{self as rfs, FallocateFlags, Mode, OFlags, XattrFlags};
+use rustix::fs::{self as rfs, FallocateFlags, IFlags, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use std::fs;
 use std::path::Path;
@@ -41,6 +41,11 @@ impl Numbers {
     }
 }
 
+/// 32 KiB from wherever in it they are aligned.
+fn data_for_disk() -> Vec<u8> {
+    vec![1; (32 << 10) + 4096]
+}
+
 /// Something at random to files in a directory; what can't be done is as good. Files that have no
 /// name any more are held for a while.
 fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<(), Errno> {
@@ -49,7 +54,7 @@ fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<()
     let size = numbers.next(200_000);
     let data = vec![1; numbers.next(60_000) as usize];
     let file = |flags| open(&one, flags);
-    match numbers.next(25) {
+    match numbers.next(26) {
         0..=4 => rustix::io::pwrite(file(OFlags::RDWR | OFlags::CREATE)?, &data, size).map(drop),
         5 => rfs::ftruncate(file(OFlags::RDWR)?, size),
         6 => open(&one, OFlags::RDWR | OFlags::TRUNC).map(drop),
@@ -97,10 +102,26 @@ fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<()
             held.push(to.try_clone().map_err(|_| Errno::MFILE)?);
             rustix::io::write(to, &data).map(drop)
         }
+        24 => {
+            let aligned = data_for_disk();
+            let start = aligned.as_ptr().align_offset(4096);
+            let piece = &aligned[start..start + (4096 << numbers.next(4))];
+            let to = file(OFlags::RDWR | OFlags::CREATE | OFlags::DIRECT)?;
+            rustix::io::pwrite(to, piece, size / 4096 * 4096).map(drop)
+        }
         _ => {
             held.clear();
             Ok(())
         }
+    }
+}
+
+/// What files of a context are like on btrfs: there is no direct I/O to those with checksums.
+fn flags(xid: u32) -> IFlags {
+    match xid {
+        OTHER => IFlags::COMPRESSED,
+        THIRD => IFlags::NOCOW,
+        _ => IFlags::empty(),
     }
 }
 
@@ -109,6 +130,9 @@ fn work(xid: u32, dir: &Path, steps: u64) -> Result<()> {
     enter(xid)?;
     let own = dir.join(xid.to_string());
     fs::create_dir(&own)?;
+    if on("btrfs") {
+        rfs::ioctl_setflags(open(&own, OFlags::RDONLY)?, flags(xid))?;
+    }
     let mut numbers = Numbers(u64::from(xid) * 0x9e37_79b9_7f4a_7c15);
     let mut held = Vec::new();
     for _ in 0..steps {
