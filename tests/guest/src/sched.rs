@@ -10,10 +10,11 @@ mod fifo;
 mod freezer;
 mod idle;
 mod input;
+mod kvm;
 mod locks;
 pub mod nohz;
 mod quota;
-mod suspend;
+pub mod suspend;
 mod vhost;
 mod watch;
 mod weight;
@@ -30,6 +31,7 @@ use fifo::*;
 use freezer::*;
 use idle::*;
 use input::*;
+use kvm::*;
 use locks::*;
 use quota::*;
 use rustix::io::Errno;
@@ -79,6 +81,7 @@ pub const SUITE: Suite = Suite {
         slices_are_in_the_books,
         kernel_locks_are_free,
         streams_are_free,
+        address_space_is_free,
         held_task_freezes,
         thawed_one_is_held_again,
         old_freezer_gives_back_who_is_held,
@@ -111,6 +114,8 @@ pub const SUITE: Suite = Suite {
         ring_workers_are_held,
         vhost_worker_is_in_the_context,
         vhost_worker_is_held,
+        virtual_cpu_is_held,
+        machine_suspends_with_a_virtual_cpu_on_hold,
     ],
 };
 

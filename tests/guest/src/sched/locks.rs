@@ -64,9 +64,15 @@ fn host_goes_on(
     for round in 0..30 {
         abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
         process::eventually("held", || state(guest.id()) == Some('S'))?;
-        let host = spawn(|| i32::from(outside(guest.id()).is_err()))?;
+        let host = spawn(|| match outside(guest.id()) {
+            Ok(()) => 0,
+            Err(e) => {
+                println!("# round {round}: {e:#}");
+                1
+            }
+        })?;
         process::eventually("the host goes on", || state(host.id()) == Some('Z'))?;
-        ensure!(host.wait()? == process::Status::Exited(0), "round {round}");
+        ensure!(host.wait()? == process::Status::Exited(0));
         abi::set_cflags(XID, 0, abi::VXF_SCHED_PAUSE)?;
         std::thread::sleep(Duration::from_micros(700 * round));
     }
@@ -97,4 +103,24 @@ pub fn streams_are_free() -> Result<()> {
         use_stream(&one, &other)
     };
     host_goes_on(both, |_| both())
+}
+
+/// That of its address space, which who looks at it takes, too.
+pub fn address_space_is_free() -> Result<()> {
+    let inside = || {
+        let (len, prot) = (1 << 16, libc::PROT_READ | libc::PROT_WRITE);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+        // SAFETY: a new mapping, which nobody uses before it is removed.
+        unsafe {
+            let map = libc::mmap(std::ptr::null_mut(), len, prot, flags, -1, 0);
+            ensure!(map != libc::MAP_FAILED && libc::munmap(map, len) == 0);
+        }
+        Ok(())
+    };
+    host_goes_on(inside, |guest| {
+        let smaps = fs::read_to_string(format!("/proc/{guest}/smaps"))?;
+        ensure!(smaps.contains("Rss:"), "{smaps}");
+        // As a writer: what was the most memory that it ever had is forgotten.
+        Ok(fs::write(format!("/proc/{guest}/clear_refs"), "5")?)
+    })
 }
