@@ -11,6 +11,7 @@
 
 mod check;
 pub mod cuts;
+mod fast_commit;
 mod files;
 mod image;
 mod log;

@@ -13,6 +13,7 @@
 
 use super::check::{self, Count, Known};
 use super::cuts;
+use super::fast_commit::ext4_fast_break;
 use super::files::{NUMBERS, Tree, expected};
 use super::image::Image;
 use super::log::{self, Entry};
@@ -34,7 +35,7 @@ use std::time::Duration;
 pub const SUITE: Suite = Suite {
     name: "replay",
     wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=1800 fsck=yes env=STOPS env=SEED",
-    tests: tests![ext4, ext4_fast, xfs, xfs_plain, btrfs, f2fs],
+    tests: tests![ext4, ext4_fast_break, ext4_fast, xfs, xfs_plain, btrfs, f2fs],
 };
 
 /// How many processes break links, each in files of its own.
@@ -82,7 +83,7 @@ fn number(name: &str) -> Result<Option<u64>> {
         .transpose()
 }
 
-fn disk(kind: &str) -> Result<PathBuf> {
+pub(super) fn disk(kind: &str) -> Result<PathBuf> {
     let name = format!("DISK_{}", kind.to_uppercase().replace('-', "_"));
     Ok(std::env::var_os(&name).context(name)?.into())
 }
@@ -353,7 +354,7 @@ impl Copy {
     /// Not at what the recovery of ext4's fast commits leaves: it forgets the block of a file's
     /// attributes when it counts the blocks (ext4_ext_replay_set_iblocks()), and may leave an inode
     /// without a name. A program that makes a file without a name, links it and renames it over another
-    /// finds the same, and even the name lost.
+    /// finds the same.
     fn fsck(&self) -> Result<()> {
         if self.kind == "ext4-fast" {
             return Ok(());
@@ -376,7 +377,7 @@ impl Drop for Copy {
     }
 }
 
-fn mount_at(kind: &str, device: &Path, root: &Path) -> Result<()> {
+pub(super) fn mount_at(kind: &str, device: &Path, root: &Path) -> Result<()> {
     mount(device, root, fs_type(kind), MountFlags::empty(), None)
         .with_context(|| format!("{} can't be mounted", device.display()))
 }
