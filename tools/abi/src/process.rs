@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the tools need of processes and no safe crate offers.
+//! What the tools and the tests need of processes and no safe crate offers.
+
+use std::sync::atomic::AtomicU64;
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -32,6 +34,27 @@ pub fn fork() -> Result<Fork> {
         pid if pid > 0 => Pid::from_raw(pid).map(Fork::Parent).ok_or(Errno::IO),
         _ => Err(last_error()),
     }
+}
+
+/// A number, 0 at first, that this process and the children it makes from now on have in common. It
+/// has a page of its own, and is never freed. Fails with `ENOMEM` if there is no memory for that.
+pub fn shared_number() -> Result<&'static AtomicU64> {
+    // SAFETY: a new mapping, which is never removed.
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            size_of::<AtomicU64>(),
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if page == libc::MAP_FAILED {
+        return Err(last_error());
+    }
+    // SAFETY: zeroed, aligned, and only ever used as this.
+    Ok(unsafe { &*page.cast() })
 }
 
 /// Moves this process, which must have one thread only, into new namespaces.

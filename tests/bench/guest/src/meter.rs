@@ -7,13 +7,12 @@
 //! long it takes is the host's affair. So the CPU never idles: while nobody else wants it, a
 //! process of the lowest priority counts, and what it has executed is taken off.
 
-use crate::shared;
 use anyhow::{Context as _, Result, ensure};
 use std::arch::asm;
 use std::arch::x86_64::_rdtsc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use vserver_abi::process::{Fork, fork};
+use vserver_abi::process::{Fork, fork, shared_number};
 
 /// A way to measure.
 pub enum Meter {
@@ -88,7 +87,7 @@ pub struct Filler {
 
 impl Filler {
     fn start() -> Result<Self> {
-        let counter = shared::number()?;
+        let counter = shared_number()?;
         match fork()? {
             Fork::Parent(pid) => Ok(Self {
                 pid: pid.as_raw_nonzero().get(),

@@ -7,25 +7,7 @@ use crate::process::{self, Child};
 use anyhow::{Result, ensure};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use vserver_abi as abi;
-
-/// A number that children have, too.
-fn number() -> Result<&'static AtomicU64> {
-    // SAFETY: a new mapping, which is never removed.
-    let page = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<AtomicU64>(),
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
-    };
-    ensure!(page != libc::MAP_FAILED, "mmap");
-    // SAFETY: zeroed, aligned, and only ever used as this.
-    Ok(unsafe { &*page.cast() })
-}
+use vserver_abi::{self as abi, process::shared_number};
 
 /// The only process of a context.
 pub(super) struct Counter {
@@ -50,7 +32,7 @@ impl Counter {
         sched: Option<abi::Sched>,
         body: impl Fn(&'static AtomicU64) -> i32,
     ) -> Result<Self> {
-        let number = number()?;
+        let number = shared_number()?;
         let child = first(xid, flags, sched, || body(number))?;
         Ok(Self { child, xid, number })
     }

@@ -5,12 +5,12 @@ use super::busy::{Class, Tasks};
 use super::limit::{Who, label, same_interval};
 use super::{CGROUP, XID, go_first};
 use crate::report::{Report, figure};
-use crate::shared::{self, clock_ns};
+use crate::shared::clock_ns;
 use anyhow::{Context as _, Result, ensure};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use vserver_abi as abi;
+use vserver_abi::{self as abi, process::shared_number};
 
 /// What is in a full bucket.
 const TICKS: i32 = 125;
@@ -30,7 +30,7 @@ pub fn burst(report: &mut Report) {
         let tick = go_first()?;
         let cpus = std::thread::available_parallelism()?.get();
         // When one of them ran last: who measures is not to be in their way.
-        let last = shared::number()?;
+        let last = shared_number()?;
         for n in [1, cpus] {
             let of_context = (0..TIMES).map(|_| of_context(n, tick, last));
             show(Who::Context, n, of_context.collect::<Result<_>>()?);
