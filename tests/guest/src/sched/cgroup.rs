@@ -19,22 +19,22 @@ pub(super) struct Cgroup {
 impl Cgroup {
     /// One that is removed when it is dropped.
     pub(super) fn new(name: &str) -> Result<Self> {
-        let dir = root()?.join(name);
-        fs::create_dir(&dir).context("cgroup")?;
-        Ok(Self {
-            dir,
-            is_removed: true,
-        })
+        Self::made(name, true)
     }
 
-    /// One that stays.
+    /// One that stays, and may have been there before.
     pub(super) fn shared(name: &str) -> Result<Self> {
+        Self::made(name, false)
+    }
+
+    fn made(name: &str, is_removed: bool) -> Result<Self> {
         let dir = root()?.join(name);
-        fs::create_dir_all(&dir).context("cgroup")?;
-        Ok(Self {
-            dir,
-            is_removed: false,
-        })
+        let mut maker = fs::DirBuilder::new();
+        maker
+            .recursive(!is_removed)
+            .create(&dir)
+            .context("cgroup")?;
+        Ok(Self { dir, is_removed })
     }
 
     pub(super) fn write(&self, file: &str, text: &str) -> Result<()> {
