@@ -2,19 +2,18 @@
 //! Where a security module labels files, here Smack: the label decides before anything is copied, and
 //! the copy has that of the file, whoever breaks the link.
 
-use super::rights::{compare, here, users_file};
+use super::labelling::Labels;
+use super::rights::users_file;
 use crate::harness::Suite;
 use crate::namespace::new_mounts;
 use crate::process::isolated;
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{OFlags, XattrFlags, removexattr, setxattr};
-use rustix::io::Errno;
+use rustix::fs::{XattrFlags, removexattr, setxattr};
 use rustix::mount::{MountFlags, mount};
 use std::ffi::CString;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 
 /// Smack instead of AppArmor: there can be one of them.
@@ -53,80 +52,65 @@ const RULES: [&str; 5] = [
     "Guest Dir rwxat",
 ];
 
-fn policy() -> Result<()> {
-    let dir = Path::new("/run/smackfs");
-    if !dir.exists() {
-        fs::create_dir(dir)?;
-        mount("smackfs", dir, "smackfs", MountFlags::empty(), None).context("smackfs")?;
+struct Smack;
+
+impl Labels for Smack {
+    const GUEST: &str = "Guest";
+    const WRITER: &str = "Writer";
+    const READER: &str = "Reader";
+    const STRANGER: &str = "Stranger";
+
+    fn policy() -> Result<()> {
+        let dir = Path::new("/run/smackfs");
+        if !dir.exists() {
+            fs::create_dir(dir)?;
+            mount("smackfs", dir, "smackfs", MountFlags::empty(), None).context("smackfs")?;
+        }
+        for rule in RULES {
+            // Each write is one rule.
+            fs::write(dir.join("load2"), rule).context(rule)?;
+        }
+        Ok(())
     }
-    for rule in RULES {
-        // Each write is one rule.
-        fs::write(dir.join("load2"), rule).context(rule)?;
+
+    fn set_label(path: &Path, label: &str) -> Result<()> {
+        set_attribute(path, LABEL, label)
     }
-    Ok(())
 }
 
-fn labelled(a: &Path) -> Result<()> {
-    users_file(a)?;
-    set_label(a, LABEL, "Guest")
-}
-
-fn set_label(path: &Path, name: &str, label: &str) -> Result<()> {
+fn set_attribute(path: &Path, name: &str, label: &str) -> Result<()> {
     setxattr(path, name, label.as_bytes(), XattrFlags::empty()).context(name.to_owned())
 }
 
-/// Becomes the file's owner, as a process with this label.
-fn become_labelled(label: &str) -> Result<()> {
-    fs::write("/proc/self/attr/current", label).context("attr/current")?;
-    become_user()
-}
-
-/// The file has the label that it should, not just its attribute: it decides who may read.
+/// The attribute says the same as the label that counts.
 fn check_label(path: &Path) -> Result<()> {
     let label = xattr(path, LABEL)?;
-    ensure!(label.as_deref() == Some(b"Guest"), "{label:?}");
-    isolated(|| {
-        become_labelled("Reader")?;
-        open(path, OFlags::RDONLY).context("as Reader")?;
-        Ok(())
-    })?;
-    isolated(|| {
-        become_labelled("Stranger")?;
-        refused("as Stranger", open(path, OFlags::RDONLY), Errno::ACCESS)
-    })
-}
-
-/// Appends as one who may.
-fn append(path: &Path) -> Result<()> {
-    isolated(|| {
-        become_labelled("Writer")?;
-        let mut file = OpenOptions::new().append(true).open(path)?;
-        Ok(file.write_all(b"more")?)
-    })
+    ensure!(
+        label.as_deref() == Some(Smack::GUEST.as_bytes()),
+        "{label:?}"
+    );
+    Smack::check_label(path)
 }
 
 fn who_may_write() -> Result<()> {
-    policy()?;
-    compare("writer", labelled, here(|| become_labelled("Writer")))
+    Smack::who_may_write()
 }
 
 fn who_may_read() -> Result<()> {
-    policy()?;
-    compare("reader", labelled, here(|| become_labelled("Reader")))
+    Smack::who_may_read()
 }
 
 fn who_may_nothing() -> Result<()> {
-    policy()?;
-    compare("stranger", labelled, here(|| become_labelled("Stranger")))
+    Smack::who_may_nothing()
 }
 
 fn copy_is_labelled() -> Result<()> {
-    policy()?;
+    Smack::policy()?;
     let pair = Pair::with("labelled", |a| {
-        labelled(a)?;
-        set_label(a, "security.SMACK64EXEC", "Writer")
+        Smack::labelled(a)?;
+        set_attribute(a, "security.SMACK64EXEC", "Writer")
     })?;
-    append(&pair.a)?;
+    Smack::append(&pair.a)?;
     let exec = xattr(&pair.a, "security.SMACK64EXEC")?;
     ensure!(pair.broken()?.content.ends_with(b"more") && exec.as_deref() == Some(b"Writer"));
     check_label(&pair.a)?;
@@ -134,18 +118,18 @@ fn copy_is_labelled() -> Result<()> {
 }
 
 fn copy_in_a_directory_that_labels() -> Result<()> {
-    policy()?;
-    let pair = Pair::with("transmuting", labelled)?;
-    set_label(&pair.dir, LABEL, "Dir")?;
-    set_label(&pair.dir, "security.SMACK64TRANSMUTE", "TRUE")?;
-    append(&pair.a)?;
+    Smack::policy()?;
+    let pair = Pair::with("transmuting", Smack::labelled)?;
+    Smack::set_label(&pair.dir, "Dir")?;
+    set_attribute(&pair.dir, "security.SMACK64TRANSMUTE", "TRUE")?;
+    Smack::append(&pair.a)?;
     pair.broken()?;
     check_label(&pair.a)
 }
 
 /// Its label is said by the mount, and not that of what the kernel makes: everybody may read that.
 fn file_without_a_label() -> Result<()> {
-    policy()?;
+    Smack::policy()?;
     isolated(|| {
         new_mounts()?;
         let dir = Path::new("/run/default");
@@ -158,7 +142,7 @@ fn file_without_a_label() -> Result<()> {
         fs::hard_link(&a, &b)?;
         set_flags(&a, UNIFIED, UNIFIED)?;
         check_label(&a).context("before")?;
-        append(&a)?;
+        Smack::append(&a)?;
         check_label(&a)?;
         ensure!(look(&a)?.ino != look(&b)?.ino);
         check_label(&b)

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod charge;
+mod labelling;
 pub mod labels;
 mod landlock;
 mod operations;

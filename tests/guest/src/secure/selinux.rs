@@ -4,14 +4,14 @@
 //!
 //! The policy is tests/guest/selinux.conf.
 
-use super::rights::{compare, here, users_file};
+use super::labelling::{Labels, become_label};
+use super::rights::users_file;
 use crate::harness::Suite;
 use crate::process::isolated;
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{OFlags, XattrFlags, setxattr};
-use rustix::io::Errno;
+use rustix::fs::{XattrFlags, setxattr};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
@@ -43,63 +43,38 @@ pub const F2FS: Suite = suite!("selinux-f2fs", "f2fs", labels_by_the_mount);
 pub const TMPFS: Suite = suite!("selinux-tmpfs", "tmpfs");
 
 const LABEL: &str = "security.selinux";
-const GUEST: &str = "system_u:object_r:guest_t";
 const OTHER: &str = "system_u:object_r:other_t";
 const UNKNOWN: &str = "system_u:object_r:unknown_t";
 
-/// Loads the policy and enforces it.
-fn policy() -> Result<()> {
-    let dir = Path::new("/run/selinux");
-    if fs::read(dir.join("enforce")).is_ok_and(|enforced| enforced == b"1") {
-        return Ok(());
+struct SeLinux;
+
+impl Labels for SeLinux {
+    const GUEST: &str = "system_u:object_r:guest_t";
+    const WRITER: &str = "system_u:system_r:writer_t";
+    const READER: &str = "system_u:system_r:reader_t";
+    const STRANGER: &str = "system_u:system_r:stranger_t";
+
+    fn policy() -> Result<()> {
+        let dir = Path::new("/run/selinux");
+        if fs::read(dir.join("enforce")).is_ok_and(|enforced| enforced == b"1") {
+            return Ok(());
+        }
+        fs::create_dir_all(dir)?;
+        mount("selinuxfs", dir, "selinuxfs", MountFlags::empty(), None).context("selinuxfs")?;
+        let policy = fs::read("/tests/selinux.policy")?;
+        // Not in pieces.
+        let mut load = OpenOptions::new().write(true).open(dir.join("load"))?;
+        ensure!(load.write(&policy).context("load")? == policy.len());
+        fs::write(dir.join("enforce"), "1").context("enforce")
     }
-    fs::create_dir_all(dir)?;
-    mount("selinuxfs", dir, "selinuxfs", MountFlags::empty(), None).context("selinuxfs")?;
-    let policy = fs::read("/tests/selinux.policy")?;
-    // Not in pieces.
-    let mut load = OpenOptions::new().write(true).open(dir.join("load"))?;
-    ensure!(load.write(&policy).context("load")? == policy.len());
-    fs::write(dir.join("enforce"), "1").context("enforce")
-}
 
-/// Becomes one of this domain. Only in a process of its own.
-fn become_domain(domain: &str) -> Result<()> {
-    fs::write(
-        "/proc/self/attr/current",
-        format!("system_u:system_r:{domain}"),
-    )
-    .context("attr/current")
-}
-
-fn become_labelled(domain: &str) -> Result<()> {
-    become_domain(domain)?;
-    become_user()
-}
-
-/// As one who may change labels.
-fn set_label(path: &Path, label: &str) -> Result<()> {
-    isolated(|| {
-        become_domain("admin_t")?;
-        setxattr(path, LABEL, label.as_bytes(), XattrFlags::empty()).context(LABEL)
-    })
-}
-
-fn labelled(a: &Path) -> Result<()> {
-    users_file(a)?;
-    set_label(a, GUEST)
-}
-
-/// The file has the label that it should, not just its attribute: it decides who may read.
-fn check_label(path: &Path) -> Result<()> {
-    isolated(|| {
-        become_labelled("reader_t")?;
-        open(path, OFlags::RDONLY).context("as reader")?;
-        Ok(())
-    })?;
-    isolated(|| {
-        become_labelled("stranger_t")?;
-        refused("as stranger", open(path, OFlags::RDONLY), Errno::ACCESS)
-    })
+    /// As one who may change labels.
+    fn set_label(path: &Path, label: &str) -> Result<()> {
+        isolated(|| {
+            become_label("system_u:system_r:admin_t")?;
+            setxattr(path, LABEL, label.as_bytes(), XattrFlags::empty()).context(LABEL)
+        })
+    }
 }
 
 fn on_disk(path: &Path, want: &str) -> Result<()> {
@@ -113,50 +88,38 @@ fn on_disk(path: &Path, want: &str) -> Result<()> {
     Ok(())
 }
 
-/// Appends as one who may.
-fn append(path: &Path) -> Result<()> {
-    isolated(|| {
-        become_labelled("writer_t")?;
-        let mut file = OpenOptions::new().append(true).open(path)?;
-        Ok(file.write_all(b"more")?)
-    })
-}
-
 fn who_may_write() -> Result<()> {
-    policy()?;
-    compare("writer", labelled, here(|| become_labelled("writer_t")))
+    SeLinux::who_may_write()
 }
 
 fn who_may_read() -> Result<()> {
-    policy()?;
-    compare("reader", labelled, here(|| become_labelled("reader_t")))
+    SeLinux::who_may_read()
 }
 
 fn who_may_nothing() -> Result<()> {
-    policy()?;
-    compare("stranger", labelled, here(|| become_labelled("stranger_t")))
+    SeLinux::who_may_nothing()
 }
 
 fn copy_is_labelled() -> Result<()> {
-    policy()?;
-    let pair = Pair::with("labelled", labelled)?;
-    append(&pair.a)?;
+    SeLinux::policy()?;
+    let pair = Pair::with("labelled", SeLinux::labelled)?;
+    SeLinux::append(&pair.a)?;
     ensure!(pair.broken()?.content.ends_with(b"more"));
     for path in [&pair.a, &pair.b] {
-        on_disk(path, GUEST)?;
-        check_label(path)?;
+        on_disk(path, SeLinux::GUEST)?;
+        SeLinux::check_label(path)?;
     }
     Ok(())
 }
 
 /// It was left by another policy, and counts as none; a modification does not ask for more.
 fn label_that_the_policy_does_not_know() -> Result<()> {
-    policy()?;
+    SeLinux::policy()?;
     let pair = Pair::with("unknown", |a| {
         users_file(a)?;
-        set_label(a, UNKNOWN)
+        SeLinux::set_label(a, UNKNOWN)
     })?;
-    append(&pair.a)?;
+    SeLinux::append(&pair.a)?;
     ensure!(pair.broken()?.content.ends_with(b"more"));
     on_disk(&pair.a, UNKNOWN)
 }
@@ -171,7 +134,7 @@ fn remount(device: &str, kind: &str, options: Option<&str>) -> Result<()> {
 
 /// By `context=`: those on the disk do not count then, and stay what they are.
 fn labels_by_the_mount() -> Result<()> {
-    policy()?;
+    SeLinux::policy()?;
     let mounts = fs::read_to_string("/proc/mounts")?;
     let dir = root();
     let (device, kind) = mounts
@@ -185,13 +148,13 @@ fn labels_by_the_mount() -> Result<()> {
         .context("not mounted")?;
     let pair = Pair::with("mounted", |a| {
         users_file(a)?;
-        set_label(a, OTHER)
+        SeLinux::set_label(a, OTHER)
     })?;
 
-    remount(device, kind, Some(&format!("context={GUEST}")))?;
-    let done = append(&pair.a).and_then(|()| {
-        check_label(&pair.a)?;
-        check_label(&pair.b)
+    remount(device, kind, Some(&format!("context={}", SeLinux::GUEST)))?;
+    let done = SeLinux::append(&pair.a).and_then(|()| {
+        SeLinux::check_label(&pair.a)?;
+        SeLinux::check_label(&pair.b)
     });
     remount(device, kind, None)?;
 
