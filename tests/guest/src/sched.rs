@@ -8,36 +8,41 @@ mod cpus;
 mod dodge;
 mod fifo;
 mod freezer;
+mod guest;
 mod idle;
 mod input;
 mod kvm;
 mod locks;
+mod measure;
 pub mod nohz;
 mod quota;
-pub mod suspend;
+mod realtime;
+mod suspend;
 mod vhost;
 mod watch;
 mod weight;
 mod workers;
 
 use crate::harness::Suite;
-use crate::process::{self, Child, Gate, spawn};
+use crate::process;
 use crate::tests;
-use anyhow::{Context as _, Result, bail, ensure};
-use cgroup::Cgroup;
+use anyhow::{Result, ensure};
 use cpus::*;
 use dodge::*;
 use fifo::*;
 use freezer::*;
+use guest::*;
 use idle::*;
 use input::*;
 use kvm::*;
 use locks::*;
+use measure::*;
 use quota::*;
+use realtime::*;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use suspend::*;
 use vhost::*;
 use vserver_abi as abi;
@@ -119,130 +124,6 @@ pub const SUITE: Suite = Suite {
     ],
 };
 
-const XID: u32 = 200;
-
-/// `n` processes that use up all the CPU time they get, in a new context.
-fn spinners(n: usize, flags: u64, sched: Option<abi::Sched>) -> Result<Vec<Child>> {
-    begin(XID, flags, sched, n, || process::spin())
-}
-
-/// The first process of a new context, which does what `body` says.
-fn first(
-    xid: u32,
-    flags: u64,
-    sched: Option<abi::Sched>,
-    body: impl FnMut() -> i32,
-) -> Result<Child> {
-    begin(xid, flags, sched, 1, body)?
-        .pop()
-        .context("no process")
-}
-
-/// `n` processes in a new context, which do what `body` says. Its flags are set when they all are
-/// inside, as the first that it holds says nothing any more.
-fn begin(
-    xid: u32,
-    flags: u64,
-    sched: Option<abi::Sched>,
-    n: usize,
-    mut body: impl FnMut() -> i32,
-) -> Result<Vec<Child>> {
-    // A child that the last test left behind may still be on its way out.
-    process::until_ended(xid)?;
-    let go = Gate::new()?;
-    let mut children = Vec::new();
-    for i in 0..n {
-        let enter = || {
-            if i > 0 {
-                return abi::ctx_migrate(xid, 0);
-            }
-            abi::ctx_create(xid, abi::VXF_STATE_SETUP)?;
-            sched.map_or(Ok(()), |s| abi::set_sched(xid, s))
-        };
-        let child = inside(xid, enter, || go.pass().map_or(1, |()| body()))?;
-        Cgroup::shared("sched")?.add(&child)?;
-        children.push(child);
-    }
-    abi::set_cflags(xid, flags, u64::MAX)?;
-    for _ in 0..n {
-        go.open()?;
-    }
-    Ok(children)
-}
-
-fn inside(
-    xid: u32,
-    enter: impl FnOnce() -> Result<(), Errno>,
-    body: impl FnOnce() -> i32,
-) -> Result<Child> {
-    let ready = Gate::new()?;
-    let child = spawn(|| {
-        if enter().is_err() || ready.open().is_err() {
-            return 1;
-        }
-        body()
-    })?;
-    ready.pass()?;
-    ensure!(abi::task_xid(child.id())? == xid, "it is not inside");
-    Ok(child)
-}
-
-/// A bucket of `fill` ticks per `interval` ticks that starts empty.
-fn rate(fill: i32, interval: i32) -> abi::Sched {
-    abi::Sched {
-        mask: abi::VXSM_FILL_RATE
-            | abi::VXSM_INTERVAL
-            | abi::VXSM_TOKENS
-            | abi::VXSM_TOKENS_MIN
-            | abi::VXSM_TOKENS_MAX,
-        fill_rate: [fill, 0],
-        interval: [interval, 0],
-        tokens: 0,
-        tokens_min: 1,
-        tokens_max: fill.max(2),
-        ..abi::Sched::default()
-    }
-}
-
-/// User and system time of all CPUs, milliseconds, and the hold time.
-fn used() -> Result<(u64, u64)> {
-    used_by(XID)
-}
-
-fn used_by(xid: u32) -> Result<(u64, u64)> {
-    let mut total = (0, 0);
-    for cpu in 0.. {
-        match abi::sched_info(xid, cpu) {
-            Ok(info) => {
-                total.0 += info.user_msec + info.sys_msec;
-                total.1 += info.hold_msec;
-            }
-            Err(Errno::INVAL) if cpu > 0 => return Ok(total),
-            Err(e) => bail!("sched_info: {e}"),
-        }
-    }
-    Ok(total)
-}
-
-/// Which part of a CPU the context gets, over some seconds.
-fn share(seconds: u64) -> Result<f64> {
-    share_in(&Cgroup::shared("sched")?, seconds)
-}
-
-/// The same where those inside are in a cgroup of their own. It is the cgroup's meter that counts;
-/// the context's is to say the same.
-fn share_in(cgroup: &Cgroup, seconds: u64) -> Result<f64> {
-    let (before, billed, start) = (cgroup.used()?, used()?.0, Instant::now());
-    std::thread::sleep(Duration::from_secs(seconds));
-    let (ran, billed) = (cgroup.used()? - before, used()?.0 - billed);
-    // Each CPU is looked at in its turn.
-    ensure!(
-        ran.abs_diff(billed) < 50 + ran / 10,
-        "{ran} ms, billed {billed} ms"
-    );
-    Ok(ran as f64 / start.elapsed().as_millis() as f64)
-}
-
 fn settings_come_back() -> Result<()> {
     let _guest = spinners(1, 0, Some(rate(3, 40)))?;
     let sched = abi::get_sched(XID)?;
@@ -302,43 +183,6 @@ fn no_limit_without_the_flag() -> Result<()> {
     })
 }
 
-/// A bucket that is never filled: whoever runs is held for good.
-const NEVER: (i32, i32) = (0, 1000);
-
-/// A spinner that is held for good.
-fn held(flags: u64) -> Result<Child> {
-    let child = first(XID, flags, Some(rate(NEVER.0, NEVER.1)), || process::spin())?;
-    process::eventually("held", || state(child.id()) == Some('S'))?;
-    Ok(child)
-}
-
-/// The state letter of a process.
-pub fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
-/// Whether these, and nobody else inside, wait for tokens.
-fn are_held(children: &[Child]) -> bool {
-    abi::virt_stat(XID).is_ok_and(|stat| stat.nr_onhold as usize == children.len())
-        && children.iter().all(|c| state(c.id()) == Some('S'))
-}
-
-fn until_held(children: &[Child]) -> Result<()> {
-    process::eventually("all on hold", || are_held(children))
-}
-
-/// That many tokens, however full or deep in debt the bucket was.
-fn give(tokens: i32) -> Result<()> {
-    let sched = abi::Sched {
-        mask: abi::VXSM_TOKENS | abi::VXSM_TOKENS_MAX,
-        tokens,
-        tokens_max: tokens,
-        ..abi::Sched::default()
-    };
-    Ok(abi::set_sched(XID, sched)?)
-}
-
 fn hold_ends_by_sigkill() -> Result<()> {
     let child = held(abi::VXF_SCHED_HARD)?;
     child.kill(Signal::KILL)?;
@@ -385,71 +229,6 @@ fn held_task_can_be_stopped_and_traced() -> Result<()> {
     // SAFETY: as above.
     ensure!(unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, none, none) } == 0);
     process::eventually("held again", || state(child.id()) == Some('S'))
-}
-
-/// How a process, the caller if none, is scheduled.
-fn set_policy(pid: Option<Pid>, policy: i32, sched_priority: i32) -> Result<()> {
-    let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get());
-    let param = libc::sched_param { sched_priority };
-    // SAFETY: `param` is valid for the call.
-    ensure!(unsafe { libc::sched_setscheduler(pid, policy, &param) } == 0);
-    Ok(())
-}
-
-fn realtime_is_held_too() -> Result<()> {
-    let child = held(abi::VXF_SCHED_HARD)?;
-    set_policy(Some(child.pid()), libc::SCHED_FIFO, 10)?;
-    abi::set_sched(XID, rate(1, 1000))?;
-    let before = used()?.0;
-    std::thread::sleep(Duration::from_secs(1));
-    ensure!(used()?.0 - before < 500, "a FIFO task ran through");
-    Ok(())
-}
-
-/// `struct sched_attr`, as of its first version
-#[repr(C)]
-struct SchedAttr {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    runtime: u64,
-    deadline: u64,
-    period: u64,
-}
-
-/// Nor does a deadline give anybody more: it is a promise of the machine's, not of the bucket's.
-fn deadlines_are_held_too() -> Result<()> {
-    const MS: u64 = 1_000_000;
-    let child = held(abi::VXF_SCHED_HARD)?;
-    let attr = SchedAttr {
-        size: size_of::<SchedAttr>() as u32,
-        policy: libc::SCHED_DEADLINE as u32,
-        flags: 0,
-        nice: 0,
-        priority: 0,
-        runtime: 80 * MS,
-        deadline: 100 * MS,
-        period: 100 * MS,
-    };
-    let pid = child.pid().as_raw_nonzero().get();
-    // SAFETY: `attr` is valid for the call.
-    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attr, 0) };
-    ensure!(result == 0, "{}", std::io::Error::last_os_error());
-    abi::set_sched(XID, rate(1, 1000))?;
-    let before = used()?.0;
-    std::thread::sleep(Duration::from_secs(1));
-    ensure!(used()?.0 - before < 400, "a deadline task ran through");
-    abi::set_cflags(XID, 0, abi::VXF_SCHED_HARD)?;
-    process::eventually("it runs", || used().is_ok_and(|used| used.0 > before + 500))
-}
-
-/// The run time of a process, in milliseconds.
-fn cpu_time(pid: u32) -> Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
-    let ns = text.split(' ').next().context("schedstat")?;
-    Ok(ns.parse::<u64>()? / 1_000_000)
 }
 
 /// What the context is billed is what its processes used, whichever way they went.

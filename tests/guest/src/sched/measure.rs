@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What is seen of processes and contexts: whether they run, and what they use.
+
+use super::XID;
+use super::cgroup::Cgroup;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::io::Errno;
+use std::fs;
+use std::time::{Duration, Instant};
+use vserver_abi as abi;
+
+/// The state letter of a process.
+pub(super) fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// The run time of a process, in milliseconds.
+pub(super) fn cpu_time(pid: u32) -> Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+    let ns = text.split(' ').next().context("schedstat")?;
+    Ok(ns.parse::<u64>()? / 1_000_000)
+}
+
+/// User and system time of all CPUs, and the hold time, in milliseconds.
+pub(super) fn used() -> Result<(u64, u64)> {
+    used_by(XID)
+}
+
+/// The same of another context.
+pub(super) fn used_by(xid: u32) -> Result<(u64, u64)> {
+    let mut total = (0, 0);
+    for cpu in 0.. {
+        match abi::sched_info(xid, cpu) {
+            Ok(info) => {
+                total.0 += info.user_msec + info.sys_msec;
+                total.1 += info.hold_msec;
+            }
+            Err(Errno::INVAL) if cpu > 0 => return Ok(total),
+            Err(e) => bail!("sched_info: {e}"),
+        }
+    }
+    Ok(total)
+}
+
+/// Which part of a CPU the context gets, over some seconds.
+pub(super) fn share(seconds: u64) -> Result<f64> {
+    share_in(&Cgroup::shared("sched")?, seconds)
+}
+
+/// The same where those inside are in a cgroup of their own. It is the cgroup's meter that counts;
+/// the context's is to say the same.
+pub(super) fn share_in(cgroup: &Cgroup, seconds: u64) -> Result<f64> {
+    let (before, billed, start) = (cgroup.used()?, used()?.0, Instant::now());
+    std::thread::sleep(Duration::from_secs(seconds));
+    let (ran, billed) = (cgroup.used()? - before, used()?.0 - billed);
+    // Each CPU is looked at in its turn.
+    ensure!(
+        ran.abs_diff(billed) < 50 + ran / 10,
+        "{ran} ms, billed {billed} ms"
+    );
+    Ok(ran as f64 / start.elapsed().as_millis() as f64)
+}
