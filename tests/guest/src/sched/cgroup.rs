@@ -158,6 +158,7 @@ impl OldFreezer {
         line.and_then(|l| l.split_whitespace().nth(1)) == Some("1")
     }
 
+    /// Whether it says of itself that it is `state`.
     pub(super) fn is(&self, state: &str) -> bool {
         let file = Path::new(Self::DIR).join("freezer.state");
         fs::read_to_string(file).is_ok_and(|text| text.trim() == state)

@@ -2,7 +2,7 @@
 //! Where those may run who were on hold: CPUs that they are bound to, and CPUs that go.
 
 use super::cgroup::{Cgroup, Cpusets};
-use super::{NEVER, XID, are_held, give, rate, share, spinners, until_held};
+use super::{NEVER, XID, are_held, give, is_a_tenth, rate, share, spinners, until_held};
 use crate::process::{self, Child};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -38,12 +38,8 @@ pub fn cpu_goes_and_comes() -> Result<()> {
         let away = share(2);
         drop(cpu);
         let back = share(2)?;
-        for share in [away?, back] {
-            ensure!(
-                (0.03..0.25).contains(&share),
-                "{share:.3} of a CPU instead of 0.1"
-            );
-        }
+        is_a_tenth(away?)?;
+        is_a_tenth(back)?;
     }
     Ok(())
 }
@@ -109,7 +105,8 @@ pub fn cpusets_change_during_a_hold() -> Result<()> {
     run_only_on(1, &guest)
 }
 
-fn bind(child: &Child, cpus: &[usize]) -> Result<()> {
+/// Lets it run on these CPUs and no others.
+pub(super) fn bind(child: &Child, cpus: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
     cpus.iter().for_each(|&cpu| set.set(cpu));
     sched_setaffinity(Some(child.pid()), &set).context("sched_setaffinity")

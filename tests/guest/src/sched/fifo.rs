@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Who is released, and for what CPU a command is.
 
+use super::cpus::bind;
 use super::{NEVER, XID, cpu_time, rate, spinners, state};
 use crate::process::{self, Child};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -58,9 +59,7 @@ pub fn first_come_first_released() -> Result<()> {
 /// that CPU's.
 pub fn one_cpu_stands_for_all() -> Result<()> {
     let children = spinners(1, 0, Some(rate(3, 40)))?;
-    let mut there = rustix::thread::CpuSet::new();
-    there.set(1);
-    rustix::thread::sched_setaffinity(Some(children[0].pid()), &there)?;
+    bind(&children[0], &[1])?;
     let ran = |cpu| abi::sched_info(XID, cpu).map(|info| info.user_msec + info.sys_msec);
     let (mut others, before) = (ran(0)?, ran(1)?);
     process::eventually("it runs there", || {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Idle time: who is on hold runs where a CPU has nothing else to do.
 
+use super::cgroup::Cgroup;
+use super::cpus::{SecondCpu, bind};
 use super::{NEVER, XID, first, rate, set_policy, spinners, state, used, used_by};
 use crate::process::{self, Child, spawn};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -240,10 +242,7 @@ pub fn idle_time_leaves_cpus_to_others() -> Result<()> {
         process::eventually("it runs", || {
             ran_and_waited(host.id()).is_ok_and(|(ran, _)| ran > 50)
         })?;
-        let mut cpus = rustix::thread::CpuSet::new();
-        cpus.set(0);
-        cpus.set(1);
-        rustix::thread::sched_setaffinity(Some(host.pid()), &cpus)?;
+        bind(host, &[0, 1])?;
     }
     let ran = |host: &Child| Ok::<_, anyhow::Error>(ran_and_waited(host.id())?.0);
     let look = || Ok([used()?.0, ran(&hosts[0])?, ran(&hosts[1])?]);
@@ -321,21 +320,18 @@ pub fn idle_time_of_old_is_nobodys() -> Result<()> {
 
 /// The line goes on without one that cannot move, and without a CPU.
 pub fn idle_time_meets_freezer_and_hotplug() -> Result<()> {
-    let cgroup = super::cgroup::Cgroup::new("idle")?;
+    let cgroup = Cgroup::new("idle")?;
     let guest = spinners(3, abi::VXF_SCHED_HARD, Some(with_idle(NEVER, (1, 4))))?;
     cgroup.add(&guest[0])?;
     cgroup.write("cgroup.freeze", "1")?;
     // A frozen one stops no others.
     runs()?;
-    let online = "/sys/devices/system/cpu/cpu1/online";
     for _ in 0..2 {
-        fs::write(online, "0").context("cpu1")?;
+        let cpu = SecondCpu::take_away()?;
         let away = runs();
-        fs::write(online, "1").context("cpu1")?;
+        drop(cpu);
         away?;
-        let mut there = rustix::thread::CpuSet::new();
-        there.set(1);
-        rustix::thread::sched_setaffinity(Some(guest[1].pid()), &there)?;
+        bind(&guest[1], &[1])?;
         let before = ran_and_waited(guest[1].id())?.0;
         process::eventually("it runs on the CPU that came back", || {
             ran_and_waited(guest[1].id()).is_ok_and(|(ran, _)| ran > before + 50)

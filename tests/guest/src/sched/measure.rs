@@ -3,6 +3,7 @@
 
 use super::XID;
 use super::cgroup::Cgroup;
+use crate::process;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
 use std::fs;
@@ -43,6 +44,12 @@ pub(super) fn used_by(xid: u32) -> Result<(u64, u64)> {
     Ok(total)
 }
 
+/// Waits until the context has run for a while.
+pub(super) fn runs() -> Result<()> {
+    let before = used()?.0;
+    process::eventually("it runs", || used().is_ok_and(|now| now.0 > before + 20))
+}
+
 /// Which part of a CPU the context gets, over some seconds.
 pub(super) fn share(seconds: u64) -> Result<f64> {
     share_in(&Cgroup::shared("sched")?, seconds)
@@ -60,4 +67,13 @@ pub(super) fn share_in(cgroup: &Cgroup, seconds: u64) -> Result<f64> {
         "{ran} ms, billed {billed} ms"
     );
     Ok(ran as f64 / start.elapsed().as_millis() as f64)
+}
+
+/// That is what it should be of a CPU, more or less.
+pub(super) fn is_a_tenth(share: f64) -> Result<()> {
+    ensure!(
+        (0.03..0.25).contains(&share),
+        "{share:.3} of a CPU instead of 0.1"
+    );
+    Ok(())
 }

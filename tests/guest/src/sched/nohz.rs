@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A CPU that does without the tick while it has one task to run is no way around the limit.
 
-use super::cpus::SecondCpu;
-use super::{NEVER, XID, first, rate, used};
+use super::cpus::{SecondCpu, bind};
+use super::{NEVER, XID, first, give, rate, state, used};
 use crate::harness::Suite;
 use crate::process::{self, Child, spawn};
 use crate::tests;
@@ -64,18 +64,12 @@ fn guest(fill: i32, interval: i32, flags: u64) -> Result<Child> {
 /// host of this machine takes from it now and then is not to be mistaken for that.
 fn limit_needs_the_tick() -> Result<()> {
     let guest = guest(NEVER.0, NEVER.1, abi::VXF_SCHED_HARD)?;
-    let tokens = abi::Sched {
-        mask: abi::VXSM_TOKENS | abi::VXSM_TOKENS_MAX,
-        tokens: 25,
-        tokens_max: 25,
-        ..abi::Sched::default()
-    };
     let mut debts = Vec::new();
     for _ in 0..5 {
-        process::eventually("held", || super::state(guest.id()) == Some('S'))?;
+        process::eventually("held", || state(guest.id()) == Some('S'))?;
         debts.push(-abi::get_sched(XID)?.tokens);
         let before = used()?.0;
-        abi::set_sched(XID, tokens)?;
+        give(25)?;
         process::eventually("runs", || used().is_ok_and(|used| used.0 > before + 50))?;
     }
     debts.sort_unstable();
@@ -98,9 +92,9 @@ fn pause_needs_no_tick() -> Result<()> {
     for _ in 0..2 {
         process::eventually("no tick", || does_without().unwrap_or(false))?;
         abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
-        process::eventually("held", || super::state(guest.id()) == Some('S'))?;
+        process::eventually("held", || state(guest.id()) == Some('S'))?;
         abi::set_cflags(XID, 0, abi::VXF_SCHED_PAUSE)?;
-        process::eventually("runs", || super::state(guest.id()) == Some('R'))?;
+        process::eventually("runs", || state(guest.id()) == Some('R'))?;
     }
     Ok(())
 }
@@ -108,12 +102,9 @@ fn pause_needs_no_tick() -> Result<()> {
 /// Who is bound to it again when it comes back is limited there as before.
 fn limit_after_the_cpu_was_away() -> Result<()> {
     let guest = guest(NEVER.0, NEVER.1, 0)?;
-    let cpu = SecondCpu::take_away()?;
-    drop(cpu);
-    let mut there = rustix::thread::CpuSet::new();
-    there.set(CPU);
-    rustix::thread::sched_setaffinity(Some(guest.pid()), &there)?;
+    drop(SecondCpu::take_away()?);
+    bind(&guest, &[CPU])?;
     process::eventually("no tick", || does_without().unwrap_or(false))?;
     abi::set_cflags(XID, abi::VXF_SCHED_HARD, abi::VXF_SCHED_HARD)?;
-    process::eventually("held", || super::state(guest.id()) == Some('S'))
+    process::eventually("held", || state(guest.id()) == Some('S'))
 }

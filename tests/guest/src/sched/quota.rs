@@ -3,7 +3,7 @@
 
 use super::cgroup::{Cgroup, with_quotas};
 use super::counter::Counter;
-use super::{NEVER, XID, rate, share_in, spinners, until_held, used};
+use super::{NEVER, XID, is_a_tenth, rate, share_in, spinners, until_held, used};
 use crate::process::{self, Status};
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
@@ -20,13 +20,8 @@ pub fn quota_of_a_cgroup_too() -> Result<()> {
     cgroup.write("cpu.max", "90000 100000")?;
     abi::set_sched(XID, rate(5, 50))?;
     let by_bucket = share_in(&cgroup, 3)?;
-    for share in [by_cgroup, by_bucket] {
-        ensure!(
-            (0.03..0.25).contains(&share),
-            "{share:.3} of a CPU instead of 0.1"
-        );
-    }
-    Ok(())
+    is_a_tenth(by_cgroup)?;
+    is_a_tenth(by_bucket)
 }
 
 /// One within the other.
@@ -56,6 +51,7 @@ impl Nested {
         self.inner.write("cpu.max", &max(inner))
     }
 
+    /// How often the outer one held somebody back, and the inner one.
     fn throttled(&self) -> Result<(u64, u64)> {
         let times = |cgroup: &Cgroup| cgroup.stat("nr_throttled");
         Ok((times(&self.outer)?, times(&self.inner)?))
@@ -78,27 +74,20 @@ pub fn lowest_of_three_limits_counts() -> Result<()> {
     guest
         .iter()
         .try_for_each(|child| cgroups.inner.add(child))?;
-    let share = || -> Result<()> {
-        let share = share_in(&cgroups.inner, 3)?;
-        ensure!(
-            (0.03..0.25).contains(&share),
-            "{share:.3} of a CPU instead of 0.1"
-        );
-        Ok(())
-    };
+    let gets_a_tenth = || is_a_tenth(share_in(&cgroups.inner, 3)?);
     let (before, hold) = (cgroups.throttled()?, used()?.1);
     cgroups.limit(Some(10), Some(70))?;
-    share()?;
+    gets_a_tenth()?;
     let by_outer = cgroups.throttled()?;
     cgroups.limit(Some(70), Some(10))?;
-    share()?;
+    gets_a_tenth()?;
     let by_inner = cgroups.throttled()?;
     ensure!(used()?.1 == hold, "on hold with tokens");
     ensure!(by_outer.0 > before.0, "not by the outer one");
     ensure!(by_inner.1 > by_outer.1, "not by the inner one");
     cgroups.limit(Some(80), Some(90))?;
     abi::set_sched(XID, rate(5, 50))?;
-    share()?;
+    gets_a_tenth()?;
     ensure!(used()?.1 > hold, "not on hold");
     Ok(())
 }

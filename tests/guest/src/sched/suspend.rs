@@ -3,25 +3,24 @@
 //! asked to go no further than that.
 
 use super::counter::Counter;
-use super::vhost::{device, with_worker};
+use super::vhost::{device, kicker, with_worker};
 use super::workers::with_ring;
-use super::{NEVER, XID, rate, used_by};
-use crate::process::{self, Gate, spawn};
+use super::{NEVER, XID, rate, runs};
+use crate::process::{self, Gate};
 use anyhow::{Context as _, Result};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::io;
 use std::fs;
 use vserver_abi as abi;
 
 /// How far a suspend goes, and for how long, as long as this is there.
-pub struct OnlyFreezer;
+pub(super) struct OnlyFreezer;
 
 impl OnlyFreezer {
     const LEVEL: &str = "/sys/power/pm_test";
     const SECONDS: &str = "/sys/module/suspend/parameters/pm_test_delay";
     const SYNC: &str = "/sys/power/sync_on_suspend";
 
-    pub fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let this = Self;
         fs::write(Self::LEVEL, "freezer").context("pm_test")?;
         fs::write(Self::SECONDS, "1").context("pm_test_delay")?;
@@ -31,7 +30,7 @@ impl OnlyFreezer {
 
     /// Stops everybody but the caller, and lets them go on a second later. It fails if somebody could
     /// not be stopped.
-    pub fn suspend(&self) -> Result<()> {
+    pub(super) fn suspend(&self) -> Result<()> {
         fs::write("/sys/power/state", "freeze").context("suspend")
     }
 }
@@ -75,12 +74,6 @@ pub fn machine_suspends_with_threads_on_hold() -> Result<()> {
     let close = Gate::new()?;
     let kick = eventfd(0, EventfdFlags::empty())?;
     let power = OnlyFreezer::new()?;
-    let works = || -> Result<()> {
-        let before = used_by(XID)?.0;
-        process::eventually("it works", || {
-            used_by(XID).is_ok_and(|now| now.0 > before + 20)
-        })
-    };
     // Its owner, who sleeps, is woken to be stopped, and may then wait for tokens as well.
     let until_held = || {
         process::eventually("on hold", || {
@@ -88,22 +81,19 @@ pub fn machine_suspends_with_threads_on_hold() -> Result<()> {
         })
     };
     let on_hold_and_back = || -> Result<()> {
-        works()?;
+        runs()?;
         abi::set_sched(XID, rate(NEVER.0, NEVER.1))?;
         until_held()?;
         power.suspend()?;
         until_held()?;
         abi::set_sched(XID, rate(50, 50))?;
-        works()
+        runs()
     };
     {
         let _ring = with_ring(rate(50, 50), &close)?;
         on_hold_and_back()?;
     }
     let _worker = with_worker(rate(50, 50), &device()?, &kick)?;
-    let _kicker = spawn(|| {
-        while io::write(&kick, &1u64.to_ne_bytes()).is_ok() {}
-        1
-    })?;
+    let _kicker = kicker(&kick)?;
     on_hold_and_back()
 }

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What tells of a hold.
 
-use super::{XID, held, state, used};
+use super::{XID, held, runs, state, used};
 use crate::process;
 use crate::tracefs::{Fields, Tracer};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use std::fs;
 use vserver_abi as abi;
-
-/// Waits until it has run in user mode.
-fn runs() -> Result<()> {
-    let before = used()?.0;
-    process::eventually("runs", || used().is_ok_and(|now| now.0 > before + 20))
-}
 
 pub fn hold_is_traced() -> Result<()> {
     let (hold, release) = (
