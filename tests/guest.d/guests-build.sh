@@ -1,25 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # suite: ext4 xfs timeout=240
+# shellcheck disable=SC1091,SC2154
 # Guests built of archives, images and each other, looked at and deleted.
+. /tests/check
 export VSERVER_PREFIX=/mnt/ext4
 W=/tmp/build
 V=$VSERVER_PREFIX/vservers
 mkdir -p $W/tree $V
 
-count=0
-# check WHAT COMMAND...: the command has to succeed
-check() {
-	what=$1
-	shift
-	count=$((count + 1))
-	if "$@" >$W/said 2>&1; then
-		echo "ok $count - $what"
-	else
-		echo "not ok $count - $what"
-		sed 's/^/# /' $W/said
-	fi
-}
 # fails STATUS WORDS COMMAND...: the command has to end so, and say that
 fails() {
 	wanted=$1 words=$2
@@ -115,8 +104,7 @@ check "and leaves them when it looks" [ -e $V/.web.gone/etc/left ]
 mkfifo $W/slow.tar.gz
 vserver build slow --tar $W/slow.tar.gz >$W/slow 2>&1 &
 slow=$!
-for _ in $(seq 100); do [ -d $V/.slow.new ] || sleep 0.2; done
-check "one is being built" [ -d $V/.slow.new ]
+check "one is being built" soon [ -d $V/.slow.new ]
 check "is in use, and so is what cannot be told from it" sh -c \
 	"vserver cleanup $V 2>&1 | grep -c ': in use\$' | grep -x 3 && [ -d $V/.slow.new ]"
 kill -KILL $slow
