@@ -93,6 +93,16 @@ pub fn skipped(report: &Report, reason: Reason) -> u64 {
     report.skipped.get(&reason).map_or(0, |amount| amount.files)
 }
 
+/// `run` leaves and names a file that trees share and that is open for writing.
+pub fn a_busy_file_is_named(run: impl Fn(&Trees, &Fake) -> Report) {
+    let trees = Trees::empty(&["a", "b"]);
+    trees.linked("a", "f", &[("b", "f")]);
+    let report = run(&trees, &Fake::with_hook(|_| Err(Errno::TXTBSY)));
+    assert_eq!(skipped(&report, Reason::Busy), 2);
+    assert_eq!(report.unprotected.len(), 2);
+    assert_eq!(report.already_shared.files, 0);
+}
+
 pub fn in_tree_b(path: &Path) -> bool {
     path.parent().is_some_and(|dir| dir.ends_with("b"))
 }

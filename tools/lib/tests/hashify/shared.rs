@@ -7,13 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, SystemTime};
 
-use rustix::io::Errno;
 use vserver::attr::UNIFIED;
 use vserver::exclude::Excludes;
 use vserver::hashify::Options;
 use vserver::unify::Reason;
 
-use crate::common::Fake;
+use crate::common::{Fake, a_busy_file_is_named};
 use crate::{TREES, Trees, skipped};
 
 #[test]
@@ -161,11 +160,7 @@ fn a_pool_that_has_lost_its_protection_gets_it_again() {
 
 #[test]
 fn a_file_that_is_open_for_writing_in_several_trees_is_named() {
-    let trees = Trees::empty(&["a", "b"]);
-    trees.linked("a", "f", &[("b", "f")]);
-    let report = trees.hashify(&Fake::with_hook(|_| Err(Errno::TXTBSY)));
-    assert_eq!(skipped(&report, Reason::Busy), 2);
-    assert_eq!(report.files.unprotected.len(), 2);
+    a_busy_file_is_named(|trees, fake| trees.hashify(fake).files);
 }
 
 #[test]

@@ -6,12 +6,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use rustix::fd::AsFd;
-use rustix::io::Errno;
 use vserver::attr::{Attributes, UNIFIED};
 use vserver::exclude::Excludes;
 use vserver::unify::{Options, Reason, unify};
 
-use crate::common::{Fake, Quiet, Trees, skipped};
+use crate::common::{Fake, Quiet, Trees, a_busy_file_is_named, skipped};
 
 #[test]
 fn equal_files_become_one() {
@@ -180,12 +179,7 @@ fn what_is_linked_outside_of_the_trees_is_named() {
 
 #[test]
 fn a_file_that_is_open_for_writing_in_several_trees_is_named() {
-    let trees = Trees::empty(&["a", "b"]);
-    trees.linked("a", "f", &[("b", "f")]);
-    let report = trees.unify(&Fake::with_hook(|_| Err(Errno::TXTBSY)));
-    assert_eq!(skipped(&report, Reason::Busy), 2);
-    assert_eq!(report.unprotected.len(), 2);
-    assert_eq!(report.already_shared.files, 0);
+    a_busy_file_is_named(Trees::unify);
 }
 
 #[test]
