@@ -6,19 +6,16 @@
 //! before, and so it is again when the inode is protected. That is done if the pool has a name of it,
 //! or if all names are in the trees; what else has a name of it may count on its being one file.
 
-use std::os::fd::AsFd;
-
 use rustix::fs::fstat;
-use rustix::io::Errno;
 
 use super::Run;
 use super::files::POOL;
 use super::group::Node;
 use super::scan::Found;
-use crate::attr::UNIFIED;
 use crate::error::Error;
 use crate::protect;
 use crate::unify::report::{Amount, Reason, Report};
+use crate::unify::share::{self, Outcome};
 
 /// What is to be done with an inode of several names.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,28 +41,20 @@ pub(super) fn is_safe(run: &Run<'_>, found: &Found, node: Node<'_>, report: &mut
     if verdict == Verdict::Nothing {
         return true;
     }
-    // Gone by now, or no file that could be shared: whoever opens it next finds the same.
-    if !is_unprotected(run, found, node).unwrap_or(false) {
-        return true;
-    }
-    let reason = match verdict {
-        Verdict::Protect if run.engine.dry_run => None,
-        Verdict::Protect => match protect(run, found, node) {
-            Ok(()) => None,
-            Err(Errno::TXTBSY) => Some(Reason::Busy),
-            Err(errno) => {
-                let path = run.path(files, node[0]);
-                run.fail(report, Error::file("protect", &path, errno));
-                return false;
-            }
-        },
-        _ => Some(Reason::LinkedOutside),
-    };
     let in_trees = node.iter().filter(|at| files.tree(**at) != POOL);
-    let Some(reason) = reason else {
-        report.protected += in_trees.count() as u64;
-        return !run.engine.dry_run;
+    let outcome = match protect(run, found, node, verdict) {
+        Ok(false) => return true,
+        Ok(true) => {
+            report.protected += in_trees.count() as u64;
+            return !run.engine.dry_run;
+        }
+        Err(outcome) => outcome,
     };
+    let reason = outcome.reason();
+    if let Outcome::Failed(doing, errno) = outcome {
+        let path = run.path(files, node[0]);
+        run.complain(report, Error::file(doing, &path, errno));
+    }
     for at in in_trees {
         let path = run.path(files, *at);
         let bytes = files.record(*at).size;
@@ -86,8 +75,14 @@ fn judge(pooled: bool, several: bool, names: u64, found: u64) -> Verdict {
     }
 }
 
-/// Whether anybody may write to the file.
-fn is_unprotected(run: &Run<'_>, found: &Found, node: Node<'_>) -> Result<bool, Errno> {
+/// Protects a file to which anybody may write, if that is the verdict; whether it was such a one. Fails
+/// if it stays so.
+fn protect(
+    run: &Run<'_>,
+    found: &Found,
+    node: Node<'_>,
+    verdict: Verdict,
+) -> Result<bool, Outcome> {
     let files = &found.files;
     // The pool's are many, and what stat(2) says of them is enough nearly always.
     if let Ok(hash) = files.name(node[0]).try_into()
@@ -96,20 +91,20 @@ fn is_unprotected(run: &Run<'_>, found: &Found, node: Node<'_>) -> Result<bool, 
     {
         return Ok(false);
     }
-    let file = run.open(files, node[0])?;
-    if fstat(&file)?.st_ino != files.record(node[0]).ino {
+    // Gone by now: whoever opens it next finds the same.
+    let Ok(file) = run.open(files, node[0]) else {
+        return Ok(false);
+    };
+    if !fstat(&file).is_ok_and(|stat| stat.st_ino == files.record(node[0]).ino) {
         return Ok(false);
     }
-    let attr = run.engine.attributes.get(file.as_fd())?;
-    Ok(protect::is_ordinary(&attr))
-}
-
-fn protect(run: &Run<'_>, found: &Found, node: Node<'_>) -> Result<(), Errno> {
-    let files = &found.files;
-    let file = run.open(files, node[0])?;
-    match fstat(&file)?.st_ino == files.record(node[0]).ino {
-        true => run.engine.attributes.set(file.as_fd(), UNIFIED, UNIFIED),
-        false => Ok(()),
+    if !protect::is_ordinary(&share::attributes(&run.engine, &file)?) {
+        return Ok(false);
+    }
+    match verdict {
+        Verdict::Protect if run.engine.dry_run => Ok(true),
+        Verdict::Protect => share::protect(&run.engine, &file).map(|()| true),
+        _ => Err(Outcome::Skip(Reason::LinkedOutside)),
     }
 }
 

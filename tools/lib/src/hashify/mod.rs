@@ -352,8 +352,14 @@ impl Run<'_> {
         }
     }
 
-    /// Notes that something went wrong.
+    /// Notes that something went wrong with a file, which is not shared.
     fn fail(&self, report: &mut Unified, error: Error) {
+        self.complain(report, error);
+        report.skip(Reason::Error, unify::Amount { files: 1, bytes: 0 });
+    }
+
+    /// Says what went wrong.
+    fn complain(&self, report: &mut Unified, error: Error) {
         if error.is_full() {
             self.no_space.store(true, Ordering::Relaxed);
             report.no_space = true;
@@ -361,6 +367,5 @@ impl Run<'_> {
         let message = error.to_string();
         self.progress.failed(&message);
         report.error(message);
-        report.skip(Reason::Error, unify::Amount { files: 1, bytes: 0 });
     }
 }

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::Run;
 use super::report::{Amount, Reason, Report};
 use super::scan::disk_bytes;
-use crate::attr::UNIFIED;
+use super::share::{self, Outcome};
 use crate::copy::open_quietly;
 use crate::protect;
 use crate::replace::Inode;
@@ -74,15 +74,19 @@ impl Names {
 pub(super) fn protect_all(run: &mut Run<'_>, links: Links, report: &mut Report) {
     for (inode, names) in links {
         match protect(run, inode, &names) {
-            Ok(Verdict::Nothing) => report.already_shared.add(names.settled),
-            Ok(Verdict::Protected) => {
+            Verdict::Nothing => report.already_shared.add(names.settled),
+            Verdict::Protected => {
                 report.protected += names.names.len() as u64;
                 report.already_shared.add(names.settled);
                 if run.options.dry_run {
                     run.engine.assumed.insert(inode);
                 }
             }
-            Ok(Verdict::Left(reason, bytes)) => {
+            Verdict::Left(outcome, bytes) => {
+                let reason = outcome.reason();
+                if let (Outcome::Failed(doing, errno), [first, ..]) = (outcome, &names.names[..]) {
+                    run.complain(report, first.tree, &first.path, doing, errno);
+                }
                 for name in &names.names {
                     report.leave_unprotected(run.path(name.tree, &name.path));
                     if name.settled {
@@ -90,11 +94,6 @@ pub(super) fn protect_all(run: &mut Run<'_>, links: Links, report: &mut Report) 
                     }
                 }
                 run.left.insert(inode, reason);
-            }
-            Err(errno) => {
-                if let Some(Name { tree, path, .. }) = names.names.first() {
-                    run.fail(report, *tree, path, "protect", errno);
-                }
             }
         }
     }
@@ -104,35 +103,38 @@ enum Verdict {
     /// It is no such file.
     Nothing,
     Protected,
-    /// It stays as it is, with what it takes.
-    Left(Reason, u64),
+    /// It stays as it is, for this reason, with what it takes.
+    Left(Outcome, u64),
 }
 
-fn protect(run: &Run<'_>, inode: Inode, names: &Names) -> Result<Verdict, Errno> {
+fn protect(run: &Run<'_>, inode: Inode, names: &Names) -> Verdict {
     let first = match names.names.as_slice() {
         [first, others @ ..] if others.iter().any(|name| name.tree != first.tree) => first,
         // The guest's own hard links.
-        _ => return Ok(Verdict::Nothing),
+        _ => return Verdict::Nothing,
     };
     // Gone by now: whoever looks next finds the same.
     let Ok((file, stat)) = open(run, first) else {
-        return Ok(Verdict::Nothing);
+        return Verdict::Nothing;
     };
-    let attributes = run.engine.attributes;
-    if (stat.st_dev, stat.st_ino) != inode || !protect::is_ordinary(&attributes.get(file.as_fd())?)
-    {
-        return Ok(Verdict::Nothing);
+    if (stat.st_dev, stat.st_ino) != inode {
+        return Verdict::Nothing;
     }
-    let left = |reason| Ok(Verdict::Left(reason, disk_bytes(&stat)));
+    let left = |outcome| Verdict::Left(outcome, disk_bytes(&stat));
+    match share::attributes(&run.engine, &file) {
+        Ok(attr) if !protect::is_ordinary(&attr) => return Verdict::Nothing,
+        Ok(_) => {}
+        Err(outcome) => return left(outcome),
+    }
     if stat.st_nlink > names.names.len() as u64 {
-        return left(Reason::LinkedOutside);
+        return left(Outcome::Skip(Reason::LinkedOutside));
     }
     if run.options.dry_run {
-        return Ok(Verdict::Protected);
+        return Verdict::Protected;
     }
-    match attributes.set(file.as_fd(), UNIFIED, UNIFIED) {
-        Err(Errno::TXTBSY) => left(Reason::Busy),
-        set => set.map(|()| Verdict::Protected),
+    match share::protect(&run.engine, &file) {
+        Ok(()) => Verdict::Protected,
+        Err(outcome) => left(outcome),
     }
 }
 

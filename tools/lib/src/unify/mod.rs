@@ -129,14 +129,26 @@ impl Run<'_> {
         self.progress.skipped(&self.path(tree, relative), reason);
     }
 
-    /// Notes that something went wrong with a file.
+    /// Notes that something went wrong with a file, which is not shared.
     fn fail(&self, report: &mut Report, tree: usize, relative: &Path, doing: &str, errno: Errno) {
+        self.complain(report, tree, relative, doing, errno);
+        report.skip(Reason::Error, Amount { files: 1, bytes: 0 });
+    }
+
+    /// Says what went wrong with a file.
+    fn complain(
+        &self,
+        report: &mut Report,
+        tree: usize,
+        relative: &Path,
+        doing: &str,
+        errno: Errno,
+    ) {
         let error = Error::file(doing, &self.path(tree, relative), errno);
         report.no_space |= error.is_full();
         let message = error.to_string();
         self.progress.failed(&message);
         report.error(message);
-        report.skip(Reason::Error, Amount { files: 1, bytes: 0 });
     }
 
     /// Opens a tree's directory; neither symlinks nor `..` lead out of the tree.

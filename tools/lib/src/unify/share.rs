@@ -12,12 +12,14 @@ use std::os::fd::AsFd;
 
 use rustix::fs::{IFlags, Stat, fstat, ioctl_getflags};
 use rustix::io::Errno;
+use vserver_abi::CtxFiattr;
 
 use super::Engine;
 use super::compare::{self, Key};
 use super::report::Reason;
 use super::uses::Use;
 use crate::attr::UNIFIED;
+use crate::protect;
 use crate::xattr::{Xattrs, xattrs};
 
 /// What came of trying to share.
@@ -72,17 +74,8 @@ impl<'a> Member<'a> {
         key: Key,
     ) -> Result<Self, Outcome> {
         let using = engine.uses.begin((stat.st_dev, stat.st_ino));
-        let unified = match engine.attributes.get(file.as_fd()) {
-            Ok(attr) if attr.mask & UNIFIED == UNIFIED => {
-                attr.flags & UNIFIED == UNIFIED
-                    || engine.assumed.contains(&(stat.st_dev, stat.st_ino))
-            }
-            // It could not be made to stand still.
-            Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOTTY) => {
-                return Err(Outcome::Skip(Reason::Unsupported));
-            }
-            Err(errno) => return Err(Outcome::Failed("read the attributes of", errno)),
-        };
+        let unified = protect::is_unified(&attributes(engine, &file)?)
+            || engine.assumed.contains(&(stat.st_dev, stat.st_ino));
         // What the administrator has locked stays as it is.
         let locked = IFlags::APPEND | IFlags::IMMUTABLE;
         if !unified && ioctl_getflags(&file).is_ok_and(|flags| flags.intersects(locked)) {
@@ -126,15 +119,7 @@ impl<'a> Member<'a> {
         if self.unified {
             return Ok(());
         }
-        let failed = |errno| match errno {
-            Errno::TXTBSY => Outcome::Skip(Reason::Busy),
-            Errno::OPNOTSUPP | Errno::NOTTY => Outcome::Skip(Reason::Unsupported),
-            errno => Outcome::Failed("set the attributes of", errno),
-        };
-        engine
-            .attributes
-            .set(self.file.as_fd(), UNIFIED, UNIFIED)
-            .map_err(failed)?;
+        protect(engine, &self.file)?;
         self.ours = true;
         self.unified = true;
         Ok(())
@@ -184,6 +169,26 @@ impl<'a> Member<'a> {
             false => Err(Outcome::Skip(Reason::Changed)),
         }
     }
+}
+
+/// The attributes of an open file, if its kind can be shared at all.
+pub(crate) fn attributes(engine: &Engine<'_>, file: &File) -> Result<CtxFiattr, Outcome> {
+    match engine.attributes.get(file.as_fd()) {
+        Ok(attr) if attr.mask & UNIFIED == UNIFIED => Ok(attr),
+        // It could not be made to stand still.
+        Ok(_) | Err(Errno::OPNOTSUPP | Errno::NOTTY) => Err(Outcome::Skip(Reason::Unsupported)),
+        Err(errno) => Err(Outcome::Failed("read the attributes of", errno)),
+    }
+}
+
+/// Makes the content of an open file stand still.
+pub(crate) fn protect(engine: &Engine<'_>, file: &File) -> Result<(), Outcome> {
+    let set = engine.attributes.set(file.as_fd(), UNIFIED, UNIFIED);
+    set.map_err(|errno| match errno {
+        Errno::TXTBSY => Outcome::Skip(Reason::Busy),
+        Errno::OPNOTSUPP | Errno::NOTTY => Outcome::Skip(Reason::Unsupported),
+        errno => Outcome::Failed("set the attributes of", errno),
+    })
 }
 
 /// Makes `member`'s name lead to `leader`'s inode if the files are equal.

@@ -93,14 +93,26 @@ pub fn skipped(report: &Report, reason: Reason) -> u64 {
     report.skipped.get(&reason).map_or(0, |amount| amount.files)
 }
 
-/// `run` leaves and names a file that trees share and that is open for writing.
-pub fn a_busy_file_is_named(run: impl Fn(&Trees, &Fake) -> Report) {
+/// `run` leaves and names a file that trees share and that can't be protected.
+pub fn what_stays_unprotected_is_named(run: impl Fn(&Trees, &Fake) -> Report) {
     let trees = Trees::empty(&["a", "b"]);
     trees.linked("a", "f", &[("b", "f")]);
-    let report = run(&trees, &Fake::with_hook(|_| Err(Errno::TXTBSY)));
-    assert_eq!(skipped(&report, Reason::Busy), 2);
-    assert_eq!(report.unprotected.len(), 2);
-    assert_eq!(report.already_shared.files, 0);
+    let refuses = |errno| Fake::with_hook(move |_| Err(errno));
+    for (fake, reason) in [
+        (refuses(Errno::TXTBSY), Reason::Busy),
+        (refuses(Errno::OPNOTSUPP), Reason::Unsupported),
+        (refuses(Errno::NOTTY), Reason::Unsupported),
+        (Fake::without_support(), Reason::Unsupported),
+        (refuses(Errno::IO), Reason::Error),
+    ] {
+        let report = run(&trees, &fake);
+        let left: u64 = report.skipped.values().map(|amount| amount.files).sum();
+        assert_eq!((skipped(&report, reason), left), (2, 2), "{reason}");
+        assert_eq!(report.unprotected.len(), 2, "{reason}");
+        assert_eq!(report.already_shared.files, 0, "{reason}");
+        let errors = usize::from(reason == Reason::Error);
+        assert_eq!(report.errors.len(), errors, "{:?}", report.errors);
+    }
 }
 
 pub fn in_tree_b(path: &Path) -> bool {

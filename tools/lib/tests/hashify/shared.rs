@@ -12,7 +12,7 @@ use vserver::exclude::Excludes;
 use vserver::hashify::Options;
 use vserver::unify::Reason;
 
-use crate::common::{Fake, a_busy_file_is_named};
+use crate::common::{Fake, what_stays_unprotected_is_named};
 use crate::{TREES, Trees, skipped};
 
 #[test]
@@ -159,8 +159,8 @@ fn a_pool_that_has_lost_its_protection_gets_it_again() {
 }
 
 #[test]
-fn a_file_that_is_open_for_writing_in_several_trees_is_named() {
-    a_busy_file_is_named(|trees, fake| trees.hashify(fake).files);
+fn what_several_trees_share_and_cannot_be_protected_is_named() {
+    what_stays_unprotected_is_named(|trees, fake| trees.hashify(fake).files);
 }
 
 #[test]

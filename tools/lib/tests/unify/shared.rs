@@ -6,11 +6,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, SystemTime};
 
 use rustix::fd::AsFd;
+use rustix::io::Errno;
 use vserver::attr::{Attributes, UNIFIED};
 use vserver::exclude::Excludes;
 use vserver::unify::{Options, Reason, unify};
 
-use crate::common::{Fake, Quiet, Trees, a_busy_file_is_named, skipped};
+use crate::common::{Fake, Quiet, Trees, skipped, what_stays_unprotected_is_named};
 
 #[test]
 fn equal_files_become_one() {
@@ -178,8 +179,19 @@ fn what_is_linked_outside_of_the_trees_is_named() {
 }
 
 #[test]
-fn a_file_that_is_open_for_writing_in_several_trees_is_named() {
-    a_busy_file_is_named(Trees::unify);
+fn what_several_trees_share_and_cannot_be_protected_is_named() {
+    what_stays_unprotected_is_named(Trees::unify);
+}
+
+#[test]
+fn what_stays_unprotected_counts_once_where_it_could_be_joined() {
+    let trees = Trees::empty(&["a", "b", "c"]);
+    trees.linked("a", "f", &[("b", "f")]);
+    trees.write("c", "f", b"was shared");
+    let report = trees.unify(&Fake::with_hook(|_| Err(Errno::IO)));
+    // c has nobody to share with.
+    assert_eq!(skipped(&report, Reason::Error), 3);
+    assert_eq!((report.errors.len(), report.unprotected.len()), (1, 2));
 }
 
 #[test]
