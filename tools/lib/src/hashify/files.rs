@@ -30,6 +30,8 @@ pub(super) struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     pub(super) tree: u16,
+    /// Its inode's number; 0 in the pool.
+    ino: u64,
     parent: u32,
     name: Box<[u8]>,
     names: Box<[u8]>,
@@ -58,6 +60,8 @@ pub(super) struct Files {
 /// The files of one directory, while it is read.
 #[derive(Default)]
 pub(super) struct Listing {
+    /// The directory's inode number.
+    pub(super) ino: u64,
     names: Vec<u8>,
     files: Vec<Record>,
 }
@@ -132,6 +136,7 @@ impl Files {
     /// What was found in a directory.
     pub(super) fn fill(&mut self, dir: u32, listing: Listing) {
         if let Some(dir) = self.dirs.get_mut(dir as usize) {
+            dir.ino = listing.ino;
             dir.names = listing.names.into();
             dir.files = listing.files.into();
         }
@@ -168,6 +173,11 @@ impl Files {
 
     pub(super) fn tree(&self, at: Ref) -> u16 {
         self.dirs[at.dir as usize].tree
+    }
+
+    /// The number of its directory's inode; 0 in the pool.
+    pub(super) fn dir_ino(&self, at: Ref) -> u64 {
+        self.dirs[at.dir as usize].ino
     }
 
     /// The name in its directory.

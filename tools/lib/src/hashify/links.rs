@@ -14,6 +14,7 @@ use super::group::Node;
 use super::scan::Found;
 use crate::error::Error;
 use crate::protect;
+use crate::unify::links::Entries;
 use crate::unify::report::{Amount, Reason, Report};
 use crate::unify::share::{self, Outcome};
 
@@ -36,8 +37,15 @@ pub(super) fn is_safe(run: &Run<'_>, found: &Found, node: Node<'_>, report: &mut
         return true;
     };
     let pooled = files.tree(node[0]) == POOL;
-    let several = node.iter().any(|at| files.tree(*at) != files.tree(node[0]));
-    let verdict = judge(pooled, several, *names, node.len() as u64);
+    let entries = match pooled {
+        // What the trees have of it does not matter.
+        true => Entries::default(),
+        false => Entries::new(
+            node.iter()
+                .map(|at| (files.tree(*at), files.dir_ino(*at), files.name(*at))),
+        ),
+    };
+    let verdict = judge(pooled, entries.parted, *names, entries.count);
     if verdict == Verdict::Nothing {
         return true;
     }
@@ -65,9 +73,10 @@ pub(super) fn is_safe(run: &Run<'_>, found: &Found, node: Node<'_>, report: &mut
     false
 }
 
-/// `names`: how many there are; `found`: how many of them in the trees and the pool.
-fn judge(pooled: bool, several: bool, names: u64, found: u64) -> Verdict {
-    match (pooled, several, names > found) {
+/// `parted`: no tree has all of them; `names`: how many there are; `found`: how many of them in the
+/// trees.
+fn judge(pooled: bool, parted: bool, names: u64, found: u64) -> Verdict {
+    match (pooled, parted, names > found) {
         (true, ..) | (_, true, false) => Verdict::Protect,
         // The guest's own hard links.
         (_, false, false) => Verdict::Nothing,

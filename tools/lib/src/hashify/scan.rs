@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use rayon::Scope;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
-use rustix::fs::{openat2, statat, unlinkat};
+use rustix::fs::{fstat, openat2, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Run;
@@ -157,6 +157,7 @@ impl Look<'_> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
         let name = OsStr::from_bytes(&self.below.name);
         let fd = openat2(&*self.below.parent, name, flags, Mode::empty(), resolve)?;
+        self.listing.ino = fstat(&fd)?.st_ino;
         let mut path = self.below.path.clone();
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
         let mut entries = RawDir::new(&fd, &mut buffer);

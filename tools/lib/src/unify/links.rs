@@ -3,7 +3,7 @@
 //! writes to one in a guest writes to it in all. If all their names were found, they are protected;
 //! what else has a name of them may count on its being one file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -34,29 +34,67 @@ pub(super) struct Names {
 struct Name {
     tree: usize,
     path: PathBuf,
+    /// The directory that it is in.
+    dir: Inode,
     /// All files of this name are the same.
     settled: bool,
 }
 
-/// Whether a name leads to a file that has others and is not protected, as far as can be said without
-/// opening it.
-pub(super) fn is_loose(dir: impl AsFd, name: &OsStr, stat: &Stat) -> bool {
+/// The directory of a name that leads to a file that has others and is not protected, as far as can be
+/// said without opening it.
+pub(super) fn loose_in(dir: impl AsFd, name: &OsStr, stat: &Stat) -> Option<Inode> {
     if stat.st_nlink < 2 || !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return false;
+        return None;
     }
-    let found = statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
-    !found.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::IMMUTABLE))
+    let found = statx(&dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+    if found.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::IMMUTABLE)) {
+        return None;
+    }
+    fstat(dir).ok().map(|dir| (dir.st_dev, dir.st_ino))
+}
+
+/// What the names of an inode are on the disk. The same one can be found by several paths: in a tree
+/// that lies in another, or in what is mounted in several.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entries {
+    /// How many there are.
+    pub(crate) count: u64,
+    /// No tree has all of them.
+    pub(crate) parted: bool,
+}
+
+impl Entries {
+    /// Of names that were found: in a tree, in a directory, so called.
+    pub(crate) fn new<T: Ord + Clone, D: Ord, N: Ord>(
+        names: impl Iterator<Item = (T, D, N)>,
+    ) -> Self {
+        let mut entries: BTreeMap<_, BTreeSet<T>> = BTreeMap::new();
+        for (tree, dir, name) in names {
+            entries.entry((dir, name)).or_default().insert(tree);
+        }
+        let count = entries.len() as u64;
+        let have_all = entries.into_values().reduce(|all, trees| &all & &trees);
+        Self {
+            count,
+            parted: have_all.is_some_and(|trees| trees.is_empty()),
+        }
+    }
 }
 
 impl Names {
     /// Adds a file's name.
-    pub(super) fn add(&mut self, tree: usize, path: &Path, settled: bool) {
-        let path = path.to_owned();
+    pub(super) fn add(&mut self, tree: usize, path: &Path, dir: Inode, settled: bool) {
         self.names.push(Name {
             tree,
-            path,
+            path: path.to_owned(),
+            dir,
             settled,
         });
+    }
+
+    fn entries(&self) -> Entries {
+        let names = self.names.iter();
+        Entries::new(names.map(|name| (name.tree, name.dir, name.path.file_name())))
     }
 
     pub(super) fn merge(&mut self, other: Self) {
@@ -108,8 +146,9 @@ enum Verdict {
 }
 
 fn protect(run: &Run<'_>, inode: Inode, names: &Names) -> Verdict {
-    let first = match names.names.as_slice() {
-        [first, others @ ..] if others.iter().any(|name| name.tree != first.tree) => first,
+    let entries = names.entries();
+    let first = match names.names.first() {
+        Some(first) if entries.parted => first,
         // The guest's own hard links.
         _ => return Verdict::Nothing,
     };
@@ -126,7 +165,7 @@ fn protect(run: &Run<'_>, inode: Inode, names: &Names) -> Verdict {
         Ok(_) => {}
         Err(outcome) => return left(outcome),
     }
-    if stat.st_nlink > names.names.len() as u64 {
+    if stat.st_nlink > entries.count {
         return left(Outcome::Skip(Reason::LinkedOutside));
     }
     if run.options.dry_run {
@@ -143,4 +182,24 @@ fn open(run: &Run<'_>, name: &Name) -> Result<(File, Stat), Errno> {
     let file = open_quietly(dir, name.path.file_name().unwrap_or_default())?;
     let stat = fstat(&file)?;
     Ok((file, stat))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_counts_once() {
+        let of = |names: &[(u16, u64, &str)]| {
+            let Entries { count, parted } = Entries::new(names.iter().copied());
+            (count, parted)
+        };
+        assert_eq!(of(&[(1, 7, "f"), (2, 8, "f")]), (2, true));
+        assert_eq!(of(&[(1, 7, "f"), (1, 7, "g"), (1, 8, "f")]), (3, false));
+        // The one directory that both trees have.
+        assert_eq!(of(&[(1, 7, "f"), (2, 7, "f")]), (1, false));
+        let both = [(1, 7, "f"), (1, 7, "g"), (2, 7, "f"), (2, 7, "g")];
+        assert_eq!(of(&both), (2, false));
+        assert_eq!(of(&[&both[..], &[(3, 9, "f")]].concat()), (3, true));
+    }
 }

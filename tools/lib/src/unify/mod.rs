@@ -16,7 +16,7 @@
 mod alone;
 pub(crate) mod compare;
 mod group;
-mod links;
+pub(crate) mod links;
 mod plan;
 pub(crate) mod report;
 mod scan;

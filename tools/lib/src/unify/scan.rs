@@ -19,13 +19,14 @@ use super::plan::{Candidate, DirPlan, Plan};
 use super::report::{Amount, Reason, Report};
 use crate::debris::{self, Debris};
 use crate::exclude::Verdict;
+use crate::replace::Inode;
 
 /// A file of one tree.
 struct Found {
     tree: usize,
     stat: Stat,
-    /// It has several names, and is not protected as far as stat(2) tells.
-    loose: bool,
+    /// The directory it is in, if it has several names and is not protected as far as stat(2) tells.
+    loose: Option<Inode>,
 }
 
 /// What the tasks of a scan gather.
@@ -154,7 +155,7 @@ fn look(
             Ok(stat) => others.push(Found {
                 tree,
                 stat,
-                loose: links::is_loose(fd, name, &stat),
+                loose: links::loose_in(fd, name, &stat),
             }),
             // It is gone by now.
             Err(Errno::NOENT) => {}
@@ -191,9 +192,10 @@ fn group(
     for (i, (key, group)) in groups.into_iter().enumerate() {
         let first = &group[0].stat;
         let settled = group.len() > 1 && group.iter().all(|f| f.stat.st_ino == first.st_ino);
-        for file in group.iter().filter(|f| f.loose) {
+        for file in &group {
+            let Some(dir) = file.loose else { continue };
             let names = links.entry((file.stat.st_dev, file.stat.st_ino));
-            names.or_default().add(file.tree, path, settled);
+            names.or_default().add(file.tree, path, dir, settled);
         }
         if group.len() == 1 {
             let others = keys

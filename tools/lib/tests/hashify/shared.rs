@@ -145,6 +145,23 @@ fn what_is_linked_outside_of_the_trees_is_named() {
 }
 
 #[test]
+fn a_name_that_two_trees_have_counts_once() {
+    let trees = Trees::empty(&["a", "a/sub", "out"]);
+    trees.linked("a/sub", "f", &[("out", "f")]);
+    trees.linked("a/sub", "own", &[("a/sub", "other")]);
+    let mut nested = trees.options();
+    nested.trees.truncate(2);
+    let fake = Fake::new();
+    let report = trees.hashify_with(&nested, &fake);
+    assert_eq!(skipped(&report, Reason::LinkedOutside), 2);
+    assert_eq!(report.files.protected, 0);
+    // The third has another name.
+    assert_eq!(trees.hashify(&fake).files.protected, 3);
+    assert_eq!(fake.flags(&trees.path("out", "f")), UNIFIED);
+    assert_eq!(fake.flags(&trees.path("a/sub", "own")), 0);
+}
+
+#[test]
 fn a_pool_that_has_lost_its_protection_gets_it_again() {
     let trees = Trees::example();
     trees.hashify(&Fake::new());

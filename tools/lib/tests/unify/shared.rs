@@ -179,6 +179,28 @@ fn what_is_linked_outside_of_the_trees_is_named() {
 }
 
 #[test]
+fn a_name_that_two_trees_have_counts_once() {
+    let trees = Trees::empty(&["a", "a/sub", "b", "out"]);
+    // Where both have a directory of that name, unify finds the inner tree in the outer one, too.
+    fs::create_dir(trees.path("a/sub", "sub")).unwrap();
+    trees.linked("a/sub", "f", &[("b", "f"), ("out", "f")]);
+    trees.linked("a/sub", "own", &[("a/sub", "other")]);
+    let mut three = trees.options();
+    three.trees.truncate(3);
+    let fake = Fake::new();
+    let report = trees.unify_with(&three, &fake);
+    let mut named = report.unprotected.clone();
+    named.sort();
+    let want = [("a", "sub/f"), ("a/sub", "f"), ("b", "f")];
+    assert_eq!(named, want.map(|(tree, file)| trees.path(tree, file)));
+    assert_eq!(report.protected, 0);
+    fs::remove_file(trees.path("out", "f")).unwrap();
+    assert_eq!(trees.unify_with(&three, &fake).protected, 3);
+    assert_eq!(fake.flags(&trees.path("b", "f")), UNIFIED);
+    assert_eq!(fake.flags(&trees.path("a/sub", "own")), 0);
+}
+
+#[test]
 fn what_several_trees_share_and_cannot_be_protected_is_named() {
     what_stays_unprotected_is_named(Trees::unify);
 }
