@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::{Found, What};
 use crate::build;
 use crate::config::{Store, store::check_name};
@@ -25,7 +27,7 @@ pub(super) fn clean(store: &Store, dirs: &[PathBuf], dry_run: bool) -> Vec<Resul
     match left_over(store, dirs) {
         Ok(left) => left
             .iter()
-            .filter_map(|path| one(store, path, dry_run).transpose())
+            .filter_map(|path| one(store, path, dry_run, &own_bytes).transpose())
             .collect(),
         Err(e) => vec![Err(e)],
     }
@@ -78,23 +80,42 @@ fn whose(path: &Path) -> Option<&str> {
     (!whose.is_empty()).then_some(whose)
 }
 
-fn one(store: &Store, path: &Path, dry_run: bool) -> Result<Option<Found>> {
+/// What of a tree is its own, and free when that is removed.
+fn own_bytes(tree: &Path) -> Result<u64> {
+    Ok(du::usage(tree, false)?.own.bytes)
+}
+
+fn one(
+    store: &Store,
+    path: &Path,
+    dry_run: bool,
+    size: &dyn Fn(&Path) -> Result<u64>,
+) -> Result<Option<Found>> {
     let found = |what, bytes| Found {
         path: path.to_owned(),
         what,
         bytes,
     };
-    let _locks = match locks(store, path) {
+    let locks = match locks(store, path) {
         Err(Error::Busy(_)) => return Ok(Some(found(What::InUse, 0))),
         // Who was at work on it has come to an end.
         _ if !path.exists() => return Ok(None),
         locks => locks?,
     };
-    let bytes = du::usage(path, false)?.own.bytes;
     if !dry_run {
+        let bytes = size(path)?;
         build::remove_tree(path)?;
+        return Ok(Some(found(What::Tree, bytes)));
     }
-    Ok(Some(found(What::Tree, bytes)))
+    // That takes long, and who only looks keeps nobody from work.
+    drop(locks);
+    match size(path) {
+        // Somebody has begun to remove it.
+        Err(e) if e.errno() == Some(Errno::NOENT) => {
+            Ok(path.exists().then(|| found(What::InUse, 0)))
+        }
+        bytes => Ok(Some(found(What::Tree, bytes?))),
+    }
 }
 
 /// What nobody can have who is at work on the tree.
@@ -189,5 +210,32 @@ mod tests {
         drop(clone);
         let _guest = Lock::take(&store, "web").unwrap();
         assert_eq!(found(), [What::InUse, What::Tree]);
+    }
+
+    #[test]
+    fn who_looks_keeps_nobody_from_work() {
+        let trees = ["vservers/.web.gone", "vservers/.x.cloning"];
+        let (dir, store) = store(&trees);
+        let free = |_: &Path| {
+            let locks = [
+                Lock::take(&store, "web"),
+                Lock::no_trees(&store),
+                Lock::directory(&dir.path().join(trees[1])),
+            ];
+            Ok(locks.iter().filter(|lock| lock.is_ok()).count() as u64)
+        };
+        for tree in trees {
+            let found = one(&store, &dir.path().join(tree), true, &free).unwrap();
+            assert_eq!(found.unwrap().bytes, 3, "{tree}");
+        }
+        // Nor is it wrong if that one removes the tree.
+        let tree = dir.path().join(trees[0]);
+        let removed = |tree: &Path| {
+            fs::remove_dir_all(tree).unwrap();
+            own_bytes(tree)
+        };
+        assert!(one(&store, &tree, true, &removed).unwrap().is_none());
+        let left = [one(&store, &dir.path().join(trees[1]), false, &free)];
+        assert_eq!(left.map(|found| found.unwrap().unwrap().bytes), [2]);
     }
 }
