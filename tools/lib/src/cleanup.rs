@@ -21,6 +21,7 @@ use crate::deunify;
 use crate::error::{Error, Result};
 use crate::hashify::pool;
 use crate::protect::{self, Exposed, Protection};
+use crate::unify::disk_bytes;
 use crate::walk::{self, Entry, walk};
 
 pub use report::{Found, Progress, Report, What};
@@ -148,7 +149,7 @@ fn wrongly_protected(
 /// What the removal of a name frees.
 fn freed(stat: &Stat) -> u64 {
     match stat.st_nlink {
-        1 => u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+        1 => disk_bytes(stat),
         _ => 0,
     }
 }

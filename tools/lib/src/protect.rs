@@ -10,8 +10,10 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use rustix::fs::{IFlags, fremovexattr, fstatfs, fsync, ioctl_getflags, ioctl_setflags};
+use rustix::fs::{AtFlags, IFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{fremovexattr, fstatfs, fsync, ioctl_getflags, ioctl_setflags, statx};
 use rustix::io::Errno;
+use rustix::path::Arg;
 use vserver_abi as abi;
 
 use crate::attr::{Attributes, Kernel, Stock, UNIFIED, XATTR};
@@ -146,6 +148,13 @@ pub(crate) fn best() -> &'static dyn Protection {
         Ok(_) => &Module,
         Err(_) => &Flag,
     }
+}
+
+/// Whether the file of that name is immutable, as far as can be said without opening it: unified
+/// files are. False also where nothing can be said.
+pub(crate) fn is_immutable(dir: impl AsFd, name: impl Arg) -> bool {
+    let found = statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
+    found.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::IMMUTABLE))
 }
 
 /// Whether these attributes are those of a unified file.

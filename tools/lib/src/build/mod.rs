@@ -27,6 +27,11 @@ use crate::error::{Doing, Error, Result};
 use crate::guest::Lock;
 use crate::unify::Alone;
 
+/// How the name ends of a tree that is being made,
+pub(crate) const NEW: &str = ".new";
+/// and of one that is being removed.
+pub(crate) const GONE: &str = ".gone";
+
 /// Is told how far a build is.
 pub trait Progress {
     /// Something new begins, of so many bytes or files if that is known.
@@ -65,7 +70,7 @@ pub fn build(
     let root = store.root(name, &guest);
     refuse_existing(store, name, &root)?;
     guest.build.check()?;
-    let part = beside(&root, "new")?;
+    let part = beside(&root, NEW)?;
     remove::tree(&part)?;
     let parent = part.parent().unwrap_or(Path::new("/"));
     make_private(parent)?;
@@ -122,9 +127,9 @@ fn refuse_existing(store: &Store, name: &str, root: &Path) -> Result<()> {
 }
 
 /// The name of a tree that is being made or removed: hidden, in the same directory.
-fn beside(root: &Path, what: &str) -> Result<PathBuf> {
+fn beside(root: &Path, end: &str) -> Result<PathBuf> {
     match root.file_name() {
-        Some(name) => Ok(root.with_file_name(format!(".{}.{what}", name.to_string_lossy()))),
+        Some(name) => Ok(root.with_file_name(format!(".{}{end}", name.to_string_lossy()))),
         None => Err(Error::Invalid(format!(
             "{}: not a guest's root",
             root.display()

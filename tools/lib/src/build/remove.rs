@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::beside;
+use super::{GONE, beside};
 use crate::config::{Store, store::Source};
 use crate::error::{Doing, Error, Result};
 use crate::guest::{self, Lock};
@@ -25,7 +25,7 @@ pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
     let xid = store.known_xid(name, &guest)?;
     refuse_running(name, xid)?;
     refuse_needed(store, name, (!keep_tree).then_some(&place))?;
-    let gone = beside(&place, "gone")?;
+    let gone = beside(&place, GONE)?;
     if !keep_tree {
         refuse_mounts(&place)?;
         tree(&gone)?;

@@ -21,7 +21,7 @@ pub enum What {
     Lone,
     /// A tree that an interrupted build, delete or clone has left. Removed.
     Tree,
-    /// The temporary name of a tool that is at work. Left.
+    /// What a tool is at work on: a temporary name, or a tree. Left.
     InUse,
     /// A file that has such a name, but is none of ours. Left.
     Foreign,
@@ -35,7 +35,7 @@ pub struct Found {
     pub path: PathBuf,
     /// What it is.
     pub what: What,
-    /// What its removal frees on disk.
+    /// Bytes that its removal frees on disk.
     pub bytes: u64,
 }
 

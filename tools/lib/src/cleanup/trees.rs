@@ -11,16 +11,14 @@ use rustix::io::Errno;
 
 use super::{Found, What};
 use crate::build;
+use crate::clone::CLONING;
 use crate::config::{Store, store::check_name};
 use crate::du;
 use crate::error::{Error, Result};
 use crate::guest::Lock;
 
 /// How the hidden names of such trees end.
-const ENDS: [&str; 3] = [".new", ".gone", CLONING];
-
-/// A clone's: it holds the lock of the tree itself.
-const CLONING: &str = ".cloning";
+const ENDS: [&str; 3] = [build::NEW, build::GONE, CLONING];
 
 /// Deals with those below these directories.
 pub(super) fn clean(store: &Store, dirs: &[PathBuf], dry_run: bool) -> Vec<Result<Found>> {

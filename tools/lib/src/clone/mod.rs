@@ -28,6 +28,7 @@ use crate::hashify::state::State;
 use crate::hashify::trees::{self, Tree};
 use crate::unify::{Amount, Engine, Progress};
 
+pub(crate) use place::CLONING;
 use place::Place;
 use tree::Job;
 

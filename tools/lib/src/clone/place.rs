@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::hashify::trees::{self, Tree};
 use crate::walk::DIRECTORY;
 
+/// How the temporary name ends, which is hidden; who makes the tree holds a lock of it.
+pub(crate) const CLONING: &str = ".cloning";
+
 /// Where the new tree comes to be.
 pub(super) struct Place<'a> {
     to: &'a Path,
@@ -63,7 +66,7 @@ impl<'a> Place<'a> {
         }
         let mut temporary = b".".to_vec();
         temporary.extend_from_slice(name.as_bytes());
-        temporary.extend_from_slice(b".cloning");
+        temporary.extend_from_slice(CLONING.as_bytes());
         let temporary = above.path.join(OsStr::from_bytes(&temporary));
         let new = make(&temporary, to)?;
         Ok(Self {

@@ -11,8 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, Mode, Stat, StatxAttributes, StatxFlags};
-use rustix::fs::{fstat, mkdirat, open, openat, statat, statx, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, Stat, fstat, mkdirat, open, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::key::Hash;
@@ -199,9 +198,7 @@ impl Pool {
 
     /// Whether an entry is protected for certain, as far as can be said without opening it.
     pub(super) fn is_immutable(&self, hash: &Hash) -> bool {
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let found = statx(&self.fd, name(hash), flags, StatxFlags::empty());
-        found.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::IMMUTABLE))
+        protect::is_immutable(&self.fd, name(hash))
     }
 
     /// The directory in which runs remember things, made if it is missing.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Stat, StatxAttributes, StatxFlags, fstat, statx};
+use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
 
 use super::Run;
@@ -43,11 +43,8 @@ struct Name {
 /// The directory of a name that leads to a file that has others and is not protected, as far as can be
 /// said without opening it.
 pub(super) fn loose_in(dir: impl AsFd, name: &OsStr, stat: &Stat) -> Option<Inode> {
-    if stat.st_nlink < 2 || !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return None;
-    }
-    let found = statx(&dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
-    if found.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::IMMUTABLE)) {
+    let linked = stat.st_nlink > 1 && FileType::from_raw_mode(stat.st_mode).is_file();
+    if !linked || protect::is_immutable(&dir, name) {
         return None;
     }
     fstat(dir).ok().map(|dir| (dir.st_dev, dir.st_ino))
