@@ -65,7 +65,7 @@ want_build() {
 	[ "$FLAVOUR" != custom ] || want_compression
 	[ "$debian" != 13 ] || want find_bindgen -- bindgen "bindgen >= $MIN_BINDGEN"
 }
-# What the kernel, its modules are packed with, where CONFIG= says so.
+# What the kernel and its modules are packed with, where CONFIG= says so.
 want_compression() {
 	local option tool
 	for option in BZIP2 LZO LZ4 ZSTD; do

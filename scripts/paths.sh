@@ -5,19 +5,20 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 set_paths
 
-normal=$CACHE/build/${KEY:-debian-$SERIES}-normal
-debug=$CACHE/build/${KEY:-debian-$SERIES}-debug
+build=$CACHE/build/${KEY:-debian-$SERIES}
+normal=$build-normal
+debug=$build-debug
 cat <<END
 CACHE=$CACHE
 KERNEL_TREE=$TREE
 KERNEL_BUILD=$normal
 KERNEL_BUILD_DEBUG=$debug
+KERNEL_BUILD_CUSTOM=$build-custom
 KERNEL_IMAGE=$normal/arch/x86/boot/bzImage
 KERNEL_IMAGE_DEBUG=$debug/arch/x86/boot/bzImage
-KERNEL_IMAGE_STOCK=$CACHE/build/${KEY:-debian-$SERIES}-stock/arch/x86/boot/bzImage
+KERNEL_IMAGE_STOCK=$build-stock/arch/x86/boot/bzImage
 VMLINUX=$normal/vmlinux
 VMLINUX_DEBUG=$debug/vmlinux
-KERNEL_BUILD_CUSTOM=$CACHE/build/${KEY:-debian-$SERIES}-custom
 MODULE=$CACHE/module/normal/vserver.ko
 MODULE_DEBUG=$CACHE/module/debug/vserver.ko
 MODULE_CUSTOM=$CACHE/module/custom/vserver.ko
