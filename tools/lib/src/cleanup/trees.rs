@@ -73,9 +73,16 @@ fn trees(store: &Store) -> Result<BTreeSet<PathBuf>> {
 
 /// The name of the tree that it was to become, or was.
 fn whose(path: &Path) -> Option<&str> {
-    let name = path.file_name()?.to_str()?.strip_prefix('.')?;
-    let whose = ENDS.iter().find_map(|end| name.strip_suffix(end))?;
-    (!whose.is_empty()).then_some(whose)
+    let name = inner(path.file_name()?.to_str()?)?;
+    // What is being built is itself a clone's at times.
+    Some(inner(name).unwrap_or(name))
+}
+
+/// What is between a hidden name's dot and its end.
+fn inner(name: &str) -> Option<&str> {
+    let name = name.strip_prefix('.')?;
+    let inner = ENDS.iter().find_map(|end| name.strip_suffix(end))?;
+    (!inner.is_empty()).then_some(inner)
 }
 
 /// What of a tree is its own, and free when that is removed.
@@ -159,6 +166,7 @@ mod tests {
     #[test]
     fn left_over_trees_are_removed() {
         let left = [
+            "big/..tree.new.cloning",
             "big/.tree.gone",
             "vservers/.db.cloning",
             "vservers/.web.new",
