@@ -36,6 +36,7 @@ mod secure;
 mod spaces;
 mod stacked;
 mod subvolumes;
+mod suspend;
 mod tags;
 mod tracefs;
 mod twin;

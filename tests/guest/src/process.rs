@@ -102,6 +102,12 @@ impl Drop for Child {
     }
 }
 
+/// The letter of a process's state.
+pub fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// A pipe: its reading end as a file, its writing end.
 pub fn pipe() -> Result<(std::fs::File, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe().context("pipe")?;

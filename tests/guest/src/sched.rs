@@ -24,7 +24,7 @@ mod weight;
 mod workers;
 
 use crate::harness::Suite;
-use crate::process;
+use crate::process::{self, state};
 use crate::tests;
 use anyhow::{Result, ensure};
 use cpus::*;

@@ -150,7 +150,7 @@ pub(super) fn wait_exit_tells_the_code() -> Result<()> {
 }
 
 fn is_asleep(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") S "))
+    process::state(pid) == Some('S')
 }
 
 pub(super) fn wait_exit_is_interruptible() -> Result<()> {

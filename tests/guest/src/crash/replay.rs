@@ -35,7 +35,15 @@ use std::time::Duration;
 pub const SUITE: Suite = Suite {
     name: "replay",
     wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=1800 fsck=yes env=STOPS env=SEED",
-    tests: tests![ext4, ext4_fast_break, ext4_fast, xfs, xfs_plain, btrfs, f2fs],
+    tests: tests![
+        ext4,
+        ext4_fast_break,
+        ext4_fast,
+        xfs,
+        xfs_plain,
+        btrfs,
+        f2fs
+    ],
 };
 
 /// How many processes break links, each in files of its own.

@@ -3,12 +3,13 @@
 
 use super::case::{content, link_again, old_or_new};
 use super::ground::Ground;
-use crate::process::{Child, Status, eventually, isolated, spawn};
+use crate::process::{Child, Status, eventually, isolated, spawn, state};
+use crate::suspend::OnlyFreezer;
 use crate::unified::{Pair, open, refused};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,17 +35,19 @@ fn opener(pair: &Pair) -> Result<Child> {
     })
 }
 
-/// Lets `signal` come while the copying waits for the disk.
-fn interrupted(pair: &Pair, ground: &Ground, signal: Signal) -> Result<Status> {
+/// From now on a copy waits for the disk.
+fn hold_up(pair: &Pair, ground: &Ground) -> Result<()> {
     ground.forget()?;
     // The name and its attributes are in memory, the content is not.
     vserver_abi::get_iattr(&pair.a)?;
-    ground.disk()?.suspend()?;
+    ground.disk()?.suspend()
+}
+
+/// Lets `signal` come while the copying waits for the disk.
+fn interrupted(pair: &Pair, ground: &Ground, signal: Signal) -> Result<Status> {
+    hold_up(pair, ground)?;
     let child = opener(pair)?;
-    let stat = format!("/proc/{}/stat", child.id());
-    eventually("it waits for the disk", || {
-        fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") D "))
-    })?;
+    eventually("it waits for the disk", || state(child.id()) == Some('D'))?;
     child.kill(signal)?;
     ground.disk()?.resume()?;
     child.wait()
@@ -74,6 +77,51 @@ pub fn signal_in_the_copy() -> Result<()> {
     let pair = large("signal")?;
     let status = interrupted(&pair, &ground, Signal::USR1)?;
     ensure!(status == Status::Exited(0), "{status:?}");
+    pair.broken_alike()
+}
+
+/// Opens it in a process that may not write so much itself: a kernel thread copies.
+fn opener_without_leave(pair: &Pair) -> Result<Child> {
+    spawn(|| {
+        let little = Some(4096);
+        let limit = Rlimit {
+            current: little,
+            maximum: little,
+        };
+        let opened = setrlimit(Resource::Fsize, limit).and_then(|()| open(&pair.a, OFlags::WRONLY));
+        i32::from(opened.is_err())
+    })
+}
+
+/// Who waits so for long is held up.
+const A_WHILE: Duration = Duration::from_millis(200);
+
+fn stays(child: &Child, letter: char) -> bool {
+    let is = || state(child.id()) == Some(letter);
+    is() && {
+        std::thread::sleep(A_WHILE);
+        is()
+    }
+}
+
+/// The machine can sleep meanwhile: who waits for the thread that copies, and who waits for him to open
+/// the same name, are stopped and go on after it.
+pub fn suspend_in_the_copy() -> Result<()> {
+    // The journal's thread writes when it is asked to, or can't be stopped while it waits.
+    let ground = Ground::with("commit=600")?;
+    let pair = large("suspend")?;
+    hold_up(&pair, &ground)?;
+    let first = opener_without_leave(&pair)?;
+    eventually("one waits for the copy", || stays(&first, 'I'))?;
+    let second = opener_without_leave(&pair)?;
+    eventually("another one waits for him", || stays(&second, 'D'))?;
+    OnlyFreezer::new()?.suspend()?;
+    ensure!(
+        stays(&first, 'I') && stays(&second, 'D'),
+        "nothing was held up"
+    );
+    ground.disk()?.resume()?;
+    ensure!(first.wait()? == Status::Exited(0) && second.wait()? == Status::Exited(0));
     pair.broken_alike()
 }
 

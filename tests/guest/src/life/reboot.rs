@@ -47,9 +47,8 @@ fn waiter(xid: u32, cmd: u32) -> Result<Child> {
             1
         }
     })?;
-    let stat = format!("/proc/{}/stat", waiter.id());
     process::eventually("somebody waits", || {
-        fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))
+        process::state(waiter.id()) == Some('S')
     })?;
     Ok(waiter)
 }

@@ -3,7 +3,7 @@
 
 use super::race::race;
 use super::shared::{How, Shared};
-use crate::process::{Status, eventually, spawn};
+use crate::process::{Status, eventually, spawn, state};
 use crate::raw::{list_into, unfilled_page};
 use crate::unified::*;
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -106,8 +106,7 @@ pub fn breaks_beside_each_other() -> Result<()> {
     })?;
     let waiting = spawn(|| i32::from(How::Append.run(&shared.a).is_err()))?;
     eventually("a break waits for the directory", || {
-        fs::read_to_string(format!("/proc/{}/stat", waiting.id()))
-            .is_ok_and(|stat| stat.contains(") D "))
+        state(waiting.id()) == Some('D')
     })?;
     let other = std::thread::scope(|scope| {
         let other = scope.spawn(|| How::Append.run(&name));

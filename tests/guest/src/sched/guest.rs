@@ -2,8 +2,7 @@
 //! Contexts whose processes are limited: how they begin, and wait for tokens.
 
 use super::cgroup::Cgroup;
-use super::measure::state;
-use crate::process::{self, Child, Gate, spawn};
+use crate::process::{self, Child, Gate, spawn, state};
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
 use vserver_abi as abi;

@@ -2,11 +2,11 @@
 //! A virtual machine inside a context: what its CPU runs is no process, but the context's.
 
 use super::counter::Counter;
-use super::suspend::OnlyFreezer;
-use super::{NEVER, XID, cpu_time, rate, share};
+use super::{NEVER, XID, cpu_time, is_a_tenth, rate, share};
 use crate::calls::{ioctl, new_fd};
 use crate::harness::Skip;
 use crate::process;
+use crate::suspend::OnlyFreezer;
 use crate::unified::syscall;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -173,11 +173,7 @@ pub fn virtual_cpu_is_held() -> Result<()> {
         until_asked(&guest)?;
     }
     limit(rate(5, 50))?;
-    let share = share(3)?;
-    ensure!(
-        (0.03..0.25).contains(&share),
-        "{share:.3} of a CPU instead of 0.1"
-    );
+    is_a_tenth(share(3)?)?;
     guest.counts_after(|| Ok(()))
 }
 

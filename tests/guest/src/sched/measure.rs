@@ -10,12 +10,6 @@ use std::fs;
 use std::time::{Duration, Instant};
 use vserver_abi as abi;
 
-/// The state letter of a process.
-pub(super) fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
 /// The run time of a process, in milliseconds.
 pub(super) fn cpu_time(pid: u32) -> Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;

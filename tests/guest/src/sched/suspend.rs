@@ -1,47 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A machine that is to sleep stops all processes first: those on hold, too, and without tokens. It is
-//! asked to go no further than that.
+//! A machine that is to sleep stops all processes first: those on hold, too, and without tokens.
 
 use super::counter::Counter;
 use super::vhost::{device, kicker, with_worker};
 use super::workers::with_ring;
 use super::{NEVER, XID, rate, runs};
 use crate::process::{self, Gate};
-use anyhow::{Context as _, Result};
+use crate::suspend::OnlyFreezer;
+use anyhow::Result;
 use rustix::event::{EventfdFlags, eventfd};
-use std::fs;
 use vserver_abi as abi;
-
-/// How far a suspend goes, and for how long, as long as this is there.
-pub(super) struct OnlyFreezer;
-
-impl OnlyFreezer {
-    const LEVEL: &str = "/sys/power/pm_test";
-    const SECONDS: &str = "/sys/module/suspend/parameters/pm_test_delay";
-    const SYNC: &str = "/sys/power/sync_on_suspend";
-
-    pub(super) fn new() -> Result<Self> {
-        let this = Self;
-        fs::write(Self::LEVEL, "freezer").context("pm_test")?;
-        fs::write(Self::SECONDS, "1").context("pm_test_delay")?;
-        fs::write(Self::SYNC, "0").context("sync_on_suspend")?;
-        Ok(this)
-    }
-
-    /// Stops everybody but the caller, and lets them go on a second later. It fails if somebody could
-    /// not be stopped.
-    pub(super) fn suspend(&self) -> Result<()> {
-        fs::write("/sys/power/state", "freeze").context("suspend")
-    }
-}
-
-impl Drop for OnlyFreezer {
-    fn drop(&mut self) {
-        let _ = fs::write(Self::LEVEL, "none");
-        let _ = fs::write(Self::SECONDS, "5");
-        let _ = fs::write(Self::SYNC, "1");
-    }
-}
 
 /// Those who wait go on to wait; who has tokens coming gets them.
 pub fn machine_suspends() -> Result<()> {

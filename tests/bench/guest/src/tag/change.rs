@@ -4,7 +4,7 @@
 use super::{kind, limit, mount_with};
 use crate::calls::XID;
 use crate::report::{Report, figure};
-use crate::shared::{clock_ns, number};
+use crate::shared::clock_ns;
 use anyhow::{Context as _, Result, ensure};
 use rustix::io::Errno;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use vserver_abi as abi;
-use vserver_abi::process::{Fork, fork};
+use vserver_abi::process::{Fork, fork, shared_number};
 
 /// How many values there are of each figure.
 const REPS: usize = 31;
@@ -37,8 +37,8 @@ fn change(label: &str) -> Result<()> {
     abi::add_dlimit(XID, &dir).context("add_dlimit")?;
     limit(&dir, MUCH)?;
     let answer = Answer {
-        at: number()?,
-        refused: number()?,
+        at: shared_number()?,
+        refused: shared_number()?,
     };
     let pid = match fork()? {
         Fork::Parent(pid) => pid.as_raw_nonzero().get(),
