@@ -44,6 +44,9 @@ struct vserver_wait;
  *		@path name the copy. What lies beyond the first @keep bytes is
  *		not copied: the caller truncates the file. Process context, may
  *		sleep, no locks and no write access to the file system held.
+ * @may_break:	whether that can be done at all, as far as it shows before it is
+ *		tried: 0, or what break_link fails with. Process context, may
+ *		sleep.
  * @charge:	@ns nanoseconds of CPU time were used by a task of @ctx, or 0 to
  *		ask only for the answer. The run queue's lock is held and
  *		interrupts are off. Returns a negative number if the task has to be
@@ -71,6 +74,7 @@ struct vserver_ops {
 			void __user *data);
 	int (*break_link)(const struct vserver_ops *ops, struct path *path,
 			  loff_t keep);
+	int (*may_break)(const struct path *path);
 	s64 (*charge)(struct vserver_ctx *ctx, u64 ns);
 	bool (*hold)(struct vserver_ctx *ctx, bool again,
 		     struct vserver_wait *wait);

@@ -45,6 +45,7 @@ DECLARE_STATIC_KEY_FALSE(vserver_key);
 bool __vserver_unified(struct inode *inode);
 bool __vserver_maybe_unified(struct inode *inode);
 int __vserver_break_link(struct path *path, loff_t keep);
+int __vserver_may_break(const struct path *path);
 int vserver_open(struct path *path, struct file *file, int acc_mode,
 		 int open_flag, unsigned int lookup_flags, bool *do_truncate);
 int __vserver_truncate(struct path *path, loff_t length);
@@ -184,6 +185,22 @@ static __always_inline int vserver_break_link(struct path *path)
 {
 	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
 		return __vserver_break_link(path, VSERVER_KEEP_ALL);
+	return 0;
+}
+
+/**
+ * vserver_may_break - does something else than permission forbid to modify?
+ * @path:	any file
+ *
+ * For access(2): nobody could replace the name of a unified file that has
+ * others, or not by way of this path.
+ *
+ * Return: 0, or what vserver_break_link() would fail with.
+ */
+static __always_inline int vserver_may_break(const struct path *path)
+{
+	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
+		return __vserver_may_break(path);
 	return 0;
 }
 
@@ -394,6 +411,11 @@ static inline bool vserver_immutable_to(struct inode *inode, int mask)
 }
 
 static inline int vserver_break_link(struct path *path)
+{
+	return 0;
+}
+
+static inline int vserver_may_break(const struct path *path)
 {
 	return 0;
 }

@@ -80,6 +80,17 @@ impl Path {
         unsafe { &mut *path.cast() }
     }
 
+    /// Borrows a path from C code, to look at it.
+    ///
+    /// # Safety
+    ///
+    /// `path` holds references to a mount and to a positive dentry for the duration of `'a`, and
+    /// nobody changes it.
+    pub unsafe fn from_raw<'a>(path: *const bindings::path) -> &'a Path {
+        // SAFETY: The caller's promise; the representation is the same.
+        unsafe { &*path.cast() }
+    }
+
     /// Looks up a path that the caller names, following no symbolic link at its end.
     ///
     /// # Errors

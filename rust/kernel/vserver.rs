@@ -159,6 +159,14 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// Name and inode are then as before; `ESTALE` if the name has moved.
     fn break_link(reg: &Registration<Self>, path: &mut Path, keep: i64) -> Result;
 
+    /// Whether that can be done at all, as far as it shows before it is tried. Process context, may
+    /// sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of `break_link`.
+    fn may_break(path: &Path) -> Result;
+
     /// Tasks of `ctx` ran for `ns` nanoseconds, or may they run on? Returns for how many
     /// nanoseconds of CPU time there are tokens, or nothing if the task is to be held.
     ///

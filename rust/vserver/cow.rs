@@ -111,6 +111,20 @@ fn begin_breaking(inode: &Inode) -> Result<Breaking<'_>> {
     }
 }
 
+/// Decides what shows before anything is tried: whether the file at `path` could be made an ordinary
+/// one.
+///
+/// # Errors
+///
+/// As [`break_link`].
+pub(crate) fn check_breakable(path: &Path) -> Result {
+    if path.inode().nlink() <= 1 {
+        return Ok(());
+    }
+    check_replaceable(path)?;
+    check_directory(&path.parent())
+}
+
 /// Decides what no look at the directory is needed for: whether another file may have the name of
 /// `path`.
 ///
@@ -131,6 +145,14 @@ pub(crate) fn check_replaceable(path: &Path) -> Result {
         return Ok(());
     }
     if !path.is_reachable() {
+        return Err(EPERM);
+    }
+    Ok(())
+}
+
+/// Whether names may be replaced in a directory at all.
+fn check_directory(dir: &Path) -> Result {
+    if dir.inode().is_fixed() {
         return Err(EPERM);
     }
     Ok(())
@@ -169,9 +191,7 @@ fn successor(old: &Path, dir: &Path) -> Result<Option<Path>> {
 /// Copies the file and lets the copy take the name.
 fn replace(old: &Path, dir: &Path, keep: i64, delegation: &mut Delegation) -> Result<(Path, How)> {
     let inode = old.inode();
-    if dir.inode().is_fixed() {
-        return Err(EPERM);
-    }
+    check_directory(dir)?;
 
     let cred = OwnerCred::new(old)?;
     debris::sweep(dir, old, &cred);

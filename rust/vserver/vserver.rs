@@ -79,6 +79,10 @@ impl vserver::Operations for Ops {
         cow_stats::observe(reg, path, |path| cow::break_link(path, keep, 0))
     }
 
+    fn may_break(path: &vfs::Path) -> Result {
+        cow::check_breakable(path)
+    }
+
     fn charge(ctx: &Ctx, ns: u64) -> Option<u64> {
         sched::charge(ctx, ns)
     }

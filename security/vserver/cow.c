@@ -55,14 +55,19 @@ static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
 /*
  * As wait_var_event_killable(), but freezable: who is waited for may be frozen
  * while his data is copied, and the machine is to be suspended all the same.
- * Without locks, but of who opens files with one, as acct(2) does.
+ * No lock is held, unless who opens the file has one, as acct(2) does.
  */
 #define vserver_wait_var(var, condition)				\
 ({									\
+	long __ret = 0;							\
+									\
 	might_sleep();							\
-	___wait_var_event(var, condition,				\
-			  (TASK_KILLABLE | TASK_FREEZABLE), 0, 0,	\
-			  schedule());					\
+	if (!(condition))						\
+		__ret = ___wait_var_event(var, condition,		\
+					  (TASK_KILLABLE |		\
+					   TASK_FREEZABLE), 0, 0,	\
+					  schedule());			\
+	__ret;								\
 })
 
 static bool vserver_breaking_add(struct vserver_inode *vi, bool alone)

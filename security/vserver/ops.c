@@ -103,6 +103,22 @@ void vserver_users_dec(void)
 		wake_up_var(&vserver_users);
 }
 
+int __vserver_may_break(const struct path *path)
+{
+	const struct vserver_ops *ops;
+	int error;
+
+	error = vserver_is_unified(d_backing_inode(path->dentry));
+	if (error <= 0)
+		return error;
+	ops = vserver_ops_get();
+	if (!ops)
+		return -EPERM;
+	error = ops->may_break(path);
+	vserver_ops_put(ops);
+	return error;
+}
+
 int __vserver_break_link(struct path *path, loff_t keep)
 {
 	struct inode *inode = d_backing_inode(path->dentry);

@@ -64,6 +64,7 @@ impl<T: Operations> Registration<T> {
             owner: module.as_ptr(),
             syscall: Some(Self::syscall),
             break_link: Some(Self::break_link),
+            may_break: Some(Self::may_break),
             charge: Some(Self::charge),
             hold: Some(Self::hold),
             reboot: Some(Self::reboot),
@@ -136,6 +137,12 @@ impl<T: Operations> Registration<T> {
         // SAFETY: The caller owns `path` and its references, and lends them for the call.
         let path = unsafe { Path::from_raw_mut(path) };
         from_result(|| T::break_link(reg, path, keep).map(|()| 0))
+    }
+
+    unsafe extern "C" fn may_break(path: *const bindings::path) -> c_int {
+        // SAFETY: The caller owns `path` and its references, and lends them for the call.
+        let path = unsafe { Path::from_raw(path) };
+        from_result(|| T::may_break(path).map(|()| 0))
     }
 
     unsafe extern "C" fn charge(ctx: *mut bindings::vserver_ctx, ns: u64) -> i64 {

@@ -4,7 +4,7 @@
 use crate::calls::truncate;
 use crate::unified::{USER, open, syscall};
 use rustix::fd::{AsRawFd as _, OwnedFd};
-use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{self as rfs, Access, AtFlags, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::Errno;
 use std::path::PathBuf;
@@ -42,6 +42,7 @@ pub fn modify_at(fd: &OwnedFd) -> Tried {
         ("fchmodat2", fchmodat2(fd, 0o600)),
         ("fchownat", rfs::chownat(fd, "", uid, None, empty)),
         ("utimensat", rfs::utimensat(fd, "", &TIMES, empty)),
+        ("faccessat2", may_write(fd)),
     ]
 }
 
@@ -55,7 +56,23 @@ pub fn modify_by_link(fd: &OwnedFd) -> Tried {
         ("truncate by link", truncate(&link, 4)),
         ("open by link", open(&link, OFlags::WRONLY).map(drop)),
         ("O_TRUNC by link", open(&link, OFlags::TRUNC).map(drop)),
+        ("access by link", rfs::access(&link, Access::WRITE_OK)),
     ]
+}
+
+/// Asks whether any of this would be permitted, which is as good as trying it.
+fn may_write(fd: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: the path is a C string.
+    syscall(unsafe {
+        libc::syscall(
+            libc::SYS_faccessat2,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            libc::W_OK,
+            libc::AT_EMPTY_PATH,
+        )
+    })
+    .map(drop)
 }
 
 fn fchmodat2(fd: &OwnedFd, mode: u32) -> Result<(), Errno> {

@@ -8,7 +8,7 @@ use crate::process::{Gate, Status, isolated, spawn};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{self as rfs, Mode, OFlags};
+use rustix::fs::{self as rfs, Access, Mode, OFlags};
 use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount_bind, mount_remount};
@@ -73,6 +73,8 @@ pub(super) fn mounted_names() -> Result<()> {
     isolated(|| {
         new_mounts()?;
         mount_bind(&pair.a, &target)?;
+        let asked = rfs::access(&target, Access::WRITE_OK);
+        pair.refused("access to a mounted file", asked, Errno::BUSY)?;
         pair.refused("a mounted file", open(&target, OFlags::WRONLY), Errno::BUSY)
     })?;
     let (there, done) = (Gate::new()?, Gate::new()?);
@@ -84,11 +86,13 @@ pub(super) fn mounted_names() -> Result<()> {
         code
     })?;
     there.pass()?;
-    let checked = pair.refused(
-        "a mount point elsewhere",
-        open(&pair.a, OFlags::WRONLY),
-        Errno::BUSY,
-    );
+    let asked = rfs::access(&pair.a, Access::WRITE_OK);
+    let checked = pair
+        .refused("access to a mount point elsewhere", asked, Errno::BUSY)
+        .and_then(|()| {
+            let opened = open(&pair.a, OFlags::WRONLY);
+            pair.refused("a mount point elsewhere", opened, Errno::BUSY)
+        });
     done.open()?;
     ensure!(other.wait()? == Status::Exited(0), "no mount");
     fs::remove_file(&target)?;

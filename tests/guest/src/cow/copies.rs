@@ -31,7 +31,7 @@ pub(super) fn capabilities_go_with_a_write() -> Result<()> {
     Ok(())
 }
 
-/// 12, 24: the copy has what the file had, not what the directory gives.
+/// 24 (12 is done in C): the copy has what the file had, not what the directory gives.
 pub(super) fn directory_hands_nothing_down() -> Result<()> {
     let pair = Pair::new("hands_down")?;
     setxattr(&pair.dir, ACL_DEFAULT, &some_acl(), XattrFlags::empty())?;

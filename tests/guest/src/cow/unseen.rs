@@ -4,7 +4,7 @@
 use crate::calls::generation;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{self as rfs, IFlags, OFlags};
+use rustix::fs::{self as rfs, Access, IFlags, OFlags};
 use rustix::io::Errno;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -18,7 +18,10 @@ pub(super) fn unwilling_directory() -> Result<()> {
         let dir = open(&pair.dir, OFlags::RDONLY)?;
         let flags = rfs::ioctl_getflags(&dir)?;
         rfs::ioctl_setflags(&dir, flags | flag)?;
-        let checked = pair.refused("open", open(&pair.a, OFlags::WRONLY), Errno::PERM);
+        let asked = rfs::access(&pair.a, Access::WRITE_OK);
+        let checked = pair
+            .refused("access", asked, Errno::PERM)
+            .and_then(|()| pair.refused("open", open(&pair.a, OFlags::WRONLY), Errno::PERM));
         rfs::ioctl_setflags(&dir, flags)?;
         checked?;
     }

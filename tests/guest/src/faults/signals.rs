@@ -5,7 +5,7 @@ use super::case::{content, link_again, old_or_new};
 use super::ground::Ground;
 use crate::process::{Child, Status, eventually, isolated, spawn, state};
 use crate::suspend::OnlyFreezer;
-use crate::unified::{Pair, open, refused};
+use crate::unified::{Look, Pair, UNIFIED, look, open, refused, set_flags};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -105,7 +105,7 @@ fn stays(child: &Child, letter: char) -> bool {
 }
 
 /// The machine can sleep meanwhile: who waits for the thread that copies, and who waits for him to open
-/// the same name, are stopped and go on after it.
+/// the same name or to make the file an ordinary one, are stopped and go on after it.
 pub fn suspend_in_the_copy() -> Result<()> {
     // The journal's thread writes when it is asked to, or can't be stopped while it waits.
     let ground = Ground::with("commit=600")?;
@@ -115,14 +115,28 @@ pub fn suspend_in_the_copy() -> Result<()> {
     eventually("one waits for the copy", || stays(&first, 'I'))?;
     let second = opener_without_leave(&pair)?;
     eventually("another one waits for him", || stays(&second, 'D'))?;
+    let third = spawn(|| i32::from(set_flags(&pair.b, 0, UNIFIED).is_err()))?;
+    eventually("so does the host", || stays(&third, 'D'))?;
     OnlyFreezer::new()?.suspend()?;
     ensure!(
-        stays(&first, 'I') && stays(&second, 'D'),
+        stays(&first, 'I') && stays(&second, 'D') && stays(&third, 'D'),
         "nothing was held up"
     );
     ground.disk()?.resume()?;
-    ensure!(first.wait()? == Status::Exited(0) && second.wait()? == Status::Exited(0));
-    pair.broken_alike()
+    for child in [first, second, third] {
+        ensure!(child.wait()? == Status::Exited(0));
+    }
+    let (a, b) = (look(&pair.a)?, look(&pair.b)?);
+    for (is, ino) in [(&a, a.ino), (&b, pair.before.ino)] {
+        let want = Look {
+            ino,
+            flags: 0,
+            ..pair.before.clone()
+        };
+        ensure!(*is == want, "is {is:?}, should be {want:?}");
+    }
+    ensure!(a.ino != b.ino, "not broken");
+    Ok(())
 }
 
 /// Killed at any moment: the old file or the whole new one, and nothing else is left.
