@@ -150,6 +150,7 @@ struct vserver_limit_state {
  * @inodes_used: how many
  * @inodes_total: how many, or %CDLIM64_INFINITY
  * @reserved:	percent of the totals that are root's alone
+ * @flags:	%CDLIM_COUNTED, %CDLIM_KEPT; not to be set
  *
  * To set it, each may be %CDLIM64_KEEP.
  */
@@ -159,6 +160,7 @@ struct vserver_dlimit_state {
 	u64 inodes_used;
 	u64 inodes_total;
 	u64 reserved;
+	u32 flags;
 };
 
 /* Address families, as the user-space interface numbers them */

@@ -23,6 +23,9 @@ int __vserver_charge_inode(struct inode *inode);
 void __vserver_uncharge_inode(struct inode *inode);
 bool __vserver_dlimit_full(const struct super_block *sb);
 void __vserver_dlimit_statfs(struct super_block *sb, struct kstatfs *buf);
+void __vserver_dlimit_rest(struct super_block *sb);
+void __vserver_dlimit_rested(struct super_block *sb);
+void __vserver_dlimit_remounted(struct super_block *sb);
 
 /**
  * vserver_tag_new - a new inode belongs to the caller's context
@@ -125,6 +128,36 @@ static inline void vserver_dlimit_statfs(struct super_block *sb,
 		__vserver_dlimit_statfs(sb, buf);
 }
 
+/**
+ * vserver_dlimit_rest - nobody can write to a file system, which will be read-only
+ * @sb:		the file system, locked, and not read-only yet. May sleep.
+ */
+static inline void vserver_dlimit_rest(struct super_block *sb)
+{
+	if (static_branch_unlikely(&vserver_dlimit_key))
+		__vserver_dlimit_rest(sb);
+}
+
+/**
+ * vserver_dlimit_rested - one that frees more by itself then has done so
+ * @sb:		the file system, locked, and not read-only yet. May sleep.
+ */
+static inline void vserver_dlimit_rested(struct super_block *sb)
+{
+	if (static_branch_unlikely(&vserver_dlimit_key))
+		__vserver_dlimit_rested(sb);
+}
+
+/**
+ * vserver_dlimit_remounted - a file system is read-only now, or is not
+ * @sb:		the file system, locked; nobody can write to it yet. May sleep.
+ */
+static inline void vserver_dlimit_remounted(struct super_block *sb)
+{
+	if (static_branch_unlikely(&vserver_dlimit_key))
+		__vserver_dlimit_remounted(sb);
+}
+
 #else /* !CONFIG_SECURITY_VSERVER */
 
 static inline void vserver_tag_new(struct inode *inode)
@@ -162,6 +195,18 @@ static inline bool vserver_dlimit_full(const struct super_block *sb)
 
 static inline void vserver_dlimit_statfs(struct super_block *sb,
 					 struct kstatfs *buf)
+{
+}
+
+static inline void vserver_dlimit_rest(struct super_block *sb)
+{
+}
+
+static inline void vserver_dlimit_rested(struct super_block *sb)
+{
+}
+
+static inline void vserver_dlimit_remounted(struct super_block *sb)
 {
 }
 

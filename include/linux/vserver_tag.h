@@ -18,16 +18,19 @@ ssize_t __vserver_hide_xattr(struct dentry *dentry, char *list, size_t size,
 			     ssize_t len);
 
 /**
- * vserver_tag_sb - the file system of a new mount keeps tags
+ * vserver_tag_sb - the file system of a new mount keeps tags, or does not
  * @fc:		with the root; the superblock is locked, and not in use yet if it
  *		is new. May sleep.
+ *
+ * Also without tags it is looked for what is kept of disk limits, which is not
+ * true any more when the file system is written to.
  *
  * Return: 0; -EBUSY if the superblock is in use otherwise; -EOPNOTSUPP if it
  * can't keep them.
  */
 static inline int vserver_tag_sb(struct fs_context *fc)
 {
-	return unlikely(fc->vserver_tag) ? __vserver_tag_sb(fc) : 0;
+	return __vserver_tag_sb(fc);
 }
 
 /**

@@ -52,6 +52,7 @@ fn set(call: &Call<'_>, path: &Path, xid: u32) -> Result {
             inodes_used: widen(inodes),
             inodes_total: widen(most),
             reserved: widen(reserved),
+            flags: 0,
         }
     } else {
         let [used, total, inodes, most, rest]: [u64; 5] = abi::read_dlimit(call.data)?;
@@ -60,8 +61,9 @@ fn set(call: &Call<'_>, path: &Path, xid: u32) -> Result {
             space_total: total,
             inodes_used: inodes,
             inodes_total: most,
-            // The other half are flags, of which there are none.
+            // The other half are flags, of which there are none to be set.
             reserved: widen(rest as u32),
+            flags: 0,
         }
     };
     path.set_dlimit(xid, &limit)
@@ -132,13 +134,27 @@ fn wide(limit: &Dlimit) -> [u64; 5] {
         limit.space_total,
         limit.inodes_used,
         limit.inodes_total,
-        limit.reserved,
+        limit.reserved | (u64::from(limit.flags) << 32),
     ]
 }
 
 #[kunit_tests(vserver_dlimit)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_the_upper_half() {
+        let limit = Dlimit {
+            space_used: 1,
+            space_total: 2,
+            inodes_used: 3,
+            inodes_total: 4,
+            reserved: 100,
+            flags: 3,
+        };
+        assert_eq!(wide(&limit), [1, 2, 3, 4, 0x3_0000_0064]);
+        assert_eq!(narrow(&limit), [1, 2, 3, 4, 100, 0]);
+    }
 
     #[test]
     fn widths() -> Result {

@@ -30,6 +30,9 @@ struct vserver_amount {
  * @space:	bytes
  * @inodes:	inodes
  * @reserved:	percent of both that are root's alone
+ * @flags:	%CDLIM_COUNTED if what is used is not only what came since the limit
+ *		was added, %CDLIM_KEPT if it was so before the mount. Read and written
+ *		without a lock.
  * @xid:	the context's id, constant; it may not exist
  * @sb:		the file system, constant. It frees the limit when it goes.
  * @list:	all limits, under vserver_dlimit_lock
@@ -39,6 +42,7 @@ struct vserver_dlimit {
 	struct vserver_amount space;
 	struct vserver_amount inodes;
 	u32 reserved;
+	u32 flags;
 	u32 xid;
 	struct super_block *sb;
 	struct list_head list;
@@ -63,6 +67,10 @@ int vserver_amount_take(const struct vserver_dlimit *dl,
 			struct vserver_amount *amount, s64 n);
 int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes);
 void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes);
+
+/* dlimit_set.c */
+bool vserver_dlimit_supported(const struct super_block *sb);
+int vserver_dlimit_insert(struct vserver_dlimit *dl);
 
 /* dlimit_btrfs.c */
 s64 vserver_btrfs_bytes(struct inode *inode);

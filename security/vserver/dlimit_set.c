@@ -19,7 +19,7 @@ static LIST_HEAD(vserver_dlimits);
 static DEFINE_SPINLOCK(vserver_dlimit_lock);
 
 /* Where what is charged is all that there is. */
-static bool vserver_dlimit_supported(const struct super_block *sb)
+bool vserver_dlimit_supported(const struct super_block *sb)
 {
 	switch (sb->s_magic) {
 	case EXT4_SUPER_MAGIC:
@@ -37,6 +37,27 @@ static bool vserver_dlimit_supported(const struct super_block *sb)
 }
 
 /**
+ * vserver_dlimit_insert - from now on it is there
+ * @dl:		a limit, with its numbers. May sleep.
+ *
+ * Return: 0; -EBUSY if the context has one already; -ENOMEM. Then it is the
+ * caller's still.
+ */
+int vserver_dlimit_insert(struct vserver_dlimit *dl)
+{
+	int error;
+
+	static_branch_enable(&vserver_dlimit_key);
+	error = xa_insert(&vserver_sb(dl->sb)->dlimits, dl->xid, dl,
+			  GFP_KERNEL);
+	if (error)
+		return error;
+	guard(spinlock)(&vserver_dlimit_lock);
+	list_add_tail(&dl->list, &vserver_dlimits);
+	return 0;
+}
+
+/**
  * vserver_dlimit_add - begin to count what a context has of a file system
  * @path:	a file of the file system
  * @xid:	the context's id
@@ -50,11 +71,10 @@ static bool vserver_dlimit_supported(const struct super_block *sb)
 int vserver_dlimit_add(const struct path *path, u32 xid)
 {
 	struct super_block *sb = path->dentry->d_sb;
-	struct vserver_sb *vs = vserver_sb(sb);
 	struct vserver_dlimit *dl;
 	int error;
 
-	if (!vs->tag || !vserver_dlimit_supported(sb))
+	if (!vserver_sb(sb)->tag || !vserver_dlimit_supported(sb))
 		return -EOPNOTSUPP;
 	dl = kzalloc_obj(*dl);
 	if (!dl)
@@ -63,15 +83,10 @@ int vserver_dlimit_add(const struct path *path, u32 xid)
 	dl->inodes.total = VSERVER_DLIMIT_NONE;
 	dl->xid = xid;
 	dl->sb = sb;
-	static_branch_enable(&vserver_dlimit_key);
-	error = xa_insert(&vs->dlimits, xid, dl, GFP_KERNEL);
-	if (error) {
+	error = vserver_dlimit_insert(dl);
+	if (error)
 		kfree(dl);
-		return error == -EBUSY ? -EEXIST : error;
-	}
-	guard(spinlock)(&vserver_dlimit_lock);
-	list_add_tail(&dl->list, &vserver_dlimits);
-	return 0;
+	return error == -EBUSY ? -EEXIST : error;
 }
 EXPORT_SYMBOL_GPL(vserver_dlimit_add);
 
@@ -134,6 +149,7 @@ static void vserver_dlimit_look(const struct vserver_dlimit *dl,
 	state->inodes_used = vserver_amount_used(&dl->inodes);
 	state->inodes_total = vserver_amount_total(&dl->inodes, 0);
 	state->reserved = READ_ONCE(dl->reserved);
+	state->flags = READ_ONCE(dl->flags);
 }
 
 /**
@@ -209,6 +225,9 @@ int vserver_dlimit_set(const struct path *path, u32 xid,
 			   0);
 	if (state->reserved != CDLIM64_KEEP)
 		WRITE_ONCE(dl->reserved, state->reserved);
+	if (state->space_used != CDLIM64_KEEP &&
+	    state->inodes_used != CDLIM64_KEEP)
+		WRITE_ONCE(dl->flags, CDLIM_COUNTED);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vserver_dlimit_set);

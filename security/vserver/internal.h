@@ -144,12 +144,19 @@ struct vserver_ipc {
  * @tag:	%VSERVER_TAGGED and the xid of files that have none, if it is mounted
  *		with the option tag; else 0. Constant once it is in use.
  * @damage_reported: an attribute that is not valid was found and reported
+ * @kept:	what contexts have of it may be written down there. Written, as is
+ * @resting:	nobody can write to it, and it becomes read-only, with s_umount held.
+ * @root:	its root directory, with a reference until it is unmounted, if what
+ *		contexts have of it can be written down; else NULL
  * @dlimits:	what contexts may have of it, by xid; read under RCU
  */
 struct vserver_sb {
 	u64 owner;
 	u32 tag;
 	bool damage_reported;
+	bool kept;
+	bool resting;
+	struct inode *root;
 	struct xarray dlimits;
 };
 
@@ -365,6 +372,10 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 #define VSERVER_XATTR_NAME	(XATTR_SECURITY_PREFIX VSERVER_XATTR_SUFFIX)
 
+/* Of a file system's root, where nobody but the kernel has to do with it */
+#define VSERVER_KEPT_NAME \
+	(XATTR_SECURITY_PREFIX VSERVER_XATTR_SUFFIX ".dlimits")
+
 /* xattr.c */
 bool vserver_fs_supported(const struct file_system_type *type);
 bool vserver_tag_valid(u32 xid);
@@ -415,6 +426,10 @@ void vserver_dlimit_drop(struct inode *inode, u32 xid, s64 bytes);
 
 /* dlimit_set.c */
 void vserver_dlimit_free(struct super_block *sb);
+
+/* dlimit_keep.c */
+void vserver_dlimit_mounted(struct super_block *sb);
+void vserver_sb_delete(struct super_block *sb);
 
 /* task.c: to which context what the caller makes belongs */
 static inline u32 vserver_current_tag(void)

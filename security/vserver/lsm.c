@@ -39,6 +39,7 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(cred_free, vserver_cred_free),
 	LSM_HOOK_INIT(userns_create, vserver_userns_create),
 	LSM_HOOK_INIT(sb_alloc_security, vserver_sb_alloc),
+	LSM_HOOK_INIT(sb_delete, vserver_sb_delete),
 	LSM_HOOK_INIT(sb_free_security, vserver_dlimit_free),
 	LSM_HOOK_INIT(sb_show_options, vserver_sb_show_options),
 	LSM_HOOK_INIT(fs_context_parse_param, vserver_fs_context_parse_param),

@@ -60,7 +60,8 @@ int vserver_tag_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	return 0;
 }
 
-int __vserver_tag_sb(struct fs_context *fc)
+/* The superblock begins to keep tags, if it does not yet. */
+static int vserver_tag_begin(struct fs_context *fc)
 {
 	struct inode *root = d_backing_inode(fc->root);
 	struct super_block *sb = root->i_sb;
@@ -80,6 +81,18 @@ int __vserver_tag_sb(struct fs_context *fc)
 	}
 	vs->tag = fc->vserver_tag;
 	return 0;
+}
+
+int __vserver_tag_sb(struct fs_context *fc)
+{
+	int error;
+
+	if (!vserver_lsm_enabled || !vserver_fs_supported(fc->fs_type))
+		return 0;
+	error = fc->vserver_tag ? vserver_tag_begin(fc) : 0;
+	if (!error)
+		vserver_dlimit_mounted(fc->root->d_sb);
+	return error;
 }
 
 int vserver_sb_show_options(struct seq_file *m, struct super_block *sb)

@@ -186,9 +186,21 @@ static bool vserver_xattr_fits(struct inode *inode,
 		 ~vserver_iattr_mask(inode));
 }
 
+/*
+ * What is kept of disk limits: of no use to anybody else, a copy of it in a
+ * backup would be wrong, and those inside never see it.
+ */
+static bool vserver_is_kept(const struct inode *inode, const char *name)
+{
+	return !strcmp(name, VSERVER_KEPT_NAME) &&
+	       (vserver_sb(inode->i_sb)->tag || vserver_confining());
+}
+
 static int vserver_may_change_xattr(struct mnt_idmap *idmap,
 				    struct inode *inode, const char *name)
 {
+	if (vserver_is_kept(inode, name))
+		return -EPERM;
 	return vserver_tag_permission(inode, false) ?:
 	       vserver_xattr_permission(idmap, inode, name);
 }
@@ -237,6 +249,8 @@ void vserver_inode_post_removexattr(struct dentry *dentry, const char *name)
 /* To whom a file belongs is no business of those inside. */
 int vserver_inode_getxattr(struct dentry *dentry, const char *name)
 {
+	if (vserver_is_kept(d_backing_inode(dentry), name))
+		return -ENODATA;
 	if (likely(!vserver_confining()) || strcmp(name, VSERVER_XATTR_NAME))
 		return 0;
 	return -ENODATA;
@@ -245,28 +259,39 @@ int vserver_inode_getxattr(struct dentry *dentry, const char *name)
 /* In overlayfs a copy belongs to whoever makes it. */
 int vserver_inode_copy_up_xattr(struct dentry *src, const char *name)
 {
-	return strcmp(name, VSERVER_XATTR_NAME) ? -EOPNOTSUPP : -ECANCELED;
+	return strcmp(name, VSERVER_XATTR_NAME) &&
+	       strcmp(name, VSERVER_KEPT_NAME) ? -EOPNOTSUPP : -ECANCELED;
 }
 
-static ssize_t vserver_take_out(char *list, ssize_t len)
+static bool vserver_is_hidden(const struct inode *inode, const char *name)
 {
-	char *name, *next, *end = list + len;
+	return vserver_is_kept(inode, name) ||
+	       (vserver_confining() && !strcmp(name, VSERVER_XATTR_NAME));
+}
 
-	for (name = list; name < end; name = next) {
+static ssize_t vserver_take_out(const struct inode *inode, char *list,
+				ssize_t len)
+{
+	char *name = list, *next, *end = list + len;
+
+	while (name < end) {
 		next = name + strnlen(name, end - name - 1) + 1;
-		if (strcmp(name, VSERVER_XATTR_NAME))
+		if (!vserver_is_hidden(inode, name)) {
+			name = next;
 			continue;
+		}
 		memmove(name, next, end - next);
-		return len - (next - name);
+		end -= next - name;
 	}
-	return len;
+	return end - list;
 }
 
 /* How long a list is, or one that had no room, can be told from the whole. */
 static ssize_t vserver_list_visible(struct dentry *dentry, char *list,
 				    size_t size)
 {
-	const struct inode_operations *op = d_backing_inode(dentry)->i_op;
+	const struct inode *inode = d_backing_inode(dentry);
+	const struct inode_operations *op = inode->i_op;
 	ssize_t len = op->listxattr(dentry, NULL, 0);
 	char *all;
 
@@ -277,7 +302,7 @@ static ssize_t vserver_list_visible(struct dentry *dentry, char *list,
 		return -ENOMEM;
 	len = op->listxattr(dentry, all, len);
 	if (len > 0)
-		len = vserver_take_out(all, len);
+		len = vserver_take_out(inode, all, len);
 	if (size && len > (ssize_t)size)
 		len = -ERANGE;
 	else if (size && len > 0)
@@ -289,12 +314,14 @@ static ssize_t vserver_list_visible(struct dentry *dentry, char *list,
 ssize_t __vserver_hide_xattr(struct dentry *dentry, char *list, size_t size,
 			     ssize_t len)
 {
-	if (likely(!vserver_confining()))
+	const struct inode *inode = d_backing_inode(dentry);
+
+	if (likely(!vserver_confining() &&
+		   inode != READ_ONCE(vserver_sb(inode->i_sb)->root)))
 		return len;
 	if (size && len > 0)
-		return vserver_take_out(list, len);
-	if ((len > 0 || len == -ERANGE) &&
-	    d_backing_inode(dentry)->i_op->listxattr)
+		return vserver_take_out(inode, list, len);
+	if ((len > 0 || len == -ERANGE) && inode->i_op->listxattr)
 		return vserver_list_visible(dentry, list, size);
 	return len;
 }

@@ -438,6 +438,10 @@ struct vcmd_ctx_dlimit_v0 {
 #define CDLIM64_INFINITY	(~0ull)
 #define CDLIM64_KEEP		(~1ull)
 
+/* What get_dlimit of version 1 knows of what is used; for set they are 0 */
+#define CDLIM_COUNTED		0x00000001u	/* somebody has said it */
+#define CDLIM_KEPT		0x00000002u	/* and it was kept over a mount */
+
 struct vcmd_ctx_dlimit_v1 {
 	const char *name;
 	__u64 space_used;

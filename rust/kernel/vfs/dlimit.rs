@@ -25,6 +25,8 @@ pub struct Dlimit {
     pub inodes_total: u64,
     /// Percent of both that are root's alone.
     pub reserved: u64,
+    /// What is known of what is used, `CDLIM_COUNTED` and `CDLIM_KEPT`; not to be set.
+    pub flags: u32,
 }
 
 impl Path {
@@ -63,6 +65,7 @@ impl Path {
             inodes_used: state.inodes_used,
             inodes_total: state.inodes_total,
             reserved: state.reserved,
+            flags: state.flags,
         })
     }
 
@@ -78,6 +81,7 @@ impl Path {
             inodes_used: limit.inodes_used,
             inodes_total: limit.inodes_total,
             reserved: limit.reserved,
+            flags: 0,
         };
         // SAFETY: By the type invariant.
         to_result(unsafe { bindings::vserver_dlimit_set(&self.0, xid, &state) })

@@ -22,6 +22,7 @@ mod harness;
 mod hashify;
 mod illusion;
 mod input;
+mod kernel_log;
 mod life;
 mod limits;
 mod matrix;

@@ -23,6 +23,8 @@ pub struct Dlimit {
     pub inodes_total: u64,
     /// Percent of both that are root's alone; `CDLIM_KEEP` here.
     pub reserved: u32,
+    /// What is known of what is used: `CDLIM_COUNTED`, `CDLIM_KEPT`. Not to be set.
+    pub flags: u32,
 }
 
 impl Dlimit {
@@ -33,6 +35,7 @@ impl Dlimit {
         inodes_used: CDLIM64_KEEP,
         inodes_total: CDLIM64_KEEP,
         reserved: CDLIM_KEEP,
+        flags: 0,
     };
 }
 
@@ -85,6 +88,7 @@ fn with_limit(command: u32, xid: u32, path: impl Arg, limit: &Dlimit) -> Result<
             inodes_used: data.inodes_used,
             inodes_total: data.inodes_total,
             reserved: data.reserved,
+            flags: data.flags,
         })
     })
 }

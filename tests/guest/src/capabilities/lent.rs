@@ -5,6 +5,7 @@ use super::XID;
 use super::given::{enter, enter_with};
 use crate::calls::ioctl;
 use crate::harness::Test;
+use crate::kernel_log::{log_end, logged};
 use crate::namespace::new_mounts;
 use crate::process::{Status, isolated, spawn};
 use crate::tests;
@@ -388,35 +389,6 @@ fn options_for_other_powers() -> Result<()> {
         }
         Ok(())
     })
-}
-
-/// The end of the kernel's log, of which what comes later is read.
-fn log_end() -> Result<fs::File> {
-    use std::io::{Seek as _, SeekFrom};
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    let mut log = fs::File::from(rfs::open("/dev/kmsg", flags, Mode::empty())?);
-    log.seek(SeekFrom::End(0))?;
-    Ok(log)
-}
-
-/// What has come, as far as it speaks of this.
-fn logged(log: &fs::File, what: &[&str]) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    loop {
-        let mut record = [0; 8192];
-        match rustix::io::read(log, &mut record) {
-            Ok(n) => {
-                let text = String::from_utf8_lossy(record.get(..n).unwrap_or_default());
-                if what.iter().any(|what| text.contains(what)) {
-                    found.push(text.into_owned());
-                }
-            }
-            Err(Errno::AGAIN) => return Ok(found),
-            // Some were overwritten.
-            Err(Errno::PIPE) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
 }
 
 /// What a guest asks for is no text for the host's log, whether it is lent the capability or has

@@ -36,6 +36,7 @@ fn set_and_get() -> Result<()> {
         inodes_used: 0,
         inodes_total: abi::CDLIM64_INFINITY,
         reserved: 0,
+        flags: abi::CDLIM_COUNTED,
     };
     ensure!(abi::get_dlimit(OWN, &dir)? == none);
     let some = abi::Dlimit {
@@ -44,6 +45,7 @@ fn set_and_get() -> Result<()> {
         inodes_used: 7,
         inodes_total: 1 << 33,
         reserved: 5,
+        flags: abi::CDLIM_COUNTED,
     };
     abi::set_dlimit(OWN, &dir, &some)?;
     ensure!(abi::get_dlimit(OWN, root())? == some, "another file of it");
@@ -63,6 +65,13 @@ fn there_must_be_one() -> Result<()> {
     abi::rem_dlimit(OWN, &dir)?;
     expect(abi::get_dlimit(OWN, &dir), Errno::SRCH)?;
     abi::add_dlimit(OWN, &dir)?;
+    // Until both are said nobody has counted.
+    let half = abi::Dlimit {
+        space_used: 5,
+        ..KEEP
+    };
+    abi::set_dlimit(OWN, &dir, &half)?;
+    ensure!(abi::get_dlimit(OWN, &dir)?.flags == 0);
     expect(abi::get_dlimit(OWN, dir.join("none")), Errno::NOENT)
 }
 
@@ -186,7 +195,7 @@ fn where_it_can_be() -> Result<()> {
     mount_with("rw")?;
     expect(abi::add_dlimit(OWN, root()), Errno::OPNOTSUPP)?;
     mount_with("tag")?;
-    // The limit has gone with the file system.
+    // A file system without tags has no limits, and loses what it had.
     abi::add_dlimit(OWN, root())?;
     Ok(abi::rem_dlimit(OWN, root())?)
 }
@@ -263,6 +272,7 @@ fn is_listed() -> Result<()> {
         inodes_used: 7,
         inodes_total: abi::CDLIM64_INFINITY,
         reserved: 5,
+        flags: abi::CDLIM_COUNTED,
     };
     abi::set_dlimit(OWN, &dir, &some)?;
     let (there, go) = (Gate::new()?, Gate::new()?);

@@ -7,6 +7,7 @@ mod commands;
 mod count;
 mod exchange;
 mod hit;
+mod keep;
 mod work;
 
 pub use work::{CRASH_BTRFS, CRASH_EXT4, CRASH_F2FS, CRASH_XFS};
@@ -36,6 +37,7 @@ const TABLES: &[&[Test]] = &[
     count::TESTS,
     exchange::TESTS,
     hit::TESTS,
+    keep::TESTS,
     work::TESTS,
 ];
 

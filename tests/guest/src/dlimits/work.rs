@@ -5,6 +5,7 @@ use super::{
     OTHER, OWN, THIRD, XIDS, count_from_here, counted, equals_a_scan, limit_inodes, limit_space, on,
 };
 use crate::harness::{Suite, Test};
+use crate::kernel_log::{log_whole, logged};
 use crate::process::{Child, Status, isolated, spawn};
 use crate::tags::{enter, mount_with, options, set_tag};
 use crate::tests;
@@ -216,8 +217,19 @@ fn gone(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Nothing is kept over a cut. Who mounts it without tags says if there is something.
+fn nothing_was_kept() -> Result<()> {
+    let said = logged(&log_whole()?, &["writable without tags"])?;
+    ensure!(said.is_empty(), "{said:?}");
+    for xid in XIDS {
+        expect(abi::get_dlimit(xid, root()), Errno::SRCH)?;
+    }
+    Ok(())
+}
+
 /// What the cut has left is counted, and what becomes of it.
 fn as_it_was_found() -> Result<()> {
+    nothing_was_kept()?;
     if options()?.iter().all(|option| option != "tag") {
         mount_with("tag")?;
     }
@@ -228,6 +240,8 @@ fn as_it_was_found() -> Result<()> {
     if std::env::var("BOOT").context("BOOT")? != "1" {
         gone(&dir)?;
     }
+    // What is counted by now is written down, and taken back.
+    mount_with("tag")?;
     fs::create_dir(&dir)?;
     // The next boot looks for it.
     rfs::syncfs(open(&root(), OFlags::RDONLY)?)?;
