@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! How far a long run is.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,12 +96,16 @@ impl Progress for Bar {
 /// Shows how many files were looked at, on a terminal. There is no thread behind it, as there may be
 /// none before a guest is started; and nothing before there is something to show.
 #[derive(Default)]
-pub(crate) struct Counter(OnceCell<ProgressBar>);
+pub(crate) struct Counter {
+    bar: OnceCell<ProgressBar>,
+    files: Cell<u64>,
+}
 
 impl Counter {
     /// So many it are by now.
     pub(crate) fn at(&self, files: u64) {
-        let bar = self.0.get_or_init(|| {
+        self.files.set(files);
+        let bar = self.bar.get_or_init(|| {
             let bar = ProgressBar::new_spinner();
             bar.set_style(style("{spinner} {pos} files looked at"));
             bar
@@ -109,10 +113,11 @@ impl Counter {
         bar.set_position(files);
     }
 
-    /// Takes it off the terminal.
-    pub(crate) fn clear(&self) {
-        if let Some(bar) = self.0.get() {
+    /// Takes it off the terminal. Says how many it was since this was called last.
+    pub(crate) fn clear(&self) -> u64 {
+        if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }
+        self.files.take()
     }
 }

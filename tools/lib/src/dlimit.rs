@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Disk limits: how much of a file system the files of a context may take.
 //!
-//! The kernel counts from the moment on when a limit is added, and forgets with the file system. What
-//! a context has by then is added up here.
+//! The kernel counts from the moment on when a limit is added. What a context has by then is added up
+//! here. An unmount writes it down for the next mount; after a crash it is added up again.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -37,6 +37,32 @@ pub struct Disk {
     pub inodes_total: Option<u64>,
     /// Percent of both that are root's alone.
     pub reserved: u32,
+    /// What is known of what is used.
+    pub usage: Usage,
+}
+
+/// Where it comes from what a context is said to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Usage {
+    /// It was added up since the file system was mounted.
+    Counted,
+    /// It was added up before, and written down when the file system was unmounted.
+    Kept,
+    /// Nobody has added up what there was when the limit was added.
+    Unknown,
+}
+
+impl Usage {
+    const fn of(flags: u32) -> Self {
+        if flags & abi::CDLIM_COUNTED == 0 {
+            Self::Unknown
+        } else if flags & abi::CDLIM_KEPT == 0 {
+            Self::Counted
+        } else {
+            Self::Kept
+        }
+    }
 }
 
 /// The most space, in KiB: `100`, `100K`, `3M`, `10G`, `1T`, `unlimited`.
@@ -133,12 +159,13 @@ pub fn show(xid: u32, path: &Path) -> Result<Disk> {
         inodes_used: limit.inodes_used,
         inodes_total: finite(limit.inodes_total),
         reserved: limit.reserved,
+        usage: Usage::of(limit.flags),
     })
 }
 
-/// Changes a limit on the file system of `path`; where there is none, adds it, and adds up what the
-/// context has already, telling how many files were looked at. Nobody may change files of the
-/// context meanwhile.
+/// Changes a limit on the file system of `path`; where there is none, adds it. What the context has
+/// already is added up if that is not known, telling how many files were looked at. Nobody may change
+/// files of the context meanwhile.
 pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)) -> Result<()> {
     let mut limit = abi::Dlimit {
         space_total: change.space.map_or(abi::CDLIM64_KEEP, |s| s.0.to_abi()),
@@ -146,8 +173,14 @@ pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)
         reserved: change.reserved.map_or(abi::CDLIM_KEEP, |p| p.0),
         ..abi::Dlimit::KEEP
     };
-    if abi::get_dlimit(xid, path) == Err(Errno::SRCH) {
-        called(abi::add_dlimit(xid, path), xid, path)?;
+    let usage = match abi::get_dlimit(xid, path) {
+        Err(Errno::SRCH) => {
+            called(abi::add_dlimit(xid, path), xid, path)?;
+            Usage::Unknown
+        }
+        there => Usage::of(called(there, xid, path)?.flags),
+    };
+    if usage == Usage::Unknown {
         let found = scan(xid, path, looked_at).inspect_err(|_| {
             // Half of it is worse than nothing; what is reported is why it is not counted.
             let _ = abi::rem_dlimit(xid, path);
@@ -309,6 +342,15 @@ mod tests {
         }
         assert_eq!("5".parse::<Percent>().unwrap(), Percent(5));
         assert!("101".parse::<Percent>().is_err());
+    }
+
+    #[test]
+    fn what_is_used_is_known_or_not() {
+        assert_eq!(Usage::of(0), Usage::Unknown);
+        assert_eq!(Usage::of(abi::CDLIM_KEPT), Usage::Unknown);
+        assert_eq!(Usage::of(abi::CDLIM_COUNTED), Usage::Counted);
+        let both = abi::CDLIM_COUNTED | abi::CDLIM_KEPT;
+        assert_eq!(Usage::of(both), Usage::Kept);
     }
 
     #[test]

@@ -10,16 +10,16 @@ use vserver::limits::Most;
 /// How much of a file system the files of a context may take.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
-The file system has to be mounted with the option tag. A limit goes with the mount; that of a guest
-is in its configuration, and set when it is started.
+The file system has to be mounted with the option tag. A limit, and what is counted, survives a clean
+unmount; after a crash it is gone. That of a guest is in its configuration, and set when it is started.
 
 Example:
   vserver disk set 101 /vservers --space 10G --inodes 500000")]
 pub(crate) enum Disk {
     /// Set or change a limit
     ///
-    /// Where there is none yet, what the context has already is added up first: the guest must not
-    /// run then.
+    /// Where there is none yet, or after a crash, what the context has already is added up first: the
+    /// guest must not run then.
     Set(DiskSet),
     /// Show what is used, and the limit
     Show(DiskOne),

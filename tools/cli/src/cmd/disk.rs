@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use vserver::dlimit::{self, Change};
+use vserver::dlimit::{self, Change, Usage};
 
 use crate::args::{Disk, DiskCheck, DiskOne, DiskSet};
 use crate::output;
@@ -29,8 +29,15 @@ fn set(args: &DiskSet) -> anyhow::Result<()> {
     };
     let counter = Counter::default();
     let done = dlimit::set(args.one.xid, &args.one.path, change, &mut |n| counter.at(n));
-    counter.clear();
-    Ok(done?)
+    let files = counter.clear();
+    done?;
+    if files > 0 {
+        let xid = args.one.xid;
+        output::line(format_args!(
+            "what {xid} has was not known: {files} files looked at"
+        ))?;
+    }
+    Ok(())
 }
 
 fn show(one: &DiskOne, json: bool) -> anyhow::Result<()> {
@@ -50,7 +57,15 @@ fn show(one: &DiskOne, json: bool) -> anyhow::Result<()> {
         disk.inodes_used,
         disk.inodes_total.map_or_else(none, |n| n.to_string())
     ))?;
-    output::line(format_args!("reserved: {} %", disk.reserved))
+    output::line(format_args!("reserved: {} %", disk.reserved))?;
+    output::line(format_args!(
+        "usage:    {}",
+        match disk.usage {
+            Usage::Counted => "counted since the mount",
+            Usage::Kept => "kept from before the mount",
+            Usage::Unknown => "not known: only what came since the limit was added",
+        }
+    ))
 }
 
 fn check(args: &DiskCheck, json: bool) -> anyhow::Result<ExitCode> {

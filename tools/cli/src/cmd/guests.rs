@@ -65,11 +65,16 @@ fn start_these(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let said = |name: &str, started: &Started| {
-        counter.clear();
+        let files = counter.clear();
+        if files > 0 && !json {
+            // Who does not read it, has not asked for it.
+            let _ = line(format_args!(
+                "{name}: what it has of the disk was not known: {files} files looked at"
+            ));
+        }
         match started {
             Started::Failed(e) => eprintln!("vserver: {e}"),
             Started::Now(xid) if !json => {
-                // Who does not read it, has not asked for it.
                 let _ = line(format_args!("{name}: started, context {xid}"));
             }
             _ => {}

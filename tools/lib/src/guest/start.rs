@@ -25,9 +25,8 @@ pub(super) struct Plan {
 impl Plan {
     /// What a guest, which must not run, is to be like. Its lock is held.
     ///
-    /// If it has a limit on the disk, and this is the first start since the file system was mounted,
-    /// what it has is added up, and `looked_at` told how many files of that file system were looked
-    /// at.
+    /// If it has a limit on the disk, and what it has is not known, as after a crash, that is added up,
+    /// and `looked_at` told how many files of that file system were looked at.
     pub(super) fn of(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<Self> {
         let guest = store.load(name)?;
         let xid = store.xid(name, &guest)?;
