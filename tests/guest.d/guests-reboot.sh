@@ -119,6 +119,46 @@ check "the command ends with it" wait $supervised
 check "one at a time" fails 1 "for one guest" vserver start --foreground web db
 vserver stop db >/dev/null
 check "nobody watches any more" soon no_watcher
+
+# Two at once, as systemd starts its units; the one requires the other
+guest db <<END
+[init]
+command = ["/bin/sh", "-c", "echo up >>/data/starts; exec sleep 1000"]
+END
+: >$V/web/data/starts
+# stays PROCESS: it has not ended
+stays() { grep '^State:.[RSD]' "/proc/$1/status"; }
+vserver start --foreground web >/tmp/unit.web 2>&1 &
+web=$!
+vserver start --foreground db >/tmp/unit.db 2>&1 &
+db=$!
+check "of two at once the one starts" soon grep "^web: started, context 50" /tmp/unit.web
+check "and the other, once" soon grep "^db: .*, context" /tmp/unit.db
+check "it has" soon started db 1
+check "the one stays" stays $web
+check "and the other" stays $db
+soon inside db true
+vserver exec db -- /bin/reboot -f
+check "who is required reboots" soon started db 2
+sleep 2
+check "it is watched still" stays $db
+soon inside db true
+vserver exec db -- /bin/poweroff -f
+check "the command ends with it" wait $db
+vserver stop web >/dev/null
+check "so does the other" wait $web
+vserver start db >/dev/null
+vserver start --foreground db >/tmp/unit.db 2>&1 &
+db=$!
+check "one that runs is watched by this, too" soon grep "^db: runs already, context" /tmp/unit.db
+soon inside db true
+vserver exec db -- /bin/reboot -f
+check "it comes back" soon started db 4
+sleep 2
+check "it is watched as before" stays $db
+vserver stop db >/dev/null
+check "both end with it" wait $db
+check "the other, too" soon no_watcher
 check "no context is left" no_context
 rmdir $G
 echo "1..$count"

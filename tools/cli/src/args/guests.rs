@@ -16,7 +16,8 @@ pub(crate) struct Start {
     /// All guests that are to be started at boot (autostart)
     #[arg(long)]
     pub(crate) all: bool,
-    /// Stay and watch the guest, for a supervisor such as systemd; end when it is down
+    /// Stay and watch the guest, for a supervisor such as systemd; end when it is down. It may run
+    /// already
     #[arg(long, conflicts_with = "all")]
     pub(crate) foreground: bool,
     /// The guests' names; one with --foreground

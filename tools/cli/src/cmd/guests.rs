@@ -24,29 +24,41 @@ pub(crate) fn start(args: Start, json: bool) -> anyhow::Result<ExitCode> {
     if args.foreground {
         return start_and_watch(&store, &args.guest, json);
     }
-    let names = match args.all {
-        true => guest::to_start(&store)?,
-        false => args.guest,
-    };
-    start_all_of(&store, &names, json)
+    if args.all {
+        return start_to_start(&store, json);
+    }
+    start_all_of(&store, &args.guest, json)
+}
+
+/// Starts the guests with autostart. Another command may do so with some of them, as systemd does for
+/// one that is also a unit of its own.
+fn start_to_start(store: &Store, json: bool) -> anyhow::Result<ExitCode> {
+    let counter = Counter::default();
+    let names = guest::to_start(store)?;
+    let start = |name: &str| guest::start_if_down(store, name, || Ok(()), &mut |n| counter.at(n));
+    start_these(store, &names, start, &counter, json)
 }
 
 /// Starts guests, each with a process that watches it.
 fn start_all_of(store: &Store, names: &[String], json: bool) -> anyhow::Result<ExitCode> {
     let counter = Counter::default();
-    let start = |name: &str| guest::start(store, name, &mut |n| counter.at(n));
+    let start = |name: &str| guest::start(store, name, &mut |n| counter.at(n)).map(Started::Now);
     start_these(store, names, start, &counter, json)
 }
 
-/// Starts a guest, tells systemd if that waits for it, and stays until the guest is down.
+/// Starts a guest, unless it runs, tells systemd if that waits for it, and stays until the guest is
+/// down.
 fn start_and_watch(store: &Store, names: &[String], json: bool) -> anyhow::Result<ExitCode> {
     if names.len() > 1 {
         return Err(Error::Invalid("--foreground is for one guest".into()).into());
     }
     let (mut watched, counter) = (None, Counter::default());
     let here = |name: &str| {
-        let watch = guest::start_here(store, name, &mut |n| counter.at(n))?;
-        Ok(watched.insert(watch).xid())
+        let watch = watched.insert(guest::start_here(store, name, &mut |n| counter.at(n))?);
+        Ok(match watch.is_own() {
+            true => Started::Now(watch.xid()),
+            false => Started::Before(watch.xid()),
+        })
     };
     let code = start_these(store, names, here, &counter, json)?;
     let Some(watch) = watched else {
@@ -60,7 +72,7 @@ fn start_and_watch(store: &Store, names: &[String], json: bool) -> anyhow::Resul
 fn start_these(
     store: &Store,
     names: &[String],
-    how: impl FnMut(&str) -> Result<u32>,
+    how: impl FnMut(&str) -> Result<Started>,
     counter: &Counter,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
@@ -76,6 +88,9 @@ fn start_these(
             Started::Failed(e) => eprintln!("vserver: {e}"),
             Started::Now(xid) if !json => {
                 let _ = line(format_args!("{name}: started, context {xid}"));
+            }
+            Started::Before(xid) if !json && names.iter().any(|n| n == name) => {
+                let _ = line(format_args!("{name}: runs already, context {xid}"));
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Status, Stopped, status, stop};
+use super::{Status, Stopped, start_if_down, status, stop};
 use crate::config::{Guest, Store, order};
 use crate::error::{Error, Result};
 
@@ -20,13 +20,13 @@ pub enum Started {
 
 /// Starts guests and what they require, in order, and says of each what became of it. One that
 /// requires a guest that is not there, that could not be started or that waits for it is not
-/// started; the others are. Only of those in `names` it is an error that they run already; these
-/// are started by `start`. How many files were looked at for the limit of another on the disk is
-/// told meanwhile.
+/// started; the others are. Those in `names` are started by `start`, the others by
+/// [`start_if_down`]. How many files were looked at for the limit of another on the disk is told
+/// meanwhile.
 pub fn start_all(
     store: &Store,
     names: &[String],
-    mut start: impl FnMut(&str) -> Result<u32>,
+    mut start: impl FnMut(&str) -> Result<Started>,
     looked_at: &mut dyn FnMut(u64),
     mut said: impl FnMut(&str, &Started),
 ) -> Result<Vec<(String, Started)>> {
@@ -39,24 +39,14 @@ pub fn start_all(
         let refused = refused.or_else(|| missing(requires.unwrap_or_default(), &results));
         let may_start = || refused.map_or(Ok(()), |e| Err(at_requirements(&name, e)));
         let outcome = match names.contains(&name) {
-            true => may_start().and_then(|()| start(&name)).map(Started::Now),
-            false => required(&name, || {
-                may_start().and_then(|()| super::start(store, &name, looked_at))
-            }),
+            true => may_start().and_then(|()| start(&name)),
+            false => start_if_down(store, &name, may_start, looked_at),
         };
         let outcome = outcome.unwrap_or_else(Started::Failed);
         said(&name, &outcome);
         results.push((name, outcome));
     }
     Ok(results)
-}
-
-/// A guest that is not asked for: it may run.
-fn required(name: &str, start: impl FnOnce() -> Result<u32>) -> Result<Started> {
-    match status::context_of(name)? {
-        Some(xid) => Ok(Started::Before(xid)),
-        None => start().map(Started::Now),
-    }
 }
 
 fn at_requirements(name: &str, cause: Error) -> Error {
@@ -131,6 +121,9 @@ fn configured(store: &Store) -> Result<BTreeMap<String, Guest>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::Lock;
+    use std::thread;
+    use std::time::Duration;
 
     #[test]
     fn who_requires_a_guest_that_failed_is_not_started() {
@@ -140,6 +133,33 @@ mod tests {
         let error = missing(&words(&["b", "a"]), &results).unwrap();
         assert!(error.to_string().starts_with("a, which it requires"));
         assert!(missing(&words(&["b", "c"]), &results).is_none());
+    }
+
+    #[test]
+    fn who_is_at_work_on_what_is_required_is_waited_for() {
+        if vserver_abi::get_version().is_ok() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::below(dir.path().to_owned());
+        store.save("app", "requires = ['db']").unwrap();
+        store.save("db", "").unwrap();
+        let at_work = Lock::take(&store, "db").unwrap();
+        let app = || {
+            let start = |_: &str| Ok(Started::Now(5));
+            start_all(&store, &["app".to_owned()], start, &mut |_| (), |_, _| ()).unwrap()
+        };
+        let results = thread::scope(|scope| {
+            let started = scope.spawn(app);
+            thread::sleep(Duration::from_millis(100));
+            drop(at_work);
+            started.join().unwrap()
+        });
+        // Without the module it does not get further than to look whether that runs.
+        let (name, outcome) = &results[0];
+        assert_eq!(name, "db");
+        let busy = matches!(outcome, Started::Failed(Error::Busy(_)));
+        assert!(!busy, "{outcome:?}");
     }
 
     #[test]
@@ -172,7 +192,7 @@ mod tests {
             store.save(name, text).unwrap();
         }
         let names = ["circle", "other", "lost", "on", "nobody", "good"].map(str::to_owned);
-        let start = |_: &str| Ok(5);
+        let start = |_: &str| Ok(Started::Now(5));
         let results = start_all(&store, &names, start, &mut |_| (), |_, _| ()).unwrap();
         let said: BTreeMap<_, _> = results
             .iter()

@@ -39,7 +39,7 @@ pub use run::{NewContext, run};
 pub use sealed::seal;
 pub use status::{Overview, Status, check_free, is_taken, overview, rename, runs};
 pub use stop::{Stopped, stop};
-pub use watch::{WATCHER, Watch, start, start_here, watcher};
+pub use watch::{WATCHER, Watch, start, start_here, start_if_down, watcher};
 
 use crate::error::{Doing, Error};
 

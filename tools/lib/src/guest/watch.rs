@@ -21,7 +21,7 @@ use vserver_abi::process::{Fork, close_others_on_exec, fork};
 
 use super::detach::{NotStarted, open_log, outcome, report, start_behind};
 use super::start::Plan;
-use super::{Lock, status};
+use super::{Lock, Started, status};
 use crate::config::Store;
 use crate::error::{Doing, Error, Result};
 use crate::{cgroup, context};
@@ -29,6 +29,8 @@ use crate::{cgroup, context};
 /// The name under which the command watches a guest.
 pub const WATCHER: &str = "vserver-watch";
 
+/// The word for a watcher that stays with its guest, whoever starts that again.
+const STAYS: &str = "stays";
 /// This command's own file.
 const OWN: &str = "/proc/self/exe";
 /// How long a guest that restarts is down: one that does nothing else costs the host little.
@@ -36,13 +38,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The commands of reboot(2) after which a guest is started again: RESTART, RESTART2.
 const RESTARTS: [u32; 2] = [0x0123_4567, 0xa1b2_c3d4];
 
-/// A guest that this process has started and watches.
+/// A guest that this process watches.
 #[derive(Debug)]
 pub struct Watch {
     name: String,
     xid: u32,
-    /// Its init, a child of this process.
-    init: Pid,
+    /// Its init, if that is a child of this process: it has started the guest.
+    init: Option<Pid>,
+    /// It watches the guest also when another one has started that again.
+    stays: bool,
 }
 
 /// Starts a guest, which must not run, and returns its context's id; a process stays behind and
@@ -51,7 +55,32 @@ pub struct Watch {
 ///
 /// `looked_at` is told how many files were looked at, if that is needed for its limit on the disk.
 pub fn start(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<u32> {
-    let lock = Lock::take(store, name)?;
+    start_locked(Lock::take(store, name)?, store, name, looked_at)
+}
+
+/// The same, but it may run, and another command may be at work on it, which is waited for: two that
+/// need the same guest come at the same time when the host boots. It is started if `may_start`.
+pub fn start_if_down(
+    store: &Store,
+    name: &str,
+    may_start: impl FnOnce() -> Result<()>,
+    looked_at: &mut dyn FnMut(u64),
+) -> Result<Started> {
+    let lock = Lock::wait(store, name)?;
+    match status::context_of(name)? {
+        Some(xid) => Ok(Started::Before(xid)),
+        None => may_start()
+            .and_then(|()| start_locked(lock, store, name, looked_at))
+            .map(Started::Now),
+    }
+}
+
+fn start_locked(
+    lock: Lock,
+    store: &Store,
+    name: &str,
+    looked_at: &mut dyn FnMut(u64),
+) -> Result<u32> {
     let plan = Plan::of(store, name, looked_at)?;
     let doing = || "start a process in the background".to_owned();
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing(doing)?;
@@ -71,19 +100,40 @@ pub fn start(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Resul
     }
 }
 
-/// The same, but this process is the one that watches it.
+/// The same, but this process is the one that watches it, as long as it runs and whoever has started
+/// it: what a supervisor asks for is that it runs, and another guest that requires it may have come
+/// first.
 pub fn start_here(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<Watch> {
-    let _lock = Lock::take(store, name)?;
-    let plan = Plan::of(store, name, looked_at)?;
-    begin(&plan).map_err(|e| failed(name, e))
+    let _lock = Lock::wait(store, name)?;
+    begin_or_join(store, name, true, looked_at)
 }
 
-fn begin(plan: &Plan) -> Result<Watch, NotStarted> {
+/// Starts a guest whose lock is held, unless it runs.
+fn begin_or_join(
+    store: &Store,
+    name: &str,
+    stays: bool,
+    looked_at: &mut dyn FnMut(u64),
+) -> Result<Watch> {
+    if let Some(xid) = status::context_of(name)? {
+        return Ok(Watch {
+            name: name.to_owned(),
+            xid,
+            init: None,
+            stays,
+        });
+    }
+    let plan = Plan::of(store, name, looked_at)?;
+    begin(&plan, stays).map_err(|e| failed(name, e))
+}
+
+fn begin(plan: &Plan, stays: bool) -> Result<Watch, NotStarted> {
     let (xid, init) = start_behind(&plan.new, &plan.program, Some(&plan.log))?;
     Ok(Watch {
         name: plan.name.clone(),
         xid,
-        init,
+        init: Some(init),
+        stays,
     })
 }
 
@@ -102,16 +152,19 @@ fn failed(name: &str, error: NotStarted) -> Error {
 /// program that has nothing of whoever started it.
 fn stay_behind(plan: &Plan, mut to: File) -> ! {
     let begun = leave(&plan.log).map_err(NotStarted::from);
-    let begun = begun.and_then(|()| begin(plan));
+    let begun = begun.and_then(|()| begin(plan, false));
     // Nobody may be left to be told.
     let _ = to.write_all(&report(begun.as_ref().map(|watch| watch.xid)));
     drop(to);
-    if let Ok(watch) = begun {
-        let numbers = [
-            watch.xid.to_string(),
-            watch.init.as_raw_nonzero().to_string(),
-        ];
-        eprintln!("{WATCHER}: {}", become_watcher(&watch.name, &numbers));
+    if let Ok(Watch {
+        name,
+        xid,
+        init: Some(init),
+        ..
+    }) = begun
+    {
+        let numbers = [xid.to_string(), init.as_raw_nonzero().to_string()];
+        eprintln!("{WATCHER}: {}", become_watcher(&name, &numbers));
     }
     exit(1)
 }
@@ -130,17 +183,18 @@ fn leave(log: &Path) -> Result<()> {
 }
 
 /// Runs this command as the watcher in place of this process; returns only if that fails.
-fn become_watcher(name: &str, numbers: &[String]) -> Error {
+fn become_watcher(name: &str, words: &[String]) -> Error {
     if let Err(e) = close_others_on_exec().doing(|| "close descriptors".into()) {
         return e;
     }
     let mut command = Command::new(OWN);
-    let error = command.arg0(WATCHER).arg(name).args(numbers).exec();
+    let error = command.arg0(WATCHER).arg(name).args(words).exec();
     Error::file("run", Path::new(OWN), error)
 }
 
 /// The watcher, with the name of a guest and, if it runs already, the context's id and its init's
-/// process, which is a child of this one. Without, it is started.
+/// process, which is a child of this one. Without, it is to be started again, and [`STAYS`] may be
+/// there instead.
 pub fn watcher(words: impl Iterator<Item = OsString>) -> Result<()> {
     let words: Vec<String> = words.filter_map(|w| w.into_string().ok()).collect();
     // It has the name of a link otherwise.
@@ -152,9 +206,10 @@ pub fn watcher(words: impl Iterator<Item = OsString>) -> Result<()> {
         Some((xid, init)) => Watch {
             name,
             xid: xid.unsigned_abs(),
-            init,
+            init: Some(init),
+            stays: false,
         },
-        None => match again(&store, &name)? {
+        None => match again(&store, &name, words.get(1).is_some_and(|w| w == STAYS))? {
             Some(watch) => watch,
             None => return Ok(()),
         },
@@ -162,15 +217,16 @@ pub fn watcher(words: impl Iterator<Item = OsString>) -> Result<()> {
     watch.until_down(&store)
 }
 
-/// Starts a guest that has asked for it, unless somebody has started or stopped it meanwhile.
-fn again(store: &Store, name: &str) -> Result<Option<Watch>> {
+/// Starts a guest that has asked for it, unless somebody has started or stopped it meanwhile; there
+/// is nothing to watch then, but for who `stays`.
+fn again(store: &Store, name: &str, stays: bool) -> Result<Option<Watch>> {
     thread::sleep(PAUSE);
     let _lock = Lock::wait(store, name)?;
-    if is_down(store, name) || status::context_of(name)?.is_some() {
+    if is_down(store, name) {
         return Ok(None);
     }
-    let plan = Plan::of(store, name, &mut |_| ())?;
-    begin(&plan).map(Some).map_err(|e| failed(name, e))
+    let watch = begin_or_join(store, name, stays, &mut |_| ())?;
+    Ok((watch.is_own() || stays).then_some(watch))
 }
 
 impl Watch {
@@ -179,13 +235,23 @@ impl Watch {
         self.xid
     }
 
+    /// Whether this process has started it.
+    pub fn is_own(&self) -> bool {
+        self.init.is_some()
+    }
+
     /// Waits until it is down and stays so.
     pub fn until_down(self, store: &Store) -> Result<()> {
         let restarts = self.wait()?;
-        cgroup::remove(self.xid);
+        // Who has started it does so, and then starts it again.
+        if self.is_own() {
+            cgroup::remove(self.xid);
+        }
+        let words = [STAYS.to_owned()];
+        let words = if self.stays { &words[..] } else { &[] };
         match restarts && !is_down(store, &self.name) {
             // A process with one thread again.
-            true => Err(become_watcher(&self.name, &[])),
+            true => Err(become_watcher(&self.name, words)),
             false => Ok(()),
         }
     }
@@ -196,20 +262,25 @@ impl Watch {
     /// take any SIGHUP for a reboot.
     fn wait(&self) -> Result<bool> {
         let ended = context::wait(self.xid);
-        let status = loop {
-            match waitpid(Some(self.init), WaitOptions::empty()) {
-                Err(Errno::INTR) => {}
-                // Who started this process ignores its children.
-                Err(Errno::CHILD) => break None,
-                status => break status.doing(|| "wait for a guest's init".into())?,
-            }
-        };
+        let status = self.init.map(end_of).transpose()?.flatten();
         match ended {
             Ok(ended) => Ok(RESTARTS.contains(&u32::from_ne_bytes(ended.reboot_cmd.to_ne_bytes()))),
             Err(e) if e.errno() == Some(Errno::SRCH) => {
                 Ok(status.is_some_and(|(_, status)| asks_for_restart(status)))
             }
             Err(e) => Err(e),
+        }
+    }
+}
+
+/// How a child of this process ends.
+fn end_of(init: Pid) -> Result<Option<(Pid, WaitStatus)>> {
+    loop {
+        match waitpid(Some(init), WaitOptions::empty()) {
+            Err(Errno::INTR) => {}
+            // Who started this process ignores its children.
+            Err(Errno::CHILD) => return Ok(None),
+            status => return status.doing(|| "wait for a guest's init".into()),
         }
     }
 }
