@@ -63,6 +63,11 @@ uses() {
 	check "the service is still up" systemctl is-active vserver@web
 	check "it is stopped as one" sh -c 'systemctl stop vserver@web && ! vserver status web'
 	check "it starts again" systemctl start vserver@web
+	check "it is restarted by hand" vserver restart web
+	check "the service ends with what it has watched" \
+		soon sh -c '[ "$(systemctl is-active vserver@web)" = inactive ]'
+	check "and does not stop what runs now" vserver status web
+	check "it is a service again" systemctl start vserver@web
 	check "and powers off" sh -c 'vserver exec web -- /bin/poweroff -f; [ $? = 137 ]'
 	check "then the service is down" soon sh -c '[ "$(systemctl is-active vserver@web)" = inactive ]'
 	check "the guest starts" vserver start web
