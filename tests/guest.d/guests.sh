@@ -183,6 +183,25 @@ umount /mnt/ext4/nested/below
 echo 'colour = "red"' >$VSERVER_PREFIX/etc/vserver/e9.toml
 check "a wrong file is named" fails 6 "e9.toml:1:1: colour: no such key" vserver start e9
 rm $VSERVER_PREFIX/etc/vserver/e?.toml
+guest l1 <<END
+[init]
+log = "/mnt/ext4/shared/file/l1.log"
+END
+check "a file where the log's directory should be" fails_at l1 log "/mnt/ext4/shared/file: "
+guest l2 </dev/null
+mkdir $VSERVER_PREFIX/run/vserver/l2.down
+check "a mark that cannot be removed" fails_at l2 mark "l2.down: Is a directory"
+guest l3 </dev/null
+mkdir $VSERVER_PREFIX/run/vserver/l3.lock
+check "a lock that is none" fails_at l3 lock "l3.lock: Is a directory"
+rmdir $VSERVER_PREFIX/run/vserver/l2.down $VSERVER_PREFIX/run/vserver/l3.lock
+echo 'autostart = true' | guest good
+{ echo 'autostart = true' && cat $VSERVER_PREFIX/etc/vserver/l1.toml; } >$W/l1.toml
+cp $W/l1.toml $VSERVER_PREFIX/etc/vserver/l1.toml
+check "start --all ends with a status that its unit knows" fails 7 "good: started" \
+	vserver start --all
+vserver stop good >$W/good
+rm $VSERVER_PREFIX/etc/vserver/l?.toml $VSERVER_PREFIX/etc/vserver/good.toml
 
 # Stopping those who don't want to
 guest deaf <<END

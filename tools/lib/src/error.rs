@@ -97,6 +97,19 @@ impl Error {
         }
     }
 
+    /// The same as what failed at a step of a guest's start. What has a status of its own that says what
+    /// to do, or names the guest already, stays what it is.
+    pub(crate) fn at_step(self, guest: &str, step: &str) -> Self {
+        match self {
+            Self::Config { .. } | Self::NoGuest(_) | Self::Busy(_) | Self::Start { .. } => self,
+            cause => Self::Start {
+                guest: guest.to_owned(),
+                step: step.to_owned(),
+                cause: cause.to_string(),
+            },
+        }
+    }
+
     /// Whether there is no space left, or no quota.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_)) || self.errno().is_some_and(is_full)

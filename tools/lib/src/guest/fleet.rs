@@ -37,7 +37,7 @@ pub fn start_all(
         let requires = all.get(&name).map(|g| g.requires.as_slice());
         let refused = order.refused.remove(&name);
         let refused = refused.or_else(|| missing(requires.unwrap_or_default(), &results));
-        let may_start = || refused.map_or(Ok(()), |e| Err(at_requirements(&name, e)));
+        let may_start = || refused.map_or(Ok(()), |e| Err(e.at_step(&name, "requirements")));
         let outcome = match names.contains(&name) {
             true => may_start().and_then(|()| start(&name)),
             false => start_if_down(store, &name, may_start, looked_at),
@@ -47,17 +47,6 @@ pub fn start_all(
         results.push((name, outcome));
     }
     Ok(results)
-}
-
-fn at_requirements(name: &str, cause: Error) -> Error {
-    match cause {
-        Error::NoGuest(_) => cause,
-        cause => Error::Start {
-            guest: name.to_owned(),
-            step: "requirements".into(),
-            cause: cause.to_string(),
-        },
-    }
 }
 
 /// What is required of what could not be started.

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use vserver_abi as abi;
@@ -28,27 +28,29 @@ impl Plan {
     /// If it has a limit on the disk, and what it has is not known, as after a crash, that is added up,
     /// and `looked_at` told how many files of that file system were looked at.
     pub(super) fn of(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<Self> {
-        let guest = store.load(name)?;
-        let xid = store.xid(name, &guest)?;
+        let at = |step: &'static str| move |e: Error| e.at_step(name, step);
+        let guest = store.load(name).map_err(at("configuration"))?;
+        let xid = store.xid(name, &guest).map_err(at("xid"))?;
+        // Whether there is the module shows here.
         refuse_running(name, xid)?;
         let log = store.log(name, &guest);
-        if let Some(dir) = log.parent() {
-            fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
-        }
+        make_directory_of(&log).map_err(at("log"))?;
         let root = store.root(name, &guest);
-        let limited = dlimit::begin(xid, &root, guest.disk(), looked_at);
-        limited.map_err(|e| Error::Start {
-            guest: name.to_owned(),
-            step: "disk limit".into(),
-            cause: e.to_string(),
-        })?;
-        watch::let_up(store, name)?;
+        dlimit::begin(xid, &root, guest.disk(), looked_at).map_err(at("disk limit"))?;
+        watch::let_up(store, name).map_err(at("mark"))?;
         Ok(Self {
             name: name.to_owned(),
             new: plan(store, name, &guest, xid),
             program: program(&guest),
             log,
         })
+    }
+}
+
+fn make_directory_of(log: &Path) -> Result<()> {
+    match log.parent() {
+        Some(dir) => fs::create_dir_all(dir).doing(|| format!("make {}", dir.display())),
+        None => Ok(()),
     }
 }
 
@@ -127,7 +129,6 @@ fn program(guest: &Guest) -> Program {
 mod tests {
     use super::*;
     use crate::config::read;
-    use std::path::Path;
 
     fn planned(text: &str) -> (NewContext, Program) {
         let store = Store::below("/x".into());

@@ -31,6 +31,9 @@ pub const WATCHER: &str = "vserver-watch";
 
 /// The word for a watcher that stays with its guest, whoever starts that again.
 const STAYS: &str = "stays";
+/// The steps before there is a context.
+const LOCK: &str = "lock";
+const PROCESS: &str = "process";
 /// This command's own file.
 const OWN: &str = "/proc/self/exe";
 /// How long a guest that restarts is down: one that does nothing else costs the host little.
@@ -55,7 +58,8 @@ pub struct Watch {
 ///
 /// `looked_at` is told how many files were looked at, if that is needed for its limit on the disk.
 pub fn start(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<u32> {
-    start_locked(Lock::take(store, name)?, store, name, looked_at)
+    let lock = Lock::take(store, name).map_err(|e| e.at_step(name, LOCK))?;
+    start_locked(lock, store, name, looked_at)
 }
 
 /// The same, but it may run, and another command may be at work on it, which is waited for: two that
@@ -66,13 +70,17 @@ pub fn start_if_down(
     may_start: impl FnOnce() -> Result<()>,
     looked_at: &mut dyn FnMut(u64),
 ) -> Result<Started> {
-    let lock = Lock::wait(store, name)?;
+    let lock = wait(store, name)?;
     match status::context_of(name)? {
         Some(xid) => Ok(Started::Before(xid)),
         None => may_start()
             .and_then(|()| start_locked(lock, store, name, looked_at))
             .map(Started::Now),
     }
+}
+
+fn wait(store: &Store, name: &str) -> Result<Lock> {
+    Lock::wait(store, name).map_err(|e| e.at_step(name, LOCK))
 }
 
 fn start_locked(
@@ -83,8 +91,9 @@ fn start_locked(
 ) -> Result<u32> {
     let plan = Plan::of(store, name, looked_at)?;
     let doing = || "start a process in the background".to_owned();
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing(doing)?;
-    match fork().doing(doing)? {
+    let at = |e: Error| e.at_step(name, PROCESS);
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).doing(doing).map_err(at)?;
+    match fork().doing(doing).map_err(at)? {
         Fork::Parent(pid) => {
             drop(writer);
             outcome(&mut File::from(reader), |_| {
@@ -104,7 +113,7 @@ fn start_locked(
 /// it: what a supervisor asks for is that it runs, and another guest that requires it may have come
 /// first.
 pub fn start_here(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<Watch> {
-    let _lock = Lock::wait(store, name)?;
+    let _lock = wait(store, name)?;
     begin_or_join(store, name, true, looked_at)
 }
 
@@ -139,7 +148,7 @@ fn begin(plan: &Plan, stays: bool) -> Result<Watch, NotStarted> {
 
 fn failed(name: &str, error: NotStarted) -> Error {
     match error {
-        NotStarted::Before(e) => e,
+        NotStarted::Before(e) => e.at_step(name, PROCESS),
         NotStarted::At(step, cause) => Error::Start {
             guest: name.to_owned(),
             step,
@@ -221,7 +230,7 @@ pub fn watcher(words: impl Iterator<Item = OsString>) -> Result<()> {
 /// is nothing to watch then, but for who `stays`.
 fn again(store: &Store, name: &str, stays: bool) -> Result<Option<Watch>> {
     thread::sleep(PAUSE);
-    let _lock = Lock::wait(store, name)?;
+    let _lock = wait(store, name)?;
     if is_down(store, name) {
         return Ok(None);
     }
@@ -317,6 +326,34 @@ fn is_down(store: &Store, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_odd_about_a_guest_is_named_with_it() {
+        let failed = |odd: fn(&Store)| {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::below(dir.path().to_owned());
+            store.save("web", "").unwrap();
+            odd(&store);
+            let error = start(&store, "web", &mut |_| ()).unwrap_err();
+            assert!(matches!(error, Error::Start { .. }), "{error:?}");
+            error.to_string()
+        };
+        let lock = failed(|store| fs::create_dir_all(store.run_dir().join("web.lock")).unwrap());
+        assert!(
+            lock.starts_with("web: start failed at lock: open "),
+            "{lock}"
+        );
+        let xid = failed(|store| fs::create_dir_all(store.state_dir().join("xids")).unwrap());
+        assert!(xid.starts_with("web: start failed at xid: read "), "{xid}");
+        let file = failed(|store| {
+            fs::remove_file(store.file("web")).unwrap();
+            fs::create_dir(store.file("web")).unwrap();
+        });
+        assert!(
+            file.starts_with("web: start failed at configuration: "),
+            "{file}"
+        );
+    }
 
     #[test]
     fn a_guest_is_marked() {
