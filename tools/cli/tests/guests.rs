@@ -38,6 +38,25 @@ fn with(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
+fn what_failed_is_said_once() {
+    let dir = with(&[]);
+    let missing = "No such file or directory (os error 2)";
+    let (status, _, err) = said(dir.path(), &["build", "web", "--tar", "/nonexistent.tar"]);
+    assert_eq!(status, 1);
+    assert_eq!(err, format!("vserver: open /nonexistent.tar: {missing}\n"));
+    let (status, _, err) = said(dir.path(), &["build", "web", "--template", "shop"]);
+    assert_eq!(status, 1);
+    let templates = "/etc/vserver/templates";
+    assert_eq!(
+        err,
+        format!(
+            "vserver: read {templates}/shop.toml: {missing}; a template is a file NAME.toml in \
+             {templates}, or one that is named with a / in it\n"
+        )
+    );
+}
+
+#[test]
 fn configurations_are_checked_and_shown() {
     let dir = with(&[
         ("etc/vserver/web.toml", "xid = 7\n"),

@@ -83,7 +83,7 @@ pub(crate) fn by_copy(way: &dyn Protection, file: &File, entry: &Entry) -> Resul
                 "protect the other names of {} again (`vserver cleanup` retries it)",
                 path.display()
             ),
-            source: errno.into(),
+            cause: errno.into(),
         },
     })
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-/// Why something could not be done.
+/// Why something could not be done. The words have the cause in them, which is no source therefore: who
+/// shows an error with its sources would say it twice.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel refused a `vserver(2)` call.
@@ -18,12 +19,12 @@ pub enum Error {
         errno: Errno,
     },
     /// Another call failed.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {cause}")]
     Io {
         /// What was tried.
         doing: String,
         /// Why it failed.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A name or id belongs to no context.
     #[error("{0}: no such context (vserver list shows those there are)")]
@@ -68,21 +69,21 @@ pub enum Error {
     #[error("{0}")]
     Full(String),
     /// A command could not be started in a context.
-    #[error("{program}: {source}")]
+    #[error("{program}: {cause}")]
     Exec {
         /// The program.
         program: String,
         /// Why it does not start.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 impl Error {
     /// A file operation on `path` that failed: `doing` is a verb, "open".
-    pub fn file(doing: &str, path: &Path, source: impl Into<io::Error>) -> Self {
+    pub fn file(doing: &str, path: &Path, cause: impl Into<io::Error>) -> Self {
         Self::Io {
             doing: format!("{doing} {}", path.display()),
-            source: source.into(),
+            cause: cause.into(),
         }
     }
 
@@ -119,7 +120,7 @@ impl Error {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Kernel { errno, .. } => Some(*errno),
-            Self::Io { source, .. } | Self::Exec { source, .. } => Errno::from_io_error(source),
+            Self::Io { cause, .. } | Self::Exec { cause, .. } => Errno::from_io_error(cause),
             _ => None,
         }
     }
@@ -174,9 +175,9 @@ impl<T> Doing<T> for Vserver<T> {
 
 impl<T> Doing<T> for io::Result<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| Error::Io {
+        self.map_err(|cause| Error::Io {
             doing: what(),
-            source,
+            cause,
         })
     }
 }

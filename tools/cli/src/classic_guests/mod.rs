@@ -110,8 +110,8 @@ impl Then {
         match self.command() {
             None => Ok(ExitCode::SUCCESS),
             Some((mut command, program)) => {
-                let source = command.exec();
-                Err(Error::Exec { program, source }.into())
+                let cause = command.exec();
+                Err(Error::Exec { program, cause }.into())
             }
         }
     }
@@ -122,7 +122,7 @@ impl Then {
             return Ok(ExitCode::SUCCESS);
         };
         let status = command.status();
-        let status = status.map_err(|source| Error::Exec { program, source })?;
+        let status = status.map_err(|cause| Error::Exec { program, cause })?;
         let status = signal::exit_status(status.into_raw());
         Ok(ExitCode::from(u8::try_from(status).unwrap_or(FAILED)))
     }

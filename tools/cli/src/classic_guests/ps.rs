@@ -63,9 +63,9 @@ pub(super) fn ps(args: &Ps) -> anyhow::Result<ExitCode> {
         Err(e) if e.kind() == ErrorKind::NotFound => {
             bail!("ps: no such program; install procps, or use vserver ps")
         }
-        output => output.map_err(|source| {
+        output => output.map_err(|cause| {
             let program = "ps".into();
-            Error::Exec { program, source }
+            Error::Exec { program, cause }
         })?,
     };
     let context = |pid: u32| match context::of_process(pid) {

@@ -110,7 +110,7 @@ fn program(args: Program) -> guest::Program {
 fn failure(error: &Error) -> ExitCode {
     eprintln!("vserver: {error}");
     ExitCode::from(match error {
-        Error::Exec { source, .. } if source.kind() == io::ErrorKind::NotFound => NOT_FOUND,
+        Error::Exec { cause, .. } if cause.kind() == io::ErrorKind::NotFound => NOT_FOUND,
         Error::Exec { .. } => CANNOT_RUN,
         _ => FAILED,
     })

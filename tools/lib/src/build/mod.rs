@@ -18,6 +18,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 pub(crate) use remove::tree as remove_tree;
 pub use remove::{delete, place};
 
@@ -257,7 +259,14 @@ pub fn template(store: &Store, name: &str) -> Result<Guest> {
         true => PathBuf::from(name),
         false => store.template_dir().join(format!("{name}.toml")),
     };
-    let mut guest = crate::config::read::file(&path)?;
+    let dir = store.template_dir();
+    let mut guest = crate::config::read::file(&path).map_err(|e| match e.errno() {
+        Some(Errno::NOENT) => Error::Invalid(format!(
+            "{e}; a template is a file NAME.toml in {}, or one that is named with a / in it",
+            dir.display()
+        )),
+        _ => e,
+    })?;
     // Those are one guest's own.
     guest.xid = None;
     guest.root = None;

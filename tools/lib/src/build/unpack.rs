@@ -216,12 +216,16 @@ fn set_time(path: &Path, seconds: u64) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// As the crate that unpacks says what it was doing.
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to unpack `/f`")]
+    struct Unpacking(#[source] io::Error);
+
     #[test]
     fn a_full_disk_is_known_through_what_was_being_done() {
         let cause = io::Error::from_raw_os_error(Errno::NOSPC.raw_os_error());
         let text = cause.to_string();
-        let outer = Error::file("write", Path::new("/f"), cause);
-        let outer = io::Error::other(outer);
+        let outer = io::Error::other(Unpacking(cause));
         let (said, full) = why(&outer);
         assert!(full && said.contains(&text), "{said}");
         assert!(!why(&io::Error::other("broken")).1);

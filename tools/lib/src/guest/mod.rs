@@ -89,7 +89,7 @@ impl Program {
         }
         Error::Exec {
             program: "the small init".into(),
-            source: init.env_clear().exec(),
+            cause: init.env_clear().exec(),
         }
     }
 
@@ -123,11 +123,11 @@ impl Program {
         Ok(command)
     }
 
-    fn failed(&self, words: &[OsString], source: std::io::Error) -> Error {
+    fn failed(&self, words: &[OsString], cause: std::io::Error) -> Error {
         let program = words.first().map(|w| w.to_string_lossy().into_owned());
         Error::Exec {
             program: program.unwrap_or_default(),
-            source,
+            cause,
         }
     }
 }
