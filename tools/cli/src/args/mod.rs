@@ -140,7 +140,8 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     ///
     /// Sort with the keys c (CPU), m (memory), d (disk), p (processes), h (hold), t (tokens), n
     /// (name), x (id); r turns the order round; the arrows choose a context, k sends it a signal, q
-    /// quits. The disk is looked at in the background, every ten minutes.
+    /// quits. The disk is looked at in the background, every ten minutes. A terminal of 132 columns has
+    /// room for all that there is, one of 80 for what matters.
     Top(Top),
     /// List processes with their contexts
     Ps(Ps),

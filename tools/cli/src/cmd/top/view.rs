@@ -9,7 +9,7 @@ use ratatui::Frame;
 use ratatui::crossterm::event::KeyCode;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Modifier, Style};
-use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState};
+use ratatui::widgets::{Paragraph, Row, Table, TableState};
 use vserver::disk::Disk;
 use vserver::signal;
 use vserver::usage::Usage;
@@ -49,6 +49,30 @@ pub(super) struct View {
     signal: Option<Question>,
     said: String,
 }
+
+/// The columns, and how wide each is at most.
+const COLUMNS: [(&str, u16); 13] = [
+    ("XID", 5),
+    (NAME, 20),
+    ("STATE", 8),
+    ("CPU%", 6),
+    ("LIMIT%", 7),
+    ("TOKENS", 7),
+    ("HELD%", 6),
+    ("RSS", 10),
+    ("MEMORY", 10),
+    ("LIMIT", 10),
+    ("DISK", 16),
+    ("PROC", 5),
+    ("CPU TIME", 10),
+];
+/// The one that may be narrower.
+const NAME: &str = "NAME";
+const LEAST_NAME: u16 = 8;
+/// What is left out, in this order, where there is no room for all: before names are cut short,
+const SPARE: [&str; 4] = ["CPU TIME", "RSS", "LIMIT", "LIMIT%"];
+/// and after that.
+const LAST: [&str; 6] = ["STATE", "DISK", "HELD%", "TOKENS", "PROC", "MEMORY"];
 
 const HELP: &str = "c m d p h t n x sort  r reverse  \u{2191}\u{2193} choose  k kill  q quit";
 
@@ -192,14 +216,15 @@ impl View {
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
         let areas = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]);
         let [body, foot] = areas.areas(frame.area());
-        let heads = [
-            "XID", "NAME", "STATE", "CPU%", "LIMIT%", "TOKENS", "HELD%", "RSS", "MEMORY", "LIMIT",
-            "DISK", "PROC", "CPU TIME",
-        ];
-        let widths = [5, 20, 8, 6, 7, 7, 6, 10, 10, 10, 16, 5, 10].map(Constraint::Length);
-        let rows = self.lines.iter().map(row);
+        let shown = columns(body.width);
+        let heads = shown.iter().map(|&(column, _)| COLUMNS[column].0);
+        let widths = shown.iter().map(|&(_, width)| Constraint::Length(width));
+        let rows = self.lines.iter().map(|line| {
+            let cells = cells(line);
+            Row::new(shown.iter().map(|&(column, _)| cells[column].clone()))
+        });
         let table = Table::new(rows, widths)
-            .header(Row::new(heads.map(Cell::from)).style(Modifier::BOLD))
+            .header(Row::new(heads).style(Modifier::BOLD))
             .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
         frame.render_stateful_widget(table, body, &mut self.chosen);
         let typed = self.signal.as_ref().map_or("", |q| &q.typed);
@@ -232,10 +257,39 @@ fn own_bytes(line: &Line) -> Option<u64> {
     line.disk.map(|disk| disk.own_bytes)
 }
 
-fn row(line: &Line) -> Row<'_> {
+/// Which columns there is room for, by number, and how wide they are.
+fn columns(room: u16) -> Vec<(usize, u16)> {
+    let mut shown: Vec<usize> = (0..COLUMNS.len()).collect();
+    let most = |column: usize| COLUMNS[column].1;
+    let is_name = |column: usize| COLUMNS[column].0 == NAME;
+    // With what is between them.
+    let needed = |shown: &[usize], name: u16| -> u16 {
+        let widths = shown
+            .iter()
+            .map(|&c| if is_name(c) { name } else { most(c) } + 1);
+        widths.sum::<u16>().saturating_sub(1)
+    };
+    let full = shown.iter().copied().find(|&c| is_name(c)).map_or(0, most);
+    let spare = SPARE.iter().map(|head| (head, full));
+    for (head, name) in spare.chain(LAST.iter().map(|head| (head, LEAST_NAME))) {
+        if needed(&shown, name) <= room {
+            break;
+        }
+        shown.retain(|&column| COLUMNS[column].0 != *head);
+    }
+    let left = room.saturating_sub(needed(&shown, 0));
+    let width = |column: usize| match is_name(column) {
+        true => left.clamp(LEAST_NAME, full),
+        false => most(column),
+    };
+    shown.into_iter().map(|c| (c, width(c))).collect()
+}
+
+/// What is in each of [`COLUMNS`].
+fn cells(line: &Line) -> [String; COLUMNS.len()] {
     let u = &line.usage;
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    Row::new([
+    [
         u.xid.to_string(),
         u.name.clone(),
         u.state.to_owned(),
@@ -249,7 +303,7 @@ fn row(line: &Line) -> Row<'_> {
         or_dash(line.disk.map(taken)),
         u.processes.to_string(),
         time(u.cpu_msec),
-    ])
+    ]
 }
 
 #[cfg(test)]
@@ -321,6 +375,44 @@ mod tests {
         view.sort_lines(Some(7));
         assert_eq!(view.chosen_xid(), Some(8), "that one has gone");
         assert_eq!(view.signal.map(|q| q.xid), Some(7));
+    }
+
+    /// What is drawn at this width, line by line.
+    fn drawn(width: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
+        terminal.draw(|frame| view().draw(frame)).unwrap();
+        let cells = terminal.backend().buffer().content();
+        let lines = cells.chunks(width.into());
+        lines
+            .map(|l| l.iter().map(|c| c.symbol()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn what_matters_is_there_where_it_is_narrow() {
+        assert_eq!(columns(132).len(), COLUMNS.len());
+        assert_eq!(columns(131).len(), COLUMNS.len() - 1);
+        let lines = drawn(80);
+        assert_eq!(
+            lines[0].split_whitespace().collect::<Vec<_>>(),
+            [
+                "XID", "NAME", "STATE", "CPU%", "TOKENS", "HELD%", "MEMORY", "DISK", "PROC"
+            ]
+        );
+        for words in [
+            "web running 20.0 42 0.0 30.0 MiB - 1",
+            "db running 5.0 - 0.0 - 3.0 GiB (2m) 1",
+        ] {
+            let words = words.split_whitespace().collect::<Vec<_>>();
+            let told = |line: &String| line.split_whitespace().skip(1).eq(words.iter().copied());
+            assert!(lines.iter().any(told), "{words:?}: {lines:#?}");
+        }
+        assert!(lines[23].contains("q quit"), "{lines:#?}");
+        assert_eq!(
+            drawn(30)[0].split_whitespace().collect::<Vec<_>>(),
+            ["XID", "NAME", "CPU%"]
+        );
+        drawn(1);
     }
 
     #[test]
