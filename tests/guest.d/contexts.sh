@@ -38,6 +38,7 @@ check "and what the kernel says of it" sh -c \
 	"vserver show hand | grep -x '/proc/virtual/100/status'"
 check "by its id, too" sh -c '[ "$(vserver show 100 | grep ^init)" = "$(vserver show hand | grep ^init)" ]'
 check "show knows JSON" sh -c "vserver show hand --json | grep '\"name\": \"hand\"'"
+check "so does set" sh -c "vserver set hand --oom-bias 0 --json | grep '\"xid\": 100'"
 vserver set hand --flag +sched_pause
 check "a paused one is" sh -c "vserver show hand | grep '^state:  *paused\$'"
 vserver set hand --flag -sched_pause
@@ -51,7 +52,8 @@ check "or for one process" vserver kill hand --pid "$(pid_of 1000)" -s KILL
 check "for that one" soon says 1 sleeps
 check "which is not one of the host" fails 1 "context 100 has no process $$" \
 	vserver kill hand --pid $$ -s KILL
-check "or for all but the init" vserver kill hand --others -s SIGKILL
+check "or for all but the init" sh -c \
+	"vserver kill hand --others -s SIGKILL --json | grep '\"signal\": 9'"
 check "they end" soon says 0 sleeps
 check "it does not" sh -c "vserver show hand | grep '^state:  *running\$'"
 check "what is no signal is named" fails 2 "NONE: no such signal" vserver kill hand -s NONE
@@ -69,6 +71,13 @@ check "it is gone then" soon gone
 check "there is another" says 100 ends 0
 check "in JSON" sh -c "vserver wait 100 --timeout 60 --json >$W/ended && grep '\"exit_status\": 0' $W/ended"
 check "nobody can be waited for" fails 4 "nobody: no such context" vserver wait nobody
+
+# Attributes
+mkdir /mnt/ext4/barred
+check "what is set can be had as JSON" sh -c \
+	"vserver attr set barrier /mnt/ext4/barred --json | grep '\"done\": 1'"
+check "and what is cleared" sh -c \
+	"vserver attr clear barrier /mnt/ext4/barred --json | grep '\"failed\": 0'"
 
 # Names
 guest web </dev/null

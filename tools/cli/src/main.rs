@@ -11,6 +11,7 @@ mod cmd;
 mod exit;
 mod notify;
 mod output;
+mod parse;
 mod progress;
 
 use std::env;
@@ -18,7 +19,6 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
 use vserver::guest;
 
 use args::{Attr, Cli, Command, Config};
@@ -36,12 +36,12 @@ fn main() -> ExitCode {
     if let Some(result) = classic_files::run(&words).or_else(|| classic_guests::run(&words)) {
         return end(result);
     }
-    let Cli { json, command } = Cli::parse_from(classic::arguments(words.into_iter()));
+    let Cli { json, command } = parse::parse(&classic::arguments(words.into_iter()));
     end(match command {
         Command::Run(args) => cmd::run::run(args, json),
         Command::Enter(args) => cmd::run::enter(args),
         Command::Build(args) => cmd::build::build(args, json),
-        Command::Delete(args) => cmd::build::delete(&args),
+        Command::Delete(args) => cmd::build::delete(&args, json),
         Command::Top(args) => cmd::top::top(&args),
         Command::Ps(args) => cmd::see::ps(&args, json),
         Command::Stat => cmd::see::stat(json),
@@ -52,13 +52,13 @@ fn main() -> ExitCode {
         Command::List(args) => cmd::guests::list(&args, json),
         Command::Show(args) => cmd::state::show(&args, json),
         Command::Info => cmd::state::info(json),
-        Command::Set(args) => cmd::control::set(&args),
-        Command::Kill(args) => cmd::control::kill(&args),
+        Command::Set(args) => cmd::control::set(&args, json),
+        Command::Kill(args) => cmd::control::kill(&args, json),
         Command::Wait(args) => cmd::control::wait(&args, json),
         Command::Attr(Attr::Show(args)) => cmd::attr::show(&args, json),
-        Command::Attr(Attr::Set(args)) => cmd::attr::change(&args, true),
-        Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false),
-        Command::Attr(Attr::Tag(args)) => cmd::attr::tag(&args),
+        Command::Attr(Attr::Set(args)) => cmd::attr::change(&args, true, json),
+        Command::Attr(Attr::Clear(args)) => cmd::attr::change(&args, false, json),
+        Command::Attr(Attr::Tag(args)) => cmd::attr::tag(&args, json),
         Command::Disk(disk) => cmd::disk::disk(&disk, json),
         Command::Unify(args) => cmd::unify::unify(args, json),
         Command::Hashify(args) => cmd::hashify::hashify(&args, json),

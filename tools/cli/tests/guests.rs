@@ -57,6 +57,17 @@ fn what_failed_is_said_once() {
 }
 
 #[test]
+fn a_delete_can_be_had_as_json() {
+    let dir = with(&[("etc/vserver/web.toml", ""), ("vservers/web/bin/sh", "")]);
+    let (status, out, err) = said(dir.path(), &["delete", "--yes", "--json", "web"]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(told["name"], "web");
+    assert_eq!(told["tree"], "/vservers/web");
+    assert_eq!(told["tree_kept"], false);
+}
+
+#[test]
 fn configurations_are_checked_and_shown() {
     let dir = with(&[
         ("etc/vserver/web.toml", "xid = 7\n"),

@@ -53,11 +53,14 @@ pub(super) struct ChXid {
 }
 
 pub(super) fn ch_xid(args: ChXid) -> anyhow::Result<ExitCode> {
-    cmd::attr::tag(&AttrTag {
-        recursive: args.files.recursive,
-        xid: args.xid,
-        path: args.files.path,
-    })
+    cmd::attr::tag(
+        &AttrTag {
+            recursive: args.files.recursive,
+            xid: args.xid,
+            path: args.files.path,
+        },
+        false,
+    )
 }
 
 #[cfg(test)]

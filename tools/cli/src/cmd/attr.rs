@@ -18,7 +18,7 @@ use crate::output;
 /// `vserver attr show`
 pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
     let mut shown = Vec::new();
-    let code = each(&args.path, args.recursive, |entry| {
+    let walked = each(&args.path, args.recursive, |entry| {
         let attrs = attr::show(entry)?;
         if json {
             shown.push(attrs);
@@ -43,16 +43,17 @@ pub(crate) fn show(args: &AttrShow, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         output::json(&shown)?;
     }
-    Ok(code)
+    Ok(walked.code())
 }
 
 /// `vserver attr set` and `vserver attr clear`
-pub(crate) fn change(args: &AttrChange, on: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn change(args: &AttrChange, on: bool, json: bool) -> anyhow::Result<ExitCode> {
     let mask = attr::parse(&args.flags)?;
     let flags = if on { mask } else { 0 };
-    each(&args.path, args.recursive, |entry| {
+    let walked = each(&args.path, args.recursive, |entry| {
         Ok(attr::change(entry, flags, mask)?)
-    })
+    })?;
+    walked.tell(json)
 }
 
 /// `setattr`: makes those attributes that `mask` names equal to `flags`.
@@ -62,9 +63,10 @@ pub(crate) fn change_both(
     flags: u32,
     mask: u32,
 ) -> anyhow::Result<ExitCode> {
-    each(paths, recursive, |entry| {
+    let walked = each(paths, recursive, |entry| {
         Ok(attr::change(entry, flags, mask)?)
-    })
+    })?;
+    Ok(walked.code())
 }
 
 /// The attributes that are on; what can have none is told from what has none.
@@ -106,21 +108,22 @@ const LETTERS: [(&str, char); 7] = [
 ];
 
 /// `vserver attr tag`
-pub(crate) fn tag(args: &AttrTag) -> anyhow::Result<ExitCode> {
+pub(crate) fn tag(args: &AttrTag, json: bool) -> anyhow::Result<ExitCode> {
     // Of a context that does not run, too
     let xid = match args.xid.parse() {
         Ok(xid) => xid,
         Err(_) => context::resolve(&args.xid)?,
     };
-    each(&args.path, args.recursive, |entry| {
+    let walked = each(&args.path, args.recursive, |entry| {
         Ok(attr::set_tag(entry, xid)?)
-    })
+    })?;
+    walked.tell(json)
 }
 
 /// `vserver deunify`
 pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {
     let (mut cleared, mut copied) = (0, 0);
-    let code = each(&args.path, args.recursive, |entry| {
+    let walked = each(&args.path, args.recursive, |entry| {
         match deunify::deunify(entry)? {
             Done::Nothing => {}
             Done::Cleared => cleared += 1,
@@ -134,7 +137,32 @@ pub(crate) fn deunify(args: &Deunify, json: bool) -> anyhow::Result<ExitCode> {
             "{copied} copied, {cleared} made ordinary files in place"
         ))?,
     }
-    Ok(code)
+    Ok(walked.code())
+}
+
+/// What came of a walk.
+#[derive(Default)]
+struct Walked {
+    /// Files that were dealt with,
+    done: u64,
+    /// and those that failed,
+    failed: u64,
+    /// for want of space.
+    no_space: bool,
+}
+
+impl Walked {
+    /// Says as JSON how many files there were.
+    fn tell(&self, json: bool) -> anyhow::Result<ExitCode> {
+        if json {
+            output::json(&json!({ "done": self.done, "failed": self.failed }))?;
+        }
+        Ok(self.code())
+    }
+
+    fn code(&self) -> ExitCode {
+        exit::of_files(self.failed > 0, self.no_space)
+    }
 }
 
 /// Does something for each file; what fails for a file is said, and the next one tried.
@@ -142,8 +170,8 @@ fn each(
     paths: &[PathBuf],
     recursive: bool,
     mut action: impl FnMut(&Entry) -> anyhow::Result<()>,
-) -> anyhow::Result<ExitCode> {
-    let (mut failed, mut no_space) = (false, false);
+) -> anyhow::Result<Walked> {
+    let mut walked = Walked::default();
     let options = walk::Options {
         recursive,
         cross_mounts: false,
@@ -153,16 +181,16 @@ fn each(
             .map_err(anyhow::Error::from)
             .and_then(|entry| action(&entry));
         match done {
-            Ok(()) => {}
+            Ok(()) => walked.done += 1,
             Err(e) if is_fatal(&e) => return Err(e),
             Err(e) => {
                 eprintln!("vserver: {e:#}");
-                failed = true;
-                no_space |= e.downcast_ref().is_some_and(Error::is_full);
+                walked.failed += 1;
+                walked.no_space |= e.downcast_ref().is_some_and(Error::is_full);
             }
         }
     }
-    Ok(exit::of_files(failed, no_space))
+    Ok(walked)
 }
 
 /// Whether the next file would fail in the same way: there is no module, or no reader.

@@ -79,7 +79,7 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
 }
 
 /// `vserver delete`
-pub(crate) fn delete(args: &Delete) -> anyhow::Result<ExitCode> {
+pub(crate) fn delete(args: &Delete, json: bool) -> anyhow::Result<ExitCode> {
     let store = Store::system();
     let guest = store.load(&args.guest)?;
     let root = build::place(&store.root(&args.guest, &guest));
@@ -87,6 +87,9 @@ pub(crate) fn delete(args: &Delete) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     build::delete(&store, &args.guest, args.keep_tree)?;
+    if json {
+        output::json(&json!({ "name": args.guest, "tree": root, "tree_kept": args.keep_tree }))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -23,7 +23,7 @@ use crate::output;
 const TIMED_OUT: u8 = 124;
 
 /// `vserver set`
-pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
+pub(crate) fn set(args: &Set, json: bool) -> anyhow::Result<ExitCode> {
     let (sched, flags) = (args.limits.sched(), args.limits.flags());
     let (things, memory) = (args.limits.things(), args.limits.memory());
     let oom_bias = args.limits.oom_bias();
@@ -49,18 +49,25 @@ pub(crate) fn set(args: &Set) -> anyhow::Result<ExitCode> {
         context::set_oom_bias(xid, bias)?;
     }
     context::change(xid, &sched, flags, false)?;
+    if json {
+        output::json(&json!({ "xid": xid }))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// `vserver kill`
-pub(crate) fn kill(args: &Kill) -> anyhow::Result<ExitCode> {
+pub(crate) fn kill(args: &Kill, json: bool) -> anyhow::Result<ExitCode> {
     let target = match args {
         Kill { pid: Some(pid), .. } => Target::Pid(*pid),
         Kill { init: true, .. } => Target::Init,
         Kill { others: true, .. } => Target::AllButInit,
         _ => Target::All,
     };
-    context::kill(context::resolve(&args.one.context)?, target, args.signal)?;
+    let xid = context::resolve(&args.one.context)?;
+    context::kill(xid, target, args.signal)?;
+    if json {
+        output::json(&json!({ "xid": xid, "signal": args.signal }))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

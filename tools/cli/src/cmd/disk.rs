@@ -13,15 +13,15 @@ use crate::progress::Counter;
 /// `vserver disk`
 pub(crate) fn disk(command: &Disk, json: bool) -> anyhow::Result<ExitCode> {
     match command {
-        Disk::Set(args) => set(args)?,
+        Disk::Set(args) => set(args, json)?,
         Disk::Show(one) => show(one, json)?,
         Disk::Check(args) => return check(args, json),
-        Disk::Remove(one) => dlimit::remove(one.xid, &one.path)?,
+        Disk::Remove(one) => remove(one, json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn set(args: &DiskSet) -> anyhow::Result<()> {
+fn set(args: &DiskSet, json: bool) -> anyhow::Result<()> {
     let change = Change {
         space: args.space,
         inodes: args.inodes,
@@ -31,6 +31,9 @@ fn set(args: &DiskSet) -> anyhow::Result<()> {
     let done = dlimit::set(args.one.xid, &args.one.path, change, &mut |n| counter.at(n));
     let files = counter.clear();
     done?;
+    if json {
+        return show(&args.one, true);
+    }
     if files > 0 {
         let xid = args.one.xid;
         output::line(format_args!(
@@ -38,6 +41,14 @@ fn set(args: &DiskSet) -> anyhow::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+fn remove(one: &DiskOne, json: bool) -> anyhow::Result<()> {
+    dlimit::remove(one.xid, &one.path)?;
+    match json {
+        true => output::json(&json!({ "xid": one.xid, "path": one.path })),
+        false => Ok(()),
+    }
 }
 
 fn show(one: &DiskOne, json: bool) -> anyhow::Result<()> {
