@@ -67,6 +67,45 @@ check "a hashified guest is cloned by links" sh -c "vserver hashify --unique $V/
 check "but for what is its own" sh -c "cmp $V/web/etc/passwd $V/three/etc/passwd &&
 	! [ $V/three/etc/passwd -ef $V/web/etc/passwd ]"
 check "the clone is known as hashified" sh -c "vserver hashify --status $V/web $V/three | grep three"
+# Runs in trees that go with them
+check "a run can have a clone for itself" sh -c "vserver run --clone web -- \
+	/bin/sh -c 'cat /etc/kept; echo own >/etc/kept; cat /etc/kept' | xargs | grep -x 'kept own'"
+check "the guest has its own" [ "$(cat $V/web/etc/kept)" = kept ]
+check "its shared files, too" sh -c "vserver run --clone web -- \
+	/bin/sh -c 'echo broken >/bin/busybox' && cmp /bin/busybox $V/web/bin/busybox"
+# ends STATUS COMMAND...: a command in a clone ends so
+ends() {
+	wanted=$1
+	shift
+	vserver run --clone web -- "$@"
+	status=$?
+	[ $status = "$wanted" ] || { echo "status $status, not $wanted"; return 1; }
+}
+check "its status is passed on" ends 7 /bin/sh -c "exit 7"
+check "what it leaves running ends with it" ends 0 /bin/sh -c "sleep 1000 &"
+check "a command that is not there is told" fails 127 nonesuch vserver run --clone web -- /bin/nonesuch
+check "one of a guest that is not there, too" fails 125 "nobody: no such guest" \
+	vserver run --clone nobody -- /bin/sh
+no_runs() { [ -z "$(find $V -maxdepth 1 -name '.*run*')" ] || { ls -lA $V; return 1; }; }
+check "nothing is left of their clones" no_runs
+# The name of the context says that it runs
+run_try() { vserver run --name try --clone web -- /bin/sleep 1000 >$W/try 2>&1 & run=$!; }
+run_try
+check "one that takes longer" soon vserver show try
+check "has its clone" [ -d $V/.web.$run.run ]
+check "which cleanup leaves" sh -c "vserver cleanup $V 2>&1 | grep '/\.web\.$run\.run: in use\$'"
+kill -TERM $run
+wait $run
+check "what it is told it tells the command" [ $? = 143 ]
+check "nothing is left of it" no_runs
+run_try
+soon vserver show try
+kill -KILL $run
+wait $run
+check "killed it takes the command along" soon sh -c "! vserver show try"
+check "and cleanup removes its clone" soon sh -c \
+	"vserver cleanup $V 2>&1 | grep '/\.web\.$run\.run: removed\$'"
+check "nothing is left of that" no_runs
 # is_ordinary FILE: it has neither attribute
 is_ordinary() { [ "$(vserver attr show "$1" | awk '{ print $1 }')" = none ]; }
 # protected_in_vain: what a run leaves that is killed before it has linked what it has compared

@@ -57,6 +57,18 @@ fn what_failed_is_said_once() {
 }
 
 #[test]
+fn a_run_needs_a_guest_to_clone_and_waits_for_its_end() {
+    let dir = with(&[]);
+    let (status, _, err) = said(dir.path(), &["run", "--clone", "nobody", "true"]);
+    assert_eq!(status, 125, "{err}");
+    for other in ["--root=/x", "--detach", "--persistent"] {
+        let (status, _, err) = said(dir.path(), &["run", "--clone", "web", other, "true"]);
+        assert_eq!(status, 2, "{other}");
+        assert!(err.contains("cannot be used with"), "{err}");
+    }
+}
+
+#[test]
 fn a_delete_can_be_had_as_json() {
     let dir = with(&[("etc/vserver/web.toml", ""), ("vservers/web/bin/sh", "")]);
     let (status, out, err) = said(dir.path(), &["delete", "--yes", "--json", "web"]);

@@ -129,8 +129,8 @@ What it removes is certain to be a left-over: a temporary name that leads to the
 made for, or to a shared one. Other files with such a name are somebody's own: they are left alone
 and named. A shared file that a crash has left without protection gets it back; a file with both
 attributes of a shared one that has one name, and is in no pool, is made an ordinary one. Where
-guests' trees are, .NAME.new, .NAME.gone and .NAME.cloning are trees that were being made or removed:
-they are removed unless somebody is at work on them.
+guests' trees are, .NAME.new, .NAME.gone and .NAME.cloning are trees that were being made or removed,
+and .NAME.NUMBER.run is one of vserver run --clone: they are removed unless somebody is at work on them.
 
 Examples:
   vserver cleanup --dry-run /vservers

@@ -127,7 +127,7 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     /// command could not be run or found. When the command ends, the kernel kills what else runs in the
     /// context, and the context is gone.
     ///
-    /// With --root the command gets a guest of its own: namespaces, /proc, /dev, and few
+    /// With --root, or --clone, the command gets a guest of its own: namespaces, /proc, /dev, and few
     /// capabilities. Without, it lives in the host's directories.
     Run(Run),
     /// Run a command, or a shell, in a context that exists
@@ -208,7 +208,7 @@ Exit status: 0 if all of them run, 3 if one does not, 4 if there is no such gues
     ///
     /// Temporary copies and links of files that were being modified or unified; and files that a
     /// crash has left shared but unprotected, which get their protection back. And trees of guests
-    /// that an interrupted build, delete or clone has left. Also works where the kernel has no
+    /// that an interrupted build, delete, clone or run has left. Also works where the kernel has no
     /// vserver module, and while guests run.
     Cleanup(Cleanup),
     /// Write manual pages and completions of shells

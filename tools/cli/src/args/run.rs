@@ -17,7 +17,12 @@ use super::limits::Limits;
 Examples:
   vserver run --name try --root /vservers/web --cpu 25% -- /bin/bash -l
   vserver run --root /vservers/db --detach --log /var/log/db.log -- /usr/sbin/mysqld
-  vserver run --xid 100 --cpu 10% -- make -j8")]
+  vserver run --clone web -- apt-get dist-upgrade -y      (to see what it does)
+  vserver run --xid 100 --cpu 10% -- make -j8
+
+With --clone this process waits for the command, hands SIGTERM and SIGHUP on to it, ends what else runs
+in the context, removes the clone and ends with the command's status. Of the guest it takes the tree
+alone, not what its file says of limits and mounts.")]
 pub(crate) struct Run {
     /// The context's id, 2 to 49151 [default: the kernel picks one above]
     #[arg(long, value_name = "N")]
@@ -28,15 +33,19 @@ pub(crate) struct Run {
     /// The guest's root directory
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
+    /// A clone of this guest's tree as the root directory, removed when the command has ended; by
+    /// links, if the guest is hashified, else a copy
+    #[arg(long, value_name = "GUEST", conflicts_with_all = ["root", "detach", "persistent"])]
+    pub(crate) clone: Option<String>,
     /// Namespaces of its own: mnt, uts, ipc, net, cgroup, or none [default: mnt,uts,ipc with
-    /// --root, else none]
+    /// --root or --clone, else none]
     #[arg(long, value_name = "LIST", value_parser = namespaces)]
     pub(crate) namespaces: Option<UnshareFlags>,
     /// The host name inside [default: the context's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
     /// Capabilities inside: all, none, a list, or changes as in +net_raw,-kill [default: few
-    /// with --root, else all]
+    /// with --root or --clone, else all]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) caps: Option<Caps>,
     /// Let the context live on without processes

@@ -35,7 +35,7 @@ pub(crate) fn build(args: Build, json: bool) -> anyhow::Result<ExitCode> {
     guest.autostart |= args.autostart;
     let bar = Bar::new();
     let built = build::build(&store, &args.guest, guest, &bar);
-    bar.0.finish_and_clear();
+    bar.clear();
     let built = built?;
     match json {
         true => output::json(&json!({
@@ -108,12 +108,16 @@ fn confirmed(name: &str, root: Option<&PathBuf>) -> anyhow::Result<bool> {
 }
 
 /// Shows how far it is, on a terminal; without one, the steps of the program at work.
-struct Bar(ProgressBar);
+pub(super) struct Bar(ProgressBar);
 
 impl Bar {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // No thread of its own to turn it: the process must have one only.
         Self(ProgressBar::new_spinner())
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use vserver::abi;
+use vserver::build::Brief;
 use vserver::config::Store;
 use vserver::context;
-use vserver::error::Error;
-use vserver::guest::{self, Caps, NewContext};
+use vserver::error::{Error, Result};
+use vserver::guest::{self, Apart, Caps, NewContext};
 use vserver::names::FlagChange;
 
+use super::build::Bar;
 use crate::args::{Enter, Program, Run};
 use crate::output;
 
@@ -40,7 +42,7 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
         },
         clear: 0,
     };
-    let guest = args.root.is_some();
+    let guest = args.root.is_some() || args.clone.is_some();
     let new = NewContext {
         xid: args.xid,
         name: args.name,
@@ -60,6 +62,9 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
     if let Err(e) = guest::seal() {
         return Ok(failure(&e));
     }
+    if let Some(name) = args.clone {
+        return Ok(run_in_clone(&name, new, &program).unwrap_or_else(|e| failure(&e)));
+    }
     if !args.detach {
         return Ok(failure(&guest::run(&new, &program, |_| Ok(()))));
     }
@@ -72,6 +77,23 @@ pub(crate) fn run(args: Run, json: bool) -> anyhow::Result<ExitCode> {
         false => output::line(xid)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs it in a clone of a guest's tree, which is removed then. What goes wrong with that is said; the
+/// status is the program's.
+fn run_in_clone(guest: &str, mut new: NewContext, program: &guest::Program) -> Result<ExitCode> {
+    let store = Store::system();
+    new.root = Some(Brief::path(&store, guest)?);
+    let mut run = Apart::new(&new, program, |e| i32::from(say(e)))?;
+    let bar = Bar::new();
+    let tree = Brief::new(&store, guest, &bar);
+    bar.clear();
+    let tree = tree?;
+    let status = run.run();
+    if let Err(e) = run.clear().and_then(|()| tree.remove()) {
+        eprintln!("vserver: {e}; vserver cleanup removes what is left of the clone");
+    }
+    Ok(ExitCode::from(u8::try_from(status?).unwrap_or(FAILED)))
 }
 
 /// `vserver enter`
@@ -108,10 +130,14 @@ fn program(args: Program) -> guest::Program {
 
 /// Says what went wrong, and the exit status for it.
 fn failure(error: &Error) -> ExitCode {
+    ExitCode::from(say(error))
+}
+
+fn say(error: &Error) -> u8 {
     eprintln!("vserver: {error}");
-    ExitCode::from(match error {
+    match error {
         Error::Exec { cause, .. } if cause.kind() == io::ErrorKind::NotFound => NOT_FOUND,
         Error::Exec { .. } => CANNOT_RUN,
         _ => FAILED,
-    })
+    }
 }

@@ -6,6 +6,7 @@
 
 mod archive;
 mod bootstrap;
+mod brief;
 mod clone;
 mod confined;
 mod image;
@@ -20,6 +21,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+pub use brief::Brief;
+pub(crate) use brief::made_of;
 pub(crate) use remove::tree as remove_tree;
 pub use remove::{delete, place};
 
@@ -33,6 +36,8 @@ use crate::unify::Alone;
 pub(crate) const NEW: &str = ".new";
 /// and of one that is being removed.
 pub(crate) const GONE: &str = ".gone";
+/// and, behind the number of a process, of one that is there for a run of that.
+pub(crate) const RUN: &str = ".run";
 
 /// Is told how far a build is.
 pub trait Progress {
@@ -174,21 +179,32 @@ fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) 
         });
     }
     if let Some(other) = &build.clone {
-        let original = store.load(other)?;
-        let from = store.root(other, &original);
-        if links::possible(&from, part) {
-            let _alone = Alone::new()?;
-            links::tree(&from, part, &original, &Kernel, progress)?;
-            return Ok(Made {
-                linked: Some(from),
-                ..Made::default()
-            });
-        }
-        clone::tree(&from, part, progress)?;
-        return Ok(Made::default());
+        return Ok(Made {
+            linked: copy_of(store, other, part, progress)?,
+            ..Made::default()
+        });
     }
     bootstrap::bootstrap(&build, part, progress)?;
     Ok(Made::default())
+}
+
+/// Makes the tree of a guest anew, by links if that is possible; returns the tree that it shares its
+/// files with then.
+fn copy_of(
+    store: &Store,
+    other: &str,
+    to: &Path,
+    progress: &dyn Progress,
+) -> Result<Option<PathBuf>> {
+    let original = store.load(other)?;
+    let from = store.root(other, &original);
+    if links::possible(&from, to) {
+        let _alone = Alone::new()?;
+        links::tree(&from, to, &original, &Kernel, progress)?;
+        return Ok(Some(from));
+    }
+    clone::tree(&from, to, progress)?;
+    Ok(None)
 }
 
 fn make_dir(path: &Path) -> Result<()> {

@@ -47,6 +47,30 @@ fn a_clone_is_the_tree() {
     assert_eq!(quiet.0.get(), 5);
 }
 
+#[test]
+fn a_tree_for_one_run_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::below(dir.path().to_owned());
+    store.save("web", "").unwrap();
+    let root = store.guests_dir().join("web");
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::write(root.join("etc/passwd"), "root").unwrap();
+    let path = Brief::path(&store, "web").unwrap();
+    let quiet = Quiet(Cell::new(0));
+    // What a process of the same number has left.
+    fs::create_dir(&path).unwrap();
+    let tree = Brief::new(&store, "web", &quiet).unwrap();
+    let file = path.join("etc/passwd");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "root");
+    assert!(Lock::directory(&path).is_err(), "it is in use");
+    fs::write(&file, "changed").unwrap();
+    tree.remove().unwrap();
+    assert!(!path.exists());
+    assert_eq!(fs::read_to_string(root.join("etc/passwd")).unwrap(), "root");
+    assert_eq!(made_of("web.7.run"), Some("web"));
+    assert_eq!(made_of("web.run"), None);
+}
+
 /// Does something when the first entry is copied.
 struct Meddling<F>(Cell<Option<F>>);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Trees that an interrupted build, delete or clone has left beside those of guests. All of the
+//! Trees that an interrupted build, delete, clone or run has left beside those of guests. All of the
 //! directory of guests belongs to us, elsewhere only what is called like a guest's tree does; and who is
 //! at work on one holds a lock.
 
@@ -19,6 +19,7 @@ use crate::guest::Lock;
 
 /// How the hidden names of such trees end.
 const ENDS: [&str; 3] = [build::NEW, build::GONE, CLONING];
+// Those of a run have the number of a process before theirs, see [`build::made_of`].
 
 /// Deals with those below these directories.
 pub(super) fn clean(store: &Store, dirs: &[PathBuf], dry_run: bool) -> Vec<Result<Found>> {
@@ -81,7 +82,8 @@ fn whose(path: &Path) -> Option<&str> {
 /// What is between a hidden name's dot and its end.
 fn inner(name: &str) -> Option<&str> {
     let name = name.strip_prefix('.')?;
-    let inner = ENDS.iter().find_map(|end| name.strip_suffix(end))?;
+    let ended = ENDS.iter().find_map(|end| name.strip_suffix(end));
+    let inner = ended.or_else(|| build::made_of(name))?;
     (!inner.is_empty()).then_some(inner)
 }
 
@@ -129,6 +131,10 @@ fn locks(store: &Store, path: &Path) -> Result<Vec<Lock>> {
         return Ok(vec![Lock::directory(path)?]);
     }
     let mut locks = vec![Lock::no_trees(store)?];
+    if path.to_string_lossy().ends_with(build::RUN) {
+        locks.push(Lock::directory(path)?);
+        return Ok(locks);
+    }
     // Mostly the guest's name.
     if let Some(name) = whose(path).filter(|name| check_name(name).is_ok()) {
         locks.push(Lock::take(store, name)?);
@@ -166,9 +172,11 @@ mod tests {
     #[test]
     fn left_over_trees_are_removed() {
         let left = [
+            "big/..tree.5.run.cloning",
             "big/..tree.new.cloning",
             "big/.tree.gone",
             "vservers/.db.cloning",
+            "vservers/.web.12.run",
             "vservers/.web.new",
         ];
         let others = [
@@ -176,7 +184,10 @@ mod tests {
             "big/tree",
             "elsewhere/.a.new",
             "vservers/..gone",
+            "vservers/..12.run",
             "vservers/.hash",
+            "vservers/.web..run",
+            "vservers/.web.run",
             "vservers/web",
             "vservers/web/.a.gone",
         ];
@@ -214,8 +225,13 @@ mod tests {
         drop(two);
         assert_eq!(found(), [What::Tree, What::InUse]);
         drop(clone);
-        let _guest = Lock::take(&store, "web").unwrap();
+        let guest = Lock::take(&store, "web").unwrap();
         assert_eq!(found(), [What::InUse, What::Tree]);
+        drop(guest);
+        let run = dir.path().join("vservers/.web.7.run");
+        fs::create_dir(&run).unwrap();
+        let _run = Lock::directory(&run).unwrap();
+        assert_eq!(found(), [What::InUse, What::Tree, What::Tree]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! These calls change the calling process and end by running a program in its place, so that
 //! signals, terminal and exit status are the program's own. The process must have one thread.
 
+mod apart;
 mod caps;
 mod detach;
 mod enter;
@@ -28,6 +29,7 @@ use std::process::Command;
 
 use rustix::thread::UnshareFlags;
 
+pub use apart::Apart;
 pub use caps::Caps;
 pub use detach::detach;
 pub use enter::{Enter, enter};
