@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, IFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, IFlags, Statx, StatxAttributes, StatxFlags};
 use rustix::fs::{fremovexattr, fstatfs, fsync, ioctl_getflags, ioctl_setflags, statx};
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -154,7 +154,12 @@ pub(crate) fn best() -> &'static dyn Protection {
 /// files are. False also where nothing can be said.
 pub(crate) fn is_immutable(dir: impl AsFd, name: impl Arg) -> bool {
     let found = statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty());
-    found.is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::IMMUTABLE))
+    found.is_ok_and(|stat| has_flag(&stat))
+}
+
+/// The same of a file that was looked at already.
+pub(crate) fn has_flag(stat: &Statx) -> bool {
+    stat.stx_attributes.contains(StatxAttributes::IMMUTABLE)
 }
 
 /// Whether these attributes are those of a unified file.

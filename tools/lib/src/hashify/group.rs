@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::Run;
 use super::files::{Files, POOL, Ref};
 use super::join::{self, Leader, Seen};
-use super::key::{self, Hash};
+use super::key::{self, Hash, Meta};
 use super::links;
 use super::pool::Linked;
 use super::scan::{Found, ident};
@@ -392,7 +392,7 @@ impl<'a> Group<'a> {
         let key = Key::new(&stat, self.run.engine.keep_times);
         if stat.st_ino != record.ino
             || key.size != record.size
-            || self.run.meta(&stat) != record.meta
+            || self.run.meta(&Meta::from(&stat)) != record.meta
         {
             return Err(Outcome::Skip(Reason::Changed));
         }

@@ -39,7 +39,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
-use rustix::fs::Stat;
 use rustix::io::Errno;
 use serde::Serialize;
 
@@ -58,6 +57,7 @@ pub use trees::{GUESTS, pools};
 pub use undo::{Undone, unhashify};
 
 use files::{Files, POOL, Ref};
+use key::Meta;
 use state::{Seen, State};
 use trees::{Place, Tree};
 
@@ -277,13 +277,13 @@ impl Run<'_> {
     }
 
     /// What tells files with other modes, owners and groups apart.
-    fn meta(&self, stat: &Stat) -> u32 {
+    fn meta(&self, meta: &Meta) -> u32 {
         let time = match self.options.keep_times {
-            true => [stat.st_mtime.unsigned_abs(), stat.st_mtime_nsec],
+            true => [meta.time.0.unsigned_abs(), meta.time.1],
             false => [0, 0],
         };
-        let owner = u64::from(stat.st_uid) << 32 | u64::from(stat.st_gid);
-        let number = key::of_numbers(&[u64::from(stat.st_mode), owner, time[0], time[1]]);
+        let owner = u64::from(meta.owner.0) << 32 | u64::from(meta.owner.1);
+        let number = key::of_numbers(&[u64::from(meta.mode), owner, time[0], time[1]]);
         (number & u64::from(u32::MAX)) as u32
     }
 

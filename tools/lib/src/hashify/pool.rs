@@ -196,11 +196,6 @@ impl Pool {
         statat(&self.fd, name(hash), AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Whether an entry is protected for certain, as far as can be said without opening it.
-    pub(super) fn is_immutable(&self, hash: &Hash) -> bool {
-        protect::is_immutable(&self.fd, name(hash))
-    }
-
     /// The directory in which runs remember things, made if it is missing.
     pub(super) fn state(&self, create: bool) -> Result<OwnedFd, Errno> {
         if self.missing {

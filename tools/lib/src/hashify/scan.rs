@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The first stage: the trees and the pool are walked, by stat(2) alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
@@ -10,17 +10,18 @@ use std::sync::{Arc, Mutex};
 
 use rayon::Scope;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
-use rustix::fs::{fstat, openat2, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, StatxFlags};
+use rustix::fs::{fstat, openat2, statat, statx, unlinkat};
 use rustix::io::Errno;
 
 use super::Run;
 use super::files::{Files, Listing, POOL, Ref};
-use super::key;
+use super::key::{self, Meta};
 use super::pool;
 use crate::debris::{self, Debris};
 use crate::error::Error;
 use crate::exclude::Verdict;
+use crate::protect;
 use crate::unify::disk_bytes;
 use crate::unify::report::{Amount, Reason, Report};
 
@@ -29,6 +30,7 @@ use crate::unify::report::{Amount, Reason, Report};
 struct Gathered {
     files: Files,
     links: Links,
+    loose: HashSet<u64>,
     report: Report,
 }
 
@@ -39,6 +41,8 @@ pub(super) type Links = HashMap<u64, u64>;
 pub(super) struct Found {
     pub(super) files: Files,
     pub(super) links: Links,
+    /// The inodes of the pool that may be without protection, as far as statx(2) tells.
+    pub(super) loose: HashSet<u64>,
     pub(super) report: Report,
     /// Entries of the pool that had no other name.
     pub(super) lone: Vec<Ref>,
@@ -67,11 +71,13 @@ pub(super) fn scan(run: &Run<'_>) -> Found {
     let Gathered {
         files,
         links,
+        loose,
         report,
     } = gathered.unwrap_or_else(|e| e.into_inner());
     Found {
         files,
         links,
+        loose,
         report,
         lone: lone.into_inner().unwrap_or_else(|e| e.into_inner()),
     }
@@ -237,7 +243,7 @@ impl Look<'_> {
                 name,
                 size(stat),
                 stat.st_ino,
-                self.run.meta(stat),
+                self.run.meta(&Meta::from(stat)),
                 ident,
                 key,
             );
@@ -283,9 +289,8 @@ fn pool_entries(run: &Run<'_>, gathered: &Mutex<Gathered>, lone: &Mutex<Vec<Ref>
         .collect();
     use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
     dirs.par_iter().for_each(|dir| {
-        let mut listing = Listing::default();
-        let (mut links, mut alone) = (Vec::new(), Vec::new());
-        match pool_directory(run, dir, &mut listing, &mut links, &mut alone) {
+        let mut pooled = Pooled::default();
+        match pool_directory(run, dir, &mut pooled) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => {
                 let path = run.pool.path.join(OsStr::from_bytes(dir));
@@ -295,20 +300,26 @@ fn pool_entries(run: &Run<'_>, gathered: &Mutex<Gathered>, lone: &Mutex<Vec<Ref>
         }
         let mut gathered = lock(gathered);
         let number = gathered.files.add_dir(POOL, Some(root), dir);
-        gathered.files.fill(number, listing);
-        gathered.links.extend(links);
-        let mut lone = lock(lone);
-        lone.extend(alone.into_iter().map(|file| Ref::new(number, file)));
+        gathered.files.fill(number, pooled.listing);
+        gathered.links.extend(pooled.links);
+        gathered.loose.extend(pooled.loose);
+        let alone = pooled.alone.into_iter();
+        lock(lone).extend(alone.map(|file| Ref::new(number, file)));
     });
 }
 
-fn pool_directory(
-    run: &Run<'_>,
-    dir: &[u8; 2],
-    listing: &mut Listing,
-    links: &mut Vec<(u64, u64)>,
-    lone: &mut Vec<u32>,
-) -> Result<(), Errno> {
+/// What one directory of the pool has.
+#[derive(Default)]
+struct Pooled {
+    listing: Listing,
+    links: Vec<(u64, u64)>,
+    /// Inodes that may be without protection.
+    loose: Vec<u64>,
+    /// Which files have no other name.
+    alone: Vec<u32>,
+}
+
+fn pool_directory(run: &Run<'_>, dir: &[u8; 2], pooled: &mut Pooled) -> Result<(), Errno> {
     let fd = run.pool.directory(OsStr::from_bytes(dir))?;
     let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
     let mut entries = RawDir::new(&fd, &mut buffer);
@@ -319,21 +330,32 @@ fn pool_directory(
         let Some(hash) = pool::parse(dir, name) else {
             continue;
         };
-        let stat = statat(&fd, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW)?;
-        if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size == 0 {
+        let stat = statx(
+            &fd,
+            OsStr::from_bytes(name),
+            AtFlags::SYMLINK_NOFOLLOW,
+            StatxFlags::BASIC_STATS,
+        )?;
+        let kind = FileType::from_raw_mode(stat.stx_mode.into());
+        if !kind.is_file() || stat.stx_size == 0 {
             continue;
         }
-        match stat.st_nlink {
-            1 => lone.push(count),
-            names => links.push((stat.st_ino, names)),
+        match stat.stx_nlink {
+            1 => pooled.alone.push(count),
+            names => pooled.links.push((stat.stx_ino, names.into())),
+        }
+        if !protect::has_flag(&stat) {
+            pooled.loose.push(stat.stx_ino);
         }
         count += 1;
         // Of a small file the name says what its key is.
-        let key = match size(&stat) <= key::PREFIX as u64 {
+        let key = match stat.stx_size <= key::PREFIX as u64 {
             true => key::short(&hash),
             false => 0,
         };
-        listing.add(&hash, size(&stat), stat.st_ino, run.meta(&stat), 0, key);
+        let meta = run.meta(&Meta::from(&stat));
+        let listing = &mut pooled.listing;
+        listing.add(&hash, stat.stx_size, stat.stx_ino, meta, 0, key);
     }
     Ok(())
 }
