@@ -18,7 +18,13 @@ use crate::unify::{Amount, disk_bytes};
 
 impl One<'_> {
     /// Makes both trees share a file, if it can be shared.
-    pub(super) fn shared(&mut self, below: &Below, name: &OsStr, ino: u64) -> Result<(), Errno> {
+    pub(super) fn shared(
+        &mut self,
+        below: &Below,
+        name: &OsStr,
+        path: &[u8],
+        ino: u64,
+    ) -> Result<(), Errno> {
         if self.job.pooled.contains(&ino) && self.link(below, name, ino)? {
             return Ok(());
         }
@@ -26,15 +32,15 @@ impl One<'_> {
         let stat = fstat(&file)?;
         let key = Key::new(&stat, false);
         if key.size == 0 {
-            return self.copied(below, name, &file);
+            return self.copied(below, name, path, &file);
         }
         let engine = &self.job.engine;
         let Ok(mut member) = Member::new(engine, 0, file.try_clone().map_err(errno)?, stat, key)
         else {
-            return self.copied(below, name, &file);
+            return self.copied(below, name, path, &file);
         };
         if member.protect(engine).is_err() {
-            return self.copied(below, name, &file);
+            return self.copied(below, name, path, &file);
         }
         match temp::link(&file, below.to.as_fd(), name) {
             Ok(()) => {
@@ -44,7 +50,7 @@ impl One<'_> {
             // It has as many names as it can have.
             Err(Errno::MLINK) => {
                 member.unprotect(engine);
-                self.copied(below, name, &file)
+                self.copied(below, name, path, &file)
             }
             Err(errno) => {
                 member.unprotect(engine);
@@ -68,7 +74,13 @@ impl One<'_> {
         Ok(false)
     }
 
-    pub(super) fn copied(&mut self, below: &Below, name: &OsStr, file: &File) -> Result<(), Errno> {
+    pub(super) fn copied(
+        &mut self,
+        below: &Below,
+        name: &OsStr,
+        path: &[u8],
+        file: &File,
+    ) -> Result<(), Errno> {
         let stat = fstat(file)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return self.other(below, name);
@@ -76,8 +88,9 @@ impl One<'_> {
         // Two names of one file must not both be copied.
         let mut linked = (stat.st_nlink > 1).then(|| lock(&self.job.linked));
         let known = linked.as_ref().and_then(|linked| linked.get(&stat.st_ino));
-        if let Some(copy) = known {
-            temp::link(copy, below.to.as_fd(), name)?;
+        if let Some(first) = known {
+            let copy = self.job.open_copy(first)?;
+            temp::link(&copy, below.to.as_fd(), name)?;
             self.report.copied.files += 1;
             return Ok(());
         }
@@ -88,7 +101,7 @@ impl One<'_> {
             bytes: disk_bytes(&stat),
         });
         if let Some(linked) = &mut linked {
-            linked.insert(stat.st_ino, copy);
+            linked.insert(stat.st_ino, path.into());
         }
         Ok(())
     }

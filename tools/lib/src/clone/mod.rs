@@ -93,11 +93,12 @@ pub(crate) fn links(
         engine: Engine::new(attributes, false, false),
         progress,
         from: &tree,
+        new: &place.new,
         pooled,
         linked: Mutex::default(),
         done: Mutex::new(Ok(Report::default())),
     };
-    let finished = job.all(&place).and_then(|report| {
+    let finished = job.all().and_then(|report| {
         tree.check_there()?;
         syncfs(&place.new).map_err(|e| Error::file("sync", to, e))?;
         Ok(report)

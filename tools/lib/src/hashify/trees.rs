@@ -78,43 +78,44 @@ impl Tree {
             .union(OFlags::NONBLOCK)
             .union(OFlags::NOCTTY)
             .union(OFlags::CLOEXEC);
-        let opened = match self.open_with(relative, FLAGS | OFlags::NOATIME) {
-            Err(Errno::PERM) => self.open_with(relative, FLAGS),
+        let opened = match open_below(&self.fd, relative, FLAGS | OFlags::NOATIME) {
+            Err(Errno::PERM) => open_below(&self.fd, relative, FLAGS),
             opened => opened,
         };
         opened.map(File::from)
     }
+}
 
-    fn open_with(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-        const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
-            .union(ResolveFlags::NO_SYMLINKS)
-            .union(ResolveFlags::NO_XDEV);
-        match openat2(&self.fd, relative, flags, Mode::empty(), RESOLVE) {
-            Err(Errno::NAMETOOLONG) => {}
-            opened => return opened,
-        }
-        // Deeper than one call can say: step by step.
-        let mut at: Option<OwnedFd> = None;
-        let mut components = relative
-            .components()
-            .filter_map(|component| match component {
-                Component::Normal(name) => Some(name),
-                _ => None,
-            });
-        let last = components.next_back().ok_or(Errno::NOENT)?;
-        for name in components {
-            let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let dir = at.as_ref().unwrap_or(&self.fd);
-            at = Some(openat2(dir, name, step, Mode::empty(), RESOLVE)?);
-        }
-        openat2(
-            at.as_ref().unwrap_or(&self.fd),
-            last,
-            flags,
-            Mode::empty(),
-            RESOLVE,
-        )
+/// Opens what is below a directory, without following a symlink or leaving the mount.
+pub(crate) fn open_below(root: &OwnedFd, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    const RESOLVE: ResolveFlags = ResolveFlags::BENEATH
+        .union(ResolveFlags::NO_SYMLINKS)
+        .union(ResolveFlags::NO_XDEV);
+    match openat2(root, relative, flags, Mode::empty(), RESOLVE) {
+        Err(Errno::NAMETOOLONG) => {}
+        opened => return opened,
     }
+    // Deeper than one call can say: step by step.
+    let mut at: Option<OwnedFd> = None;
+    let mut components = relative
+        .components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name),
+            _ => None,
+        });
+    let last = components.next_back().ok_or(Errno::NOENT)?;
+    for name in components {
+        let step = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = at.as_ref().unwrap_or(root);
+        at = Some(openat2(dir, name, step, Mode::empty(), RESOLVE)?);
+    }
+    openat2(
+        at.as_ref().unwrap_or(root),
+        last,
+        flags,
+        Mode::empty(),
+        RESOLVE,
+    )
 }
 
 /// Inode numbers are given again; with the time at which the inode was made, where the file system

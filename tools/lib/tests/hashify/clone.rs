@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use vserver::attr::UNIFIED;
 use vserver::clone::{Report, clone};
 use vserver::error::{Error, Result};
@@ -151,4 +152,93 @@ fn a_tree_that_is_deleted_meanwhile_is_not_cloned_in_part() {
     let error = cloned(&trees, &fake, "new").unwrap_err();
     assert!(matches!(error, Error::Busy(_)), "{error}");
     assert!(!trees.path("", "new").exists());
+}
+
+/// A directory waits until the one above it is done.
+#[test]
+fn a_directory_that_becomes_something_else_is_cloned_as_that() {
+    let trees = Trees::empty(&["a"]);
+    trees.write("a", "f", b"content");
+    for dir in ["link", "gone", "file"] {
+        trees.write("a", &format!("{dir}/g"), b"more");
+    }
+    let tree = trees.path("a", "");
+    let fake = Fake::with_hook(move |path| {
+        if path.ends_with("f") {
+            for dir in ["link", "gone", "file"] {
+                fs::rename(tree.join(dir), tree.with_file_name(dir)).unwrap();
+            }
+            symlink("f", tree.join("link")).unwrap();
+            fs::write(tree.join("file"), b"").unwrap();
+        }
+        Ok(())
+    });
+    cloned(&trees, &fake, "new").unwrap();
+    let new = |name: &str| trees.path("new", name);
+    assert_eq!(fs::read_link(new("link")).unwrap().to_str(), Some("f"));
+    assert_eq!(fs::read(new("file")).unwrap(), b"");
+    assert!(new("gone").symlink_metadata().is_err());
+}
+
+/// However many directories there are, and files that have several names.
+#[test]
+fn few_descriptors_are_enough() {
+    const CHILD: &str = "VSERVER_TEST_FEW_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_none() {
+        // The limit is of a whole process.
+        let test = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "clone::few_descriptors_are_enough"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&test.stdout);
+        assert!(test.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let few = Rlimit {
+        current: Some(64),
+        maximum: Some(64),
+    };
+    setrlimit(Resource::Nofile, few).unwrap();
+    let trees = Trees::empty(&["a"]);
+    for n in 0..100 {
+        trees.write("a", &format!("d{n}/f"), b"content");
+        let other = trees.path("a", &format!("d{n}/g"));
+        fs::hard_link(trees.path("a", &format!("d{n}/f")), other).unwrap();
+    }
+    let report = cloned(&trees, &Fake::new(), "new").unwrap();
+    assert_eq!((report.directories, report.copied.files), (101, 200));
+    for n in 0..100 {
+        let ino = |name: &str| trees.ino("new", &format!("d{n}/{name}"));
+        assert_eq!(ino("f"), ino("g"));
+    }
+}
+
+/// The copy is found again however deep it lies.
+#[test]
+fn hard_links_may_lie_deeper_than_a_path_can_say() {
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, linkat, mkdirat, openat};
+    let trees = Trees::empty(&["a"]);
+    let (step, flags) = ("d".repeat(200), OFlags::RDONLY | OFlags::DIRECTORY);
+    let down = |tree: &str, make: bool| {
+        let mut dir = openat(CWD, trees.path(tree, ""), flags, Mode::empty()).unwrap();
+        for _ in 0..25 {
+            if make {
+                mkdirat(&dir, &step, Mode::RWXU).unwrap();
+            }
+            dir = openat(&dir, &step, flags, Mode::empty()).unwrap();
+        }
+        dir
+    };
+    let dir = down("a", true);
+    let file = openat(&dir, "f", OFlags::WRONLY | OFlags::CREATE, Mode::RUSR).unwrap();
+    rustix::io::write(file, b"content").unwrap();
+    linkat(&dir, "f", &dir, "g", AtFlags::empty()).unwrap();
+    cloned(&trees, &Fake::new(), "new").unwrap();
+    let dir = down("new", false);
+    let ino = |name: &str| {
+        let file = openat(&dir, name, OFlags::RDONLY, Mode::empty()).unwrap();
+        fstat(file).unwrap().st_ino
+    };
+    assert_eq!(ino("f"), ino("g"));
 }
