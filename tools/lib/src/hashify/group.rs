@@ -4,6 +4,7 @@
 //! Those with the same beginning join the first of them. Where one then differs after all, the rest
 //! is hashed as a whole, so that no file is read more than three times, whatever differs where.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,7 @@ use super::files::{Files, POOL, Ref};
 use super::join::{self, Leader, Seen};
 use super::key::{self, Hash, Meta};
 use super::links;
+use super::list::{Keyed, keep};
 use super::pool::Linked;
 use super::scan::{Found, ident};
 use crate::error::Error;
@@ -48,22 +50,35 @@ pub(super) fn group(run: &Run<'_>, found: &Found, all: &[Ref], report: Report) -
         report,
         lone: HashSet::new(),
     };
-    let (pooled, others): (Vec<Node<'_>>, Vec<_>) =
-        nodes(files, all).partition(|node| files.tree(node[0]) == POOL);
-    let mut is_safe = |node: &Node<'_>| links::is_safe(run, found, node, &mut group.report);
-    let pooled: Vec<_> = pooled.into_iter().filter(&mut is_safe).collect();
-    let others: Vec<_> = others.into_iter().filter(is_safe).collect();
-    pooled.iter().for_each(|node| group.already(node));
+    let in_pool = |node: &Node<'_>| files.tree(node[0]) == POOL;
+    let most = match nodes(files, all).all(|node| in_pool(&node)) {
+        true => 0,
+        false => nodes(files, all).count(),
+    };
+    let mut list = Vec::with_capacity(most);
+    let mut pooled = 0;
+    for node in nodes(files, all) {
+        if !links::is_safe(run, found, node, &mut group.report) {
+            continue;
+        }
+        if in_pool(&node) {
+            group.already(node);
+            pooled += 1;
+        }
+        if most > 0 {
+            list.push(Keyed { key: 0, node });
+        }
+    }
     // Where there is no room left the next run goes on.
-    if others.is_empty() || run.no_space.load(Ordering::Relaxed) {
+    if list.len() <= pooled || run.no_space.load(Ordering::Relaxed) {
         return group.report;
     }
-    match others.as_slice() {
-        [node] if pooled.is_empty() => group.alone(node, Reason::Unique),
+    match list.as_mut_slice() {
+        [one] => group.alone(one.node, Reason::Unique),
         // What the pool has need not be read: the name says what the hash is.
-        _ if !pooled.is_empty() => group.by_key([pooled, others].concat(), Known::Full),
-        _ if group.likely(&others) => group.share(others, Known::Name),
-        _ => group.by_key(others, Known::Prefix),
+        list if pooled > 0 => group.by_key(list, Known::Full),
+        list if group.likely(list) => group.share(list, Known::Name),
+        list => group.by_key(list, Known::Prefix),
     }
     group.report
 }
@@ -89,10 +104,10 @@ struct Group<'a> {
 
 impl<'a> Group<'a> {
     /// Whether the nodes are likely to be equal: one name, from several trees, never read before.
-    fn likely(&self, nodes: &[Node<'_>]) -> bool {
-        let first = nodes[0][0];
+    fn likely(&self, list: &[Keyed<'_>]) -> bool {
+        let first = list[0].node[0];
         let mut trees = Vec::new();
-        nodes.iter().all(|node| {
+        list.iter().all(|Keyed { node, .. }| {
             let tree = self.files.tree(node[0]);
             let again = trees.contains(&tree);
             trees.push(tree);
@@ -103,29 +118,35 @@ impl<'a> Group<'a> {
     }
 
     /// Parts the nodes by a hash.
-    fn by_key(&mut self, nodes: Vec<Node<'_>>, known: Known) {
-        let mut keyed = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            match self.key(node, known) {
-                Ok(key) => keyed.push((key, node)),
-                Err(outcome) => self.note(node, &outcome),
+    fn by_key(&mut self, list: &mut [Keyed<'_>], known: Known) {
+        let list = keep(list, |keyed| match self.key(keyed.node, known) {
+            Ok(key) => {
+                keyed.key = key;
+                true
             }
-        }
-        keyed.sort_by_key(|(key, _)| *key);
-        for part in keyed.chunk_by(|a, b| a.0 == b.0) {
-            let nodes: Vec<_> = part.iter().map(|(_, node)| *node).collect();
+            Err(outcome) => {
+                self.note(keyed.node, &outcome);
+                false
+            }
+        });
+        // Those of one hash in the order in which they were.
+        list.sort_unstable_by_key(|keyed| (keyed.key, keyed.node.as_ptr()));
+        for part in list.chunk_by_mut(|a, b| a.key == b.key) {
             let reason = match known {
                 Known::Full => Reason::Content,
                 _ => Reason::Unique,
             };
-            let full = |node: &Node<'_>| self.run.full(self.files.record(node[0]).ino).is_some();
-            match nodes.as_slice() {
-                [node] => self.alone(node, reason),
+            let full = |keyed: &Keyed<'_>| {
+                let record = self.files.record(keyed.node[0]);
+                self.run.full(record.ino).is_some()
+            };
+            match part {
+                [one] => self.alone(one.node, reason),
                 // An earlier run had to read them as a whole.
                 all if known != Known::Full && all.iter().all(full) => {
-                    self.by_key(nodes, Known::Full);
+                    self.by_key(all, Known::Full);
                 }
-                _ => self.share(nodes, known),
+                all => self.share(all, known),
             }
         }
     }
@@ -173,20 +194,26 @@ impl<'a> Group<'a> {
     }
 
     /// Makes those that are equal share one inode; nodes are at least two.
-    fn share(&mut self, mut nodes: Vec<Node<'_>>, known: Known) {
+    fn share(&mut self, list: &mut [Keyed<'_>], known: Known) {
+        let in_pool = |node: Node<'_>| self.files.tree(node[0]) == POOL;
         // What is in the pool leads, or what has most names.
-        nodes.sort_by_key(|n| (self.files.tree(n[0]) != POOL, std::cmp::Reverse(n.len())));
+        list.sort_unstable_by_key(|Keyed { node, .. }| {
+            (!in_pool(node), Reverse(node.len()), node.as_ptr())
+        });
         // What has the name of a file but not its content keeps it out of the pool.
-        let reason = match self.files.tree(nodes[0][0]) {
-            POOL => Reason::Damaged,
-            _ => Reason::Content,
+        let reason = match in_pool(list[0].node) {
+            true => Reason::Damaged,
+            false => Reason::Content,
         };
-        let mut rest = nodes;
+        let mut rest = list;
         while rest.len() > 1 {
-            let first = rest.remove(0);
+            let first = rest[0].node;
             match self.lead(first) {
-                Err(outcome) => self.note(first, &outcome),
-                Ok(leader) => match self.gather(leader, first, rest, known) {
+                Err(outcome) => {
+                    self.note(first, &outcome);
+                    rest = &mut rest[1..];
+                }
+                Ok(leader) => match self.gather(leader, rest, known) {
                     // Another one has to lead.
                     (true, others) => rest = others,
                     (false, others) => {
@@ -196,35 +223,33 @@ impl<'a> Group<'a> {
                 },
             }
         }
-        rest.retain(|node| self.files.tree(node[0]) != POOL);
+        let rest = keep(rest, |keyed| self.files.tree(keyed.node[0]) != POOL);
         match (known, rest.is_empty()) {
             (_, true) => {}
             (Known::Full, _) => {
-                for node in rest {
-                    self.alone(node, reason);
+                for keyed in rest {
+                    self.alone(keyed.node, reason);
                 }
             }
             _ => self.by_key(rest, next(known)),
         }
     }
 
-    /// Makes all that equal the leader share its inode; gives back the others, the leader too if it
-    /// is alone. True if the leader is of no more use.
-    fn gather<'n>(
+    /// Makes all that equal the leader, which is the first, share its inode; gives back the others,
+    /// the leader too if it is alone. True if the leader is of no more use.
+    fn gather<'l, 'n>(
         &mut self,
         mut leader: Leader<'a>,
-        first: Node<'n>,
-        nodes: Vec<Node<'n>>,
+        list: &'l mut [Keyed<'n>],
         known: Known,
-    ) -> (bool, Vec<Node<'n>>) {
+    ) -> (bool, &'l mut [Keyed<'n>]) {
+        let first = list[0].node;
         let was_shared = leader.member.unified;
         let mut joined = false;
-        let mut rest = Vec::new();
         let mut unusable = None;
-        for node in nodes {
+        let others = keep(&mut list[1..], |&mut Keyed { node, .. }| {
             if unusable.is_some() {
-                rest.push(node);
-                continue;
+                return true;
             }
             for (nth, at) in node.iter().enumerate() {
                 let (outcome, bytes) = self.join(&mut leader, *at, known);
@@ -235,14 +260,10 @@ impl<'a> Group<'a> {
                     Outcome::Shared => self.shared(*at, 0),
                     Outcome::Already => self.files.record(*at).set_shared(),
                     // Its other names lead to the same file.
-                    Outcome::Differs(_) => {
-                        rest.push(node);
-                        break;
-                    }
+                    Outcome::Differs(_) => return true,
                     Outcome::LeaderUnusable(why) => {
-                        rest.push(node);
                         unusable = Some(why);
-                        break;
+                        return true;
                     }
                     outcome => {
                         self.note(&node[nth..], &outcome);
@@ -250,7 +271,9 @@ impl<'a> Group<'a> {
                     }
                 }
             }
-        }
+            false
+        })
+        .len();
         let useless = unusable.is_some();
         if joined || leader.is_pooled() {
             self.settle(first, was_shared);
@@ -260,10 +283,10 @@ impl<'a> Group<'a> {
             match unusable {
                 Some(why) => self.note(first, &why),
                 // It may be equal to none, or what kept the others from it may pass.
-                None => rest.push(first),
+                None => return (useless, &mut list[..=others]),
             }
         }
-        (useless, rest)
+        (useless, &mut list[1..=others])
     }
 
     /// One name of a file joins the leader; with what it took on disk.

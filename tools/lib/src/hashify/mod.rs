@@ -21,7 +21,9 @@ mod guests;
 mod join;
 pub(crate) mod key;
 mod links;
+mod list;
 pub(crate) mod pool;
+mod remember;
 mod scan;
 pub(crate) mod state;
 mod status;
@@ -35,7 +37,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
@@ -58,7 +60,7 @@ pub use undo::{Undone, unhashify};
 
 use files::{Files, POOL, Ref};
 use key::Meta;
-use state::{Seen, State};
+use state::State;
 use trees::{Place, Tree};
 
 /// What to hashify, and how.
@@ -153,8 +155,12 @@ impl<'a> Run<'a> {
 
 impl Run<'_> {
     /// All stages.
-    fn all(&self, report: &mut Report) {
-        let found = scan::scan(self);
+    fn all(mut self, report: &mut Report) {
+        let found = scan::scan(&self);
+        // The records have what was of use of them.
+        for state in &mut self.states {
+            state.seen = Vec::new();
+        }
         let files = &found.files;
         let order = files.sorted();
         let of_a_kind = |a: &Ref, b: &Ref| {
@@ -170,7 +176,7 @@ impl Run<'_> {
             .par_chunk_by(of_a_kind)
             .fold(Unified::default, |report, all| {
                 let done = self.is_done(files, all);
-                let report = group::group(self, &found, all, report);
+                let report = group::group(&self, &found, all, report);
                 if !done {
                     self.progress.done(all.len() as u64);
                 }
@@ -181,6 +187,7 @@ impl Run<'_> {
             .merge(found.report)
             .merge(grouped);
         if !self.options.dry_run {
+            drop(order);
             self.remember(files, &mut unified);
             self.collect(files, &found.lone, &mut report.collected, &mut unified);
         }
@@ -210,55 +217,6 @@ impl Run<'_> {
 
     fn is_done(&self, files: &Files, all: &[Ref]) -> bool {
         group::is_done(files, all) && (!self.everything() || files.tree(all[0]) == POOL)
-    }
-
-    /// Saves what the next run need not find out again.
-    fn remember(&self, files: &Files, report: &mut Unified) {
-        let full = self.full.lock().unwrap_or_else(|e| e.into_inner());
-        let time = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let mut states: Vec<State> = self
-            .trees
-            .iter()
-            .map(|_| State {
-                time,
-                keep_times: self.options.keep_times,
-                ..State::default()
-            })
-            .collect();
-        for (number, dir) in files.dirs.iter().enumerate() {
-            let Some(state) = self.index(dir.tree).and_then(|index| states.get_mut(index)) else {
-                continue;
-            };
-            for at in files.of_dir(number) {
-                let record = files.record(at);
-                if record.is_shared() {
-                    state
-                        .shared
-                        .push(key::of_path(files.path(at).as_os_str().as_bytes()));
-                    continue;
-                }
-                let full = full.get(&record.ino).copied();
-                if record.key().is_some() || full.is_some() {
-                    state.seen.push(Seen {
-                        ident: record.ident(),
-                        key: record.key().unwrap_or(0),
-                        full: full.unwrap_or(0),
-                    });
-                }
-            }
-        }
-        for (tree, mut state) in self.trees.iter().zip(states) {
-            state.seen.sort_unstable();
-            state.shared.sort_unstable();
-            if let Err(e) = state.save(self.pool, tree) {
-                self.fail(
-                    report,
-                    Error::file("remember what was done in", &self.pool.path, e),
-                );
-            }
-        }
     }
 
     /// Whether files that no other is equal to go to the pool, too.
