@@ -9,6 +9,7 @@ mod classic_files;
 mod classic_guests;
 mod cmd;
 mod exit;
+mod interrupt;
 mod notify;
 mod output;
 mod parse;

@@ -7,6 +7,7 @@ use crate::process::{self, isolated};
 use crate::unified::{UNIFIED, look};
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use rustix::mount::{MountFlags, mount_bind, mount_remount};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::thread::sleep;
@@ -37,7 +38,11 @@ pub(super) fn kills() -> Result<()> {
             .stdout(std::process::Stdio::null())
             .spawn()?;
         sleep(step * nth + Duration::from_millis(1));
-        child.kill()?;
+        match nth % 2 {
+            0 => child.kill()?,
+            // It is done with the file at hand, and ends by the signal all the same.
+            _ => kill_process(Pid::from_child(&child), Signal::TERM)?,
+        }
         killed += u32::from(child.wait()?.code().is_none());
         ensure!(trees.contents()? == before, "after kill {nth}");
     }

@@ -43,7 +43,8 @@ Exit status:
   8   a tree or the pool cannot be used: missing, read-only, on another file system
   9   the kernel has no vserver module, or does not let us use it
   10  --check has found damage
-  11  the file system is full")]
+  11  the file system is full
+  130 interrupted by SIGINT, 143 by SIGTERM: run it again, it goes on from there")]
 pub(crate) struct Hashify {
     /// All guests: every directory in /vservers, and the roots of those that are configured
     #[arg(long, conflicts_with = "tree")]

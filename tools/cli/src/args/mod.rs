@@ -79,7 +79,8 @@ Exit status:
   11  a file system is full
   124 it took too long (wait)
   125 a context could not be made or entered, 126 the command could not be run, 127 there is none;
-      else that of the command (run, enter)"
+      else that of the command (run, enter)
+  130 interrupted by SIGINT, 143 by SIGTERM: run it again, it goes on (hashify)"
     )
 )]
 pub(crate) struct Cli {

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use vserver::attr;
 use vserver::config::Store;
@@ -13,6 +14,7 @@ use vserver::unify::{Alone, Amount};
 use super::trees::{Outcome, excludes, means};
 use crate::args::{Hashify, Unhashify};
 use crate::exit;
+use crate::interrupt::Interrupt;
 use crate::output::{self, bytes, line, time};
 use crate::progress::Bar;
 
@@ -70,7 +72,9 @@ fn run(
         dry_run: args.dry_run,
         keep_times: args.keep_times,
         unique: args.unique,
+        stop: Arc::default(),
     };
+    let interrupt = Interrupt::sets(&options.stop)?;
     let bar = Bar::new(args.verbose);
     let report = hashify::hashify(&options, attributes, &bar);
     bar.clear();
@@ -84,6 +88,10 @@ fn run(
             report: &report,
         })?,
         false => print(&options, &report)?,
+    }
+    if report.interrupted {
+        eprintln!("vserver: interrupted: what is left waits for the next run");
+        interrupt.end()?;
     }
     Ok(exit::of_files(report.files.failed(), report.files.no_space))
 }

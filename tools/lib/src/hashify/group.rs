@@ -7,7 +7,6 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -50,6 +49,9 @@ pub(super) fn group(run: &Run<'_>, found: &Found, all: &[Ref], report: Report) -
         report,
         lone: HashSet::new(),
     };
+    if run.is_stopped() {
+        return group.report;
+    }
     let in_pool = |node: &Node<'_>| files.tree(node[0]) == POOL;
     let most = match nodes(files, all).all(|node| in_pool(&node)) {
         true => 0,
@@ -70,7 +72,7 @@ pub(super) fn group(run: &Run<'_>, found: &Found, all: &[Ref], report: Report) -
         }
     }
     // Where there is no room left the next run goes on.
-    if list.len() <= pooled || run.no_space.load(Ordering::Relaxed) {
+    if list.len() <= pooled || run.is_over() {
         return group.report;
     }
     match list.as_mut_slice() {
@@ -119,19 +121,26 @@ impl<'a> Group<'a> {
 
     /// Parts the nodes by a hash.
     fn by_key(&mut self, list: &mut [Keyed<'_>], known: Known) {
-        let list = keep(list, |keyed| match self.key(keyed.node, known) {
-            Ok(key) => {
-                keyed.key = key;
-                true
-            }
-            Err(outcome) => {
-                self.note(keyed.node, &outcome);
-                false
+        let list = keep(list, |keyed| {
+            let goes_on = self.run.goes_on(self.files);
+            match goes_on.then(|| self.key(keyed.node, known)) {
+                Some(Ok(key)) => {
+                    keyed.key = key;
+                    true
+                }
+                Some(Err(outcome)) => {
+                    self.note(keyed.node, &outcome);
+                    false
+                }
+                None => false,
             }
         });
         // Those of one hash in the order in which they were.
         list.sort_unstable_by_key(|keyed| (keyed.key, keyed.node.as_ptr()));
         for part in list.chunk_by_mut(|a, b| a.key == b.key) {
+            if self.run.is_over() {
+                return;
+            }
             let reason = match known {
                 Known::Full => Reason::Content,
                 _ => Reason::Unique,
@@ -206,7 +215,7 @@ impl<'a> Group<'a> {
             false => Reason::Content,
         };
         let mut rest = list;
-        while rest.len() > 1 {
+        while rest.len() > 1 && !self.run.is_over() {
             let first = rest[0].node;
             match self.lead(first) {
                 Err(outcome) => {
@@ -228,7 +237,9 @@ impl<'a> Group<'a> {
             (_, true) => {}
             (Known::Full, _) => {
                 for keyed in rest {
-                    self.alone(keyed.node, reason);
+                    if self.run.goes_on(self.files) {
+                        self.alone(keyed.node, reason);
+                    }
                 }
             }
             _ => self.by_key(rest, next(known)),
@@ -250,6 +261,9 @@ impl<'a> Group<'a> {
         let others = keep(&mut list[1..], |&mut Keyed { node, .. }| {
             if unusable.is_some() {
                 return true;
+            }
+            if !self.run.goes_on(self.files) {
+                return false;
             }
             for (nth, at) in node.iter().enumerate() {
                 let (outcome, bytes) = self.join(&mut leader, *at, known);

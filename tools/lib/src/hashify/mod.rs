@@ -10,7 +10,8 @@
 //!    compared as a whole, then one gets a name in the pool and the kernel makes the names of the
 //!    others lead to it.
 //!
-//! At each point an interruption leaves every name with whole content; the next run goes on from there.
+//! At each point an interruption leaves every name with whole content; the next run goes on from there:
+//! what was read is saved now and then, and when the run is asked to stop.
 //! As in [`unify`](mod@crate::unify), no path is looked up twice and no symlink is followed.
 
 mod check;
@@ -35,8 +36,8 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use rayon::iter::ParallelIterator;
@@ -60,6 +61,8 @@ pub use undo::{Undone, unhashify};
 
 use files::{Files, POOL, Ref};
 use key::Meta;
+use remember::Saving;
+use scan::Found;
 use state::State;
 use trees::{Place, Tree};
 
@@ -80,6 +83,8 @@ pub struct Options {
     pub keep_times: bool,
     /// Files that no other is equal to, too: for those that come later.
     pub unique: bool,
+    /// Who sets it asks the run to stop, which it does when it is done with the file at hand.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What a run did.
@@ -90,6 +95,8 @@ pub struct Report {
     pub files: Unified,
     /// Entries of the pool to which no file led any more.
     pub collected: Collected,
+    /// It was asked to stop: what is left waits for the next run.
+    pub interrupted: bool,
     /// Milliseconds that it took.
     pub msec: u64,
 }
@@ -109,6 +116,7 @@ struct Run<'a> {
     full: Mutex<HashMap<u64, u64>>,
     /// The file system is full: what is left waits for the next run.
     no_space: AtomicBool,
+    saving: Saving,
 }
 
 /// Hashifies the trees.
@@ -122,6 +130,9 @@ pub fn hashify(
     let mut report = Report::default();
     for place in trees::open(&options.trees, options.pool.as_deref(), !options.dry_run)? {
         Run::new(options, attributes, progress, &place).all(&mut report);
+        if report.interrupted {
+            break;
+        }
     }
     report.msec = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
@@ -149,6 +160,7 @@ impl<'a> Run<'a> {
             states: place.trees.iter().map(load).collect(),
             full: Mutex::default(),
             no_space: AtomicBool::new(false),
+            saving: Saving::default(),
         }
     }
 }
@@ -161,6 +173,24 @@ impl Run<'_> {
         for state in &mut self.states {
             state.seen = Vec::new();
         }
+        let mut unified = std::mem::take(&mut report.files).merge(found.report.clone());
+        // Of trees that were not seen to their end nothing is known.
+        if !self.is_stopped() {
+            unified = unified.merge(self.group(&found));
+            if !self.options.dry_run {
+                self.remember(&found.files, &mut unified);
+            }
+            if !self.options.dry_run && !self.is_stopped() {
+                let collected = &mut report.collected;
+                self.collect(&found.files, &found.lone, collected, &mut unified);
+            }
+        }
+        report.interrupted = self.is_stopped();
+        report.files = unified;
+    }
+
+    /// The later stages, for all groups.
+    fn group(&self, found: &Found) -> Unified {
         let files = &found.files;
         let order = files.sorted();
         let of_a_kind = |a: &Ref, b: &Ref| {
@@ -172,26 +202,36 @@ impl Run<'_> {
             .filter(|all| !self.is_done(files, all));
         self.progress
             .planned(planned.map(|all| all.len() as u64).sum());
-        let grouped = order
+        order
             .par_chunk_by(of_a_kind)
             .fold(Unified::default, |report, all| {
                 let done = self.is_done(files, all);
-                let report = group::group(&self, &found, all, report);
+                let report = group::group(self, found, all, report);
                 if !done {
                     self.progress.done(all.len() as u64);
+                    self.goes_on(files);
                 }
                 report
             })
-            .reduce(Unified::default, Unified::merge);
-        let mut unified = std::mem::take(&mut report.files)
-            .merge(found.report)
-            .merge(grouped);
+            .reduce(Unified::default, Unified::merge)
+    }
+
+    /// Whether somebody has asked it to stop.
+    fn is_stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is left waits for the next run.
+    fn is_over(&self) -> bool {
+        self.is_stopped() || self.no_space.load(Ordering::Relaxed)
+    }
+
+    /// Said between two files: saves what was read if it is time to; false if the run is over.
+    fn goes_on(&self, files: &Files) -> bool {
         if !self.options.dry_run {
-            drop(order);
-            self.remember(files, &mut unified);
-            self.collect(files, &found.lone, &mut report.collected, &mut unified);
+            self.save_in_time(files);
         }
-        report.files = unified;
+        !self.is_over()
     }
 
     /// Removes the entries of the pool that had no other name, and got none.

@@ -99,6 +99,9 @@ struct Below {
 
 /// Looks at one directory; starts a task for each below.
 fn directory<'s>(scope: &Scope<'s>, run: &'s Run<'s>, gathered: &'s Mutex<Gathered>, below: Below) {
+    if run.is_stopped() {
+        return;
+    }
     let mut report = Report::default();
     let mut listing = Listing::default();
     let mut links = Vec::new();
@@ -289,6 +292,9 @@ fn pool_entries(run: &Run<'_>, gathered: &Mutex<Gathered>, lone: &Mutex<Vec<Ref>
         .collect();
     use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
     dirs.par_iter().for_each(|dir| {
+        if run.is_stopped() {
+            return;
+        }
         let mut pooled = Pooled::default();
         match pool_directory(run, dir, &mut pooled) {
             Ok(()) | Err(Errno::NOENT) => {}

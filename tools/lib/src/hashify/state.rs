@@ -75,6 +75,15 @@ impl State {
         }
     }
 
+    /// Makes it what a run has to leave that has not looked at all files: what was shared before may be
+    /// so still.
+    pub(super) fn go_on_from(&mut self, before: &Self) {
+        self.time = before.time;
+        self.shared.extend_from_slice(&before.shared);
+        self.shared.sort_unstable();
+        self.shared.dedup();
+    }
+
     /// Whether anything of the tree was shared.
     pub(crate) fn shares(&self) -> bool {
         !self.shared.is_empty()

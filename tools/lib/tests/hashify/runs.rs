@@ -2,11 +2,15 @@
 //! One run after another.
 
 use std::fs;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use vserver::attr::UNIFIED;
-use vserver::hashify::{self, Options, Pool};
+use vserver::hashify::{self, Options, Pool, Report};
 use vserver::unify::Reason;
 
 use crate::common::Fake;
@@ -46,6 +50,104 @@ fn a_second_run_reads_only_what_has_changed() {
     trees.write("b", "f", b"differs in a");
     let report = trees.hashify(&Fake::new());
     assert_eq!(report.files.shared.files, 1);
+}
+
+/// A run that is asked to stop when it begins to share, on one thread: small files come first.
+fn stopped(trees: &Trees) -> (Report, Fake) {
+    let options = trees.options();
+    let stop = Arc::clone(&options.stop);
+    let fake = Fake::with_hook(move |_| {
+        stop.store(true, Ordering::Relaxed);
+        Ok(())
+    });
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1);
+    let one = one.build().unwrap();
+    let report = one.install(|| trees.hashify_with(&options, &fake));
+    assert!(report.interrupted);
+    (report, fake.recovered())
+}
+
+/// The names in the trees that are opened while something is done.
+fn opened(trees: &Trees, during: impl FnOnce()) -> Vec<String> {
+    let watch = inotify::init(CreateFlags::NONBLOCK).unwrap();
+    for tree in trees.trees() {
+        inotify::add_watch(&watch, tree, WatchFlags::OPEN).unwrap();
+    }
+    during();
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = Reader::new(&watch, &mut buffer);
+    let mut names = Vec::new();
+    while let Ok(event) = reader.next() {
+        let name = event.file_name().map(|name| name.to_str().unwrap());
+        names.extend(name.map(str::to_owned));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What was read before it was stopped is not read again, and the rest is done.
+#[test]
+fn a_run_that_was_stopped_is_continued() {
+    let trees = Trees::empty(&["a", "b"]);
+    for tree in ["a", "b"] {
+        trees.write(
+            tree,
+            &format!("small-{tree}"),
+            format!("of {tree}").as_bytes(),
+        );
+        trees.write(tree, &format!("pair-{tree}"), b"both");
+        trees.write(
+            tree,
+            &format!("large-{tree}"),
+            format!("large, of {tree}").as_bytes(),
+        );
+        trees.write(tree, &format!("late-{tree}"), b"large, both");
+    }
+    let (first, fake) = stopped(&trees);
+    assert_eq!(first.files.shared.files, 1);
+    assert_ne!(trees.ino("a", "late-a"), trees.ino("b", "late-b"));
+    let names = opened(&trees, || {
+        let report = trees.hashify(&fake);
+        assert!(!report.interrupted);
+        assert_eq!(report.files.shared.files, 1);
+        assert_eq!(report.files.already_shared.files, 2);
+    });
+    assert_eq!(names, ["large-a", "large-b", "late-a", "late-b"]);
+}
+
+/// What was shared when a run had come to its end is known, although it was not looked at again.
+#[test]
+fn a_run_that_was_stopped_forgets_nothing() {
+    let trees = Trees::example();
+    let whole = trees.hashify(&Fake::new());
+    assert!(!whole.interrupted);
+    fs::remove_file(trees.path("b", "usr/bin/tool")).unwrap();
+    trees.write("b", "usr/bin/tool", b"its own");
+    for tree in TREES {
+        trees.write(tree, "new", b"of all");
+    }
+    let look = |fake: &Fake| {
+        let pool = trees.options().pool;
+        let all = hashify::status(&trees.trees(), pool.as_deref(), fake, &Quiet).unwrap();
+        all[0].trees[1].clone()
+    };
+    let fake = Fake::new();
+    let before = look(&fake);
+    assert_eq!(before.broken.len(), 1);
+    let (_, fake) = stopped(&trees);
+    let after = look(&fake);
+    assert_eq!(
+        (&after.broken, after.hashified),
+        (&before.broken, before.hashified)
+    );
+    // Also if it does not even see all.
+    let options = Options {
+        stop: Arc::new(AtomicBool::new(true)),
+        ..trees.options()
+    };
+    assert!(trees.hashify_with(&options, &fake).interrupted);
+    assert_eq!(look(&fake).broken, before.broken);
 }
 
 #[test]
