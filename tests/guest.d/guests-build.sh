@@ -131,8 +131,22 @@ mkdir $V/own && mount -t tmpfs tmpfs $V/own
 check "one on a mount of its own does not stop hashify --all" sh -c "
 	vserver hashify --all -n 2>$W/left_out && grep 'left out: .*/own: .*on another file system' $W/left_out"
 umount $V/own && rmdir $V/own
-check "one that is not is copied" sh -c "vserver build four --clone two &&
+check "one that is not is copied" sh -c "vserver build four --clone two 2>$W/copied &&
 	! [ $V/four/bin/busybox -ef $V/two/bin/busybox ]"
+check "and it is said why" grep "copies and not links: vserver hashify has not shared" $W/copied
+# A pool in another place of the file system
+mkdir $VSERVER_PREFIX/etc/vserver/pools
+ln -s $VSERVER_PREFIX/elsewhere $VSERVER_PREFIX/etc/vserver/pools/ext4
+check "a pool elsewhere is found by a link" sh -c "vserver hashify --unique $V/four &&
+	[ -d $VSERVER_PREFIX/elsewhere/.state ]"
+check "also by who builds a clone" sh -c "vserver build five --clone four &&
+	[ $V/five/bin/busybox -ef $V/four/bin/busybox ]"
+check "a link that leads nowhere is named" sh -c "
+	ln -s /nonesuch/pool $VSERVER_PREFIX/etc/vserver/pools/none
+	vserver hashify -n $V/four 2>&1 | grep '/pools/none: leads to /nonesuch/pool'"
+rm -r $VSERVER_PREFIX/etc/vserver/pools
+vserver delete --yes five
+rm -rf $VSERVER_PREFIX/elsewhere
 vserver delete --yes three && vserver delete --yes four
 # What a build and a delete leave that are killed
 mkdir -p $V/.never.new/etc $V/.web.gone/etc

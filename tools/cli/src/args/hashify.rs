@@ -49,8 +49,8 @@ pub(crate) struct Hashify {
     /// All guests: every directory in /vservers, and the roots of those that are configured
     #[arg(long, conflicts_with = "tree")]
     pub(crate) all: bool,
-    /// The pool [default: /vservers/.hash if that is on the trees' file system, else .hash beside
-    /// the first tree]
+    /// The pool [default: where a link in /etc/vserver/pools leads on the trees' file system, else
+    /// /vservers/.hash if that is there, else .hash beside the first tree]
     #[arg(long, value_name = "DIR")]
     pub(crate) pool: Option<PathBuf>,
     /// Compare, but change nothing

@@ -57,6 +57,7 @@ Each command has its own help: vserver run --help"
 Files:
   /etc/vserver/NAME.toml      a guest's file, which may be empty
   /etc/vserver/templates      such files for new guests
+  /etc/vserver/pools          links to pools that are elsewhere than in /vservers
   /vservers/NAME              a guest's tree
   /vservers/.hash             the pool of the files that guests share
   /var/log/vserver/NAME.log   what a guest's init says

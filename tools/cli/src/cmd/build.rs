@@ -45,6 +45,7 @@ pub(crate) fn build(args: Build, json: bool) -> anyhow::Result<ExitCode> {
             "init": built.guest.init.style,
             "left_out": built.left_out,
             "user": built.user,
+            "copied": built.copied,
         }))?,
         false => {
             line(format_args!("{}: {}", args.guest, built.root.display()))?;
@@ -56,6 +57,9 @@ pub(crate) fn build(args: Build, json: bool) -> anyhow::Result<ExitCode> {
             "vserver: {} devices were left out: a guest gets those that it may have",
             built.left_out
         );
+    }
+    if let Some(why) = built.copied {
+        eprintln!("vserver: the files are copies and not links: {why}");
     }
     if let Some(user) = built.user {
         eprintln!(

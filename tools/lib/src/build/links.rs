@@ -13,13 +13,23 @@ use crate::error::Result;
 use crate::exclude::Excludes;
 use crate::unify::{self, Reason};
 
-/// Whether the tree `from` can be made anew at `to` by links: its files are shared already, and
-/// the kernel lets us share more.
-pub(super) fn possible(from: &Path, to: &Path) -> bool {
+/// Why the tree `from` can't be made anew at `to` by links; nothing if its files are shared already,
+/// and the kernel lets us share more.
+pub(super) fn obstacle(from: &Path, to: &Path) -> Option<String> {
     let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
     let above = to.parent().and_then(device);
-    let there = above.is_some() && above == device(from);
-    there && clone::is_hashified(from) && attr::check_usable().is_ok()
+    if above.is_none() || above != device(from) {
+        let (from, to) = (from.display(), to.display());
+        return Some(format!("{from} is on another file system than {to}"));
+    }
+    if !clone::is_hashified(from) {
+        return Some(format!(
+            "vserver hashify has not shared files of {} yet, or with a pool that is not found: a \
+             link in /etc/vserver/pools has to lead to it",
+            from.display()
+        ));
+    }
+    attr::check_usable().err().map(|e| e.to_string())
 }
 
 /// Does so; what `hashify` leaves alone in the guest is copied.

@@ -62,6 +62,8 @@ pub struct Built {
     pub left_out: u64,
     /// As whom an image wants its command to be run, if not as root; it is run as root.
     pub user: Option<String>,
+    /// Why the files of another guest were copied instead of being linked.
+    pub copied: Option<String>,
 }
 
 /// Builds guest `name` as its configuration's `build` says, and writes its file. The process must
@@ -108,6 +110,7 @@ pub fn build(
         guest,
         left_out: made.left_out,
         user: made.user,
+        copied: made.copied,
     })
 }
 
@@ -153,6 +156,8 @@ struct Made {
     linked: Option<PathBuf>,
     /// The user whom an image names.
     user: Option<String>,
+    /// Why it is a copy of another.
+    copied: Option<String>,
 }
 
 /// Makes the tree.
@@ -179,32 +184,30 @@ fn make(store: &Store, part: &Path, guest: &mut Guest, progress: &dyn Progress) 
         });
     }
     if let Some(other) = &build.clone {
-        return Ok(Made {
-            linked: copy_of(store, other, part, progress)?,
-            ..Made::default()
-        });
+        return copy_of(store, other, part, progress);
     }
     bootstrap::bootstrap(&build, part, progress)?;
     Ok(Made::default())
 }
 
-/// Makes the tree of a guest anew, by links if that is possible; returns the tree that it shares its
-/// files with then.
-fn copy_of(
-    store: &Store,
-    other: &str,
-    to: &Path,
-    progress: &dyn Progress,
-) -> Result<Option<PathBuf>> {
+/// Makes the tree of a guest anew, by links if that is possible.
+fn copy_of(store: &Store, other: &str, to: &Path, progress: &dyn Progress) -> Result<Made> {
     let original = store.load(other)?;
     let from = store.root(other, &original);
-    if links::possible(&from, to) {
-        let _alone = Alone::new()?;
-        links::tree(&from, to, &original, &Kernel, progress)?;
-        return Ok(Some(from));
+    let copied = links::obstacle(&from, to);
+    if copied.is_some() {
+        clone::tree(&from, to, progress)?;
+        return Ok(Made {
+            copied,
+            ..Made::default()
+        });
     }
-    clone::tree(&from, to, progress)?;
-    Ok(None)
+    let _alone = Alone::new()?;
+    links::tree(&from, to, &original, &Kernel, progress)?;
+    Ok(Made {
+        linked: Some(from),
+        ..Made::default()
+    })
 }
 
 fn make_dir(path: &Path) -> Result<()> {

@@ -133,6 +133,10 @@ fn a_hashified_tree_is_cloned_by_links() {
     fs::write(from.join("usr/own"), "its own, too").unwrap();
     let kernel = Flags::default();
     assert!(!crate::clone::is_hashified(&from));
+    let why = links::obstacle(&from, &to).unwrap();
+    assert!(why.contains("vserver hashify has not shared"), "{why}");
+    let why = links::obstacle(&from, Path::new("/proc/x")).unwrap();
+    assert!(why.contains("another file system"), "{why}");
     let mut excludes = Excludes::default();
     excludes.add_defaults();
     let options = hashify::Options {

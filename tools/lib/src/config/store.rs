@@ -66,6 +66,21 @@ impl Store {
         self.config_dir().join("templates")
     }
 
+    /// Links to pools that are in no usual place: `/etc/vserver/pools`.
+    pub fn pools_dir(&self) -> PathBuf {
+        self.config_dir().join("pools")
+    }
+
+    /// Where those links lead, in the order of their names. A pool itself may not be there yet.
+    ///
+    /// [`Error::Place`]: one leads nowhere.
+    pub fn pools(&self) -> Result<Vec<PathBuf>> {
+        let mut names = entries(&self.pools_dir())?;
+        names.sort_unstable();
+        let links = names.iter().map(|name| self.pools_dir().join(name));
+        links.map(|link| target(&link)).collect()
+    }
+
     /// Where the guests' trees are: `/vservers`.
     pub fn guests_dir(&self) -> PathBuf {
         self.prefix.join("vservers")
@@ -237,6 +252,24 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
         let _ = fs::remove_file(&new);
     }
     written.doing(doing)
+}
+
+/// Where a link leads; the last name on the way need not be there.
+fn target(link: &Path) -> Result<PathBuf> {
+    if let Ok(path) = fs::canonicalize(link) {
+        return Ok(path);
+    }
+    let path = fs::read_link(link).map_err(|e| Error::file("read", link, e))?;
+    let path = link.with_file_name(path);
+    let above = path.parent().and_then(|above| fs::canonicalize(above).ok());
+    match (above, path.file_name()) {
+        (Some(above), Some(name)) => Ok(above.join(name)),
+        _ => Err(Error::Place(format!(
+            "{}: leads to {}, which can't be made: mount the file system of that pool, or remove the link",
+            link.display(),
+            path.display()
+        ))),
+    }
 }
 
 /// The names in a directory; none if it is not there.

@@ -217,20 +217,41 @@ pub(crate) fn check_writable(tree: &Tree) -> Result<()> {
     }
 }
 
-/// The pool for a tree: the one that is named, the guests' one, or one beside the tree.
-pub(crate) fn pool_for(tree: &Tree, named: Option<&Path>, create: bool) -> Result<Pool> {
+/// The file system that a pool is on, or is to be made on.
+fn device(pool: &Path) -> Result<u64, Errno> {
     let device = |path: &Path| stat(path).map(|stat| stat.st_dev);
-    let guests = Store::system().guests_dir().join(pool::NAME);
-    let path = match named {
-        Some(path) => path.to_owned(),
-        None if device(&guests) == Ok(tree.inode.0) => guests,
-        None => pool::beside(&tree.path)?,
-    };
-    let above = match path.parent() {
+    device(pool).or_else(|_| device(above(pool)))
+}
+
+fn above(path: &Path) -> &Path {
+    match path.parent() {
         Some(above) if !above.as_os_str().is_empty() => above,
         _ => Path::new("."),
-    };
-    let lies_on = device(&path).or_else(|_| device(above));
+    }
+}
+
+/// Where the pool for a tree is: where it is named; where a link of [`Store::pools`] leads on the
+/// tree's file system; with the guests, if they are there; or beside the tree.
+fn path_for(store: &Store, tree: &Tree, named: Option<&Path>) -> Result<PathBuf> {
+    let here = |path: &PathBuf| device(path) == Ok(tree.inode.0);
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    if let Some(path) = store.pools()?.into_iter().find(here) {
+        return Ok(path);
+    }
+    let guests = store.guests_dir().join(pool::NAME);
+    match guests.exists() && here(&guests) {
+        true => Ok(guests),
+        false => pool::beside(&tree.path),
+    }
+}
+
+/// The pool for a tree, see [`path_for`].
+pub(crate) fn pool_for(tree: &Tree, named: Option<&Path>, create: bool) -> Result<Pool> {
+    let path = path_for(&Store::system(), tree, named)?;
+    let above = above(&path);
+    let lies_on = device(&path);
     match lies_on.map_err(|e| Error::place("look at", above, e))? == tree.inode.0 {
         true => {}
         false => {
@@ -245,5 +266,45 @@ pub(crate) fn pool_for(tree: &Tree, named: Option<&Path>, create: bool) -> Resul
     match Pool::open(&path, create)? {
         Some(pool) => Ok(pool),
         None => Pool::missing(&path, above),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_pool_may_be_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let store = Store::below(root.clone());
+        let path = root.join("srv/web");
+        for dir in [&path, &store.pools_dir(), &store.guests_dir()] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        let tree = Tree::new(&path).unwrap();
+        let found = |named: Option<&Path>| path_for(&store, &tree, named);
+        assert_eq!(found(None).unwrap(), root.join("srv/.hash"));
+        fs::create_dir(root.join("vservers/.hash")).unwrap();
+        assert_eq!(found(None).unwrap(), root.join("vservers/.hash"));
+        // One on another file system, one that is still to be made, one that comes later.
+        let links = [
+            ("a", "/proc"),
+            ("b", "../../../pool"),
+            ("c", "../../../srv"),
+        ];
+        for (name, to) in links {
+            symlink(to, store.pools_dir().join(name)).unwrap();
+        }
+        assert_eq!(found(None).unwrap(), root.join("pool"));
+        fs::create_dir(root.join("pool")).unwrap();
+        assert_eq!(found(None).unwrap(), root.join("pool"));
+        let named = Path::new("named");
+        assert_eq!(found(Some(named)).unwrap(), named);
+        symlink("../../../missing/pool", store.pools_dir().join("d")).unwrap();
+        let error = found(None).unwrap_err().to_string();
+        assert!(error.contains("pools/d: leads to"), "{error}");
     }
 }
