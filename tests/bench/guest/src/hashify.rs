@@ -4,6 +4,7 @@
 //! Below each disk are `trees/NAME`, built one by one, and `peers`, a tree with the other commands.
 
 use crate::meter::Meter;
+use crate::peak;
 use crate::report::{Report, figure};
 use anyhow::{Context as _, Result, ensure};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
@@ -12,9 +13,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The commands; each is told to make hard links of what is equal below `/mnt`.
 const PEERS: [(&str, &str); 4] = [
@@ -96,7 +96,7 @@ impl Bench {
         let (inside, proc) = (root.join("mnt"), root.join("proc"));
         mount_bind(self.disk.join("trees"), &inside)?;
         mount("proc", &proc, "proc", MountFlags::empty(), None)?;
-        let done = self.saving(who, in_tree(&root, command).as_mut());
+        let done = self.saving(who, &mut in_tree(&root, command));
         unmount(proc, UnmountFlags::empty())?;
         unmount(inside, UnmountFlags::empty())?;
         done
@@ -105,7 +105,7 @@ impl Bench {
     fn ours(&self) -> Result<()> {
         let known = Known::of(&self.trees)?;
         let hashify = || {
-            let mut command = Command::new("vserver");
+            let mut command = vserver();
             command.args(["hashify", "--no-default-excludes"]);
             command.args(&self.trees);
             command
@@ -114,10 +114,11 @@ impl Bench {
         self.figure("files", "ours", known.files);
         let again = self.cost(&mut hashify())?;
         self.figure("again", "ours", again.units);
+        self.figure("memory-again", "ours", again.memory);
         // What it takes without any files.
         let empty = self.disk.join("empty");
         fs::create_dir(&empty)?;
-        let mut nothing = Command::new("vserver");
+        let mut nothing = vserver();
         nothing
             .args(["hashify", "--pool"])
             .arg(self.disk.join("none"))
@@ -136,7 +137,7 @@ impl Bench {
         let root = self.disk.join("peers");
         let inside = root.join("mnt");
         self.prepare()?;
-        let mut clone = Command::new("vserver");
+        let mut clone = vserver();
         clone
             .arg("clone")
             .args([&self.trees[0], &self.disk.join("trees/clone")]);
@@ -146,7 +147,7 @@ impl Bench {
         let name = name.context("a tree without a name")?;
         let copy = format!("cp -a /mnt/{} /mnt/copy && sync -f /mnt/copy", name);
         self.prepare()?;
-        let cost = self.cost(in_tree(&root, &copy).as_mut());
+        let cost = self.cost(&mut in_tree(&root, &copy));
         unmount(inside, UnmountFlags::empty())?;
         self.figure("clone", "cp", cost?.units);
         Ok(())
@@ -164,7 +165,7 @@ impl Bench {
     fn cost(&self, command: &mut Command) -> Result<Cost> {
         let mut memory = 0;
         let units = self.meter.measure(|| {
-            memory = peak(command)?;
+            memory = peak::of(command)?;
             Ok(())
         })?;
         Ok(Cost { units, memory })
@@ -186,32 +187,18 @@ impl Bench {
     }
 }
 
-fn in_tree(root: &Path, command: &str) -> Box<Command> {
-    let mut shell = Command::new("/bin/sh");
-    let root = root.to_owned();
-    shell.args(["-c", command]).stdout(Stdio::null());
-    // SAFETY: nothing but system calls between fork and exec.
-    unsafe {
-        shell.pre_exec(move || {
-            rustix::process::chroot(&root)?;
-            Ok(rustix::process::chdir("/")?)
-        });
-    }
-    Box::new(shell)
+/// A command of the shell in a tree.
+fn in_tree(root: &Path, command: &str) -> Command {
+    let mut shell = peak::command(root);
+    shell.args(["/bin/sh", "-c", command]);
+    shell
 }
 
-/// Runs a command; gives the most memory that it or a process of its had.
-fn peak(command: &mut Command) -> Result<u64> {
-    let child = command.stdout(Stdio::null()).spawn().context("spawn")?;
-    let pid = i32::try_from(child.id())?;
-    let mut status = 0;
-    // SAFETY: zeroes are a valid rusage.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: valid pointers; the child is ours and nobody else waits for it.
-    let got = unsafe { libc::wait4(pid, &mut status, 0, &mut usage) };
-    ensure!(got == pid, "wait4");
-    ensure!(status == 0, "{command:?}: status {status:#x}");
-    Ok(u64::try_from(usage.ru_maxrss)? * 1024)
+/// Our command.
+fn vserver() -> Command {
+    let mut command = peak::command(Path::new("/"));
+    command.arg("vserver");
+    command
 }
 
 fn drop_caches() -> Result<()> {

@@ -14,6 +14,7 @@ mod life;
 mod many;
 mod meter;
 mod overlay;
+mod peak;
 mod plain;
 mod report;
 mod shared;
@@ -65,13 +66,22 @@ fn main() -> ExitCode {
                 Err(_) => ExitCode::FAILURE,
             };
         }
+        ["peak", root, program, args @ ..] => {
+            return match peak::measure(root, program, args) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(e) => {
+                    eprintln!("{e:#}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
         ["tag", setting, labels @ ..] => tag::calls::run(&mut report, setting, labels),
         ["tag-change", labels @ ..] => tag::change::run(&mut report, labels),
         ["tag-mount", count, labels @ ..] => tag::mount::run(&mut report, count, labels),
         ["memory"] => many::memory(&mut report),
         _ => {
             eprintln!(
-                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two | hashify [DISK TOOL CACHE]... | start DISK | tag SETTING DISK... | tag-change DISK... | tag-mount COUNT TAGGED UNTAGGED..."
+                "usage: guest-bench cow KIND... | plain PLACE... | tasks PLACE... | costs PLACE | life | many COUNT... | memory | cpu shares|spread|latency|burst|two | hashify [DISK TOOL CACHE]... | start DISK | peak ROOT COMMAND... | tag SETTING DISK... | tag-change DISK... | tag-mount COUNT TAGGED UNTAGGED..."
             );
             return ExitCode::FAILURE;
         }
