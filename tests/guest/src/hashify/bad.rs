@@ -126,6 +126,91 @@ pub(super) fn full_disk() -> Result<()> {
     Ok(())
 }
 
+/// Half-way through a clone, or when what is shared is to be copied, there is no room left.
+pub(super) fn no_room_for_copies() -> Result<()> {
+    let trees = Trees::new(EXT4, "no_room")?;
+    // It is a guest's own.
+    trees.write("a", "etc/large", &[9; 1_000_000])?;
+    trees.hashify()?;
+    let before = trees.contents()?;
+    let full = Full::but_for(LITTLE)?;
+    let said = trees.vserver(&["clone"], &["a", "c"], 11)?;
+    says(&said, "No space left")?;
+    let left = [".c.cloning", "c"].map(|name| trees.dir.join(name).exists());
+    ensure!(left == [false; 2], "it has left something: {said}");
+    ensure!(trees.contents()? == before, "cloned: {said}");
+    let said = trees.vserver(&["unhashify"], &["b"], 11)?;
+    says(&said, "No space left")?;
+    says(&said, "run this again")?;
+    ensure!(trees.contents()? == before, "unhashified: {said}");
+    let shared = trees.path("a", "usr/bin/tool");
+    ensure!(trees.same("a", "b", "usr/bin/tool")? && look(&shared)?.flags == UNIFIED);
+    drop(full);
+    trees.vserver(&["clone"], &["a", "c"], 0)?;
+    ensure!(trees.same("a", "c", "usr/bin/tool")?);
+    ensure!(fs::read(trees.path("c", "etc/large"))? == [9; 1_000_000]);
+    trees.vserver(&["unhashify"], &["b"], 0)?;
+    ensure!(!trees.same("a", "b", "usr/bin/tool")?);
+    Ok(())
+}
+
+/// The same of a guest that is built as a clone, by links.
+pub(super) fn no_room_for_a_guest() -> Result<()> {
+    let trees = Trees::new(EXT4, "no_room_guest")?;
+    let web = "vservers/web";
+    trees.write(web, "usr/bin/tool", &[7; 300_000])?;
+    trees.write(web, "etc/large", &[9; 1_000_000])?;
+    trees.write("etc/vserver", "web.toml", b"")?;
+    let run = |args: &[&str], status| {
+        let mut command = Command::new("vserver");
+        finish(command.env("VSERVER_PREFIX", &trees.dir).args(args), status)
+    };
+    let path = trees.dir.join(web);
+    let path = path.to_str().context("a path")?;
+    run(&["hashify", "--unique", path], 0)?;
+    let full = Full::but_for(LITTLE)?;
+    let said = run(&["build", "new", "--clone", "web"], 11)?;
+    says(&said, "No space left")?;
+    drop(full);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(trees.dir.join("vservers"))? {
+        names.push(entry?.file_name());
+    }
+    names.sort();
+    ensure!(names == [".hash", "web"], "{names:?}: {said}");
+    ensure!(!trees.path("etc/vserver", "new.toml").exists());
+    run(&["build", "new", "--clone", "web"], 0)?;
+    ensure!(trees.same(web, "vservers/new", "usr/bin/tool")?);
+    ensure!(fs::read(trees.path("vservers/new", "etc/large"))? == [9; 1_000_000]);
+    Ok(())
+}
+
+/// Room for directories and small files, but for no large one.
+const LITTLE: u64 = 128 << 10;
+
+/// A disk with so little room, as long as this lives.
+struct Full(PathBuf);
+
+impl Full {
+    fn but_for(room: u64) -> Result<Self> {
+        let full = Self(Path::new(EXT4).join("filler"));
+        fill(&full.0)?;
+        let file = File::options().write(true).open(&full.0)?;
+        file.set_len(file.metadata()?.len().saturating_sub(room))?;
+        // What it gives up can be had when that is on the disk.
+        file.sync_all()?;
+        Ok(full)
+    }
+}
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        // The other tests want the room.
+        let _ = fs::remove_file(&self.0);
+        rustix::fs::sync();
+    }
+}
+
 /// Takes all the room that there is.
 fn fill(path: &Path) -> Result<()> {
     let mut file = File::create(path)?;

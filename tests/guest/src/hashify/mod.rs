@@ -31,6 +31,8 @@ pub const SUITE: Suite = Suite {
         full_inode,
         damaged_pool,
         full_disk,
+        no_room_for_copies,
+        no_room_for_a_guest,
         read_only,
         another_run,
         busy_files,
@@ -132,11 +134,16 @@ impl Drop for Trees {
 
 /// Runs the command, which has to end with a status; what it said, its complaints after the rest.
 fn vserver(args: &[&str], paths: impl IntoIterator<Item = PathBuf>, status: i32) -> Result<String> {
-    let output = Command::new("vserver").args(args).args(paths).output()?;
+    finish(Command::new("vserver").args(args).args(paths), status)
+}
+
+/// Runs it.
+fn finish(command: &mut Command, status: i32) -> Result<String> {
+    let output = command.output()?;
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     said.push_str(&String::from_utf8_lossy(&output.stderr));
     if output.status.code() != Some(status) {
-        bail!("{args:?}: {}, not {status}: {said}", output.status);
+        bail!("{command:?}: {}, not {status}: {said}", output.status);
     }
     Ok(said)
 }
