@@ -12,13 +12,14 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use super::Run;
+use super::facts::Facts;
 use super::files::{Files, POOL, Ref};
 use super::join::{self, Leader, Seen};
-use super::key::{self, Hash, Meta};
+use super::key::{self, Hash};
 use super::links;
 use super::list::{Keyed, keep};
 use super::pool::Linked;
-use super::scan::{Found, ident};
+use super::scan::Found;
 use crate::error::Error;
 use crate::protect;
 use crate::unify::compare::Key;
@@ -404,7 +405,7 @@ impl<'a> Group<'a> {
     /// A file that was protected and is not any more is known again by what it is now.
     fn refresh(&self, member: &Member<'_>, names: Node<'_>) {
         if let Ok(stat) = fstat(&member.file) {
-            let ident = ident(&stat);
+            let ident = Facts::from(&stat).ident();
             names
                 .iter()
                 .for_each(|at| self.files.record(*at).set_ident(ident));
@@ -429,7 +430,7 @@ impl<'a> Group<'a> {
         let key = Key::new(&stat, self.run.engine.keep_times);
         if stat.st_ino != record.ino
             || key.size != record.size
-            || self.run.meta(&Meta::from(&stat)) != record.meta
+            || self.run.meta(&Facts::from(&stat)) != record.meta
         {
             return Err(Outcome::Skip(Reason::Changed));
         }

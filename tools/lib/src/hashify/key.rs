@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fs::{Stat, Statx};
+use rustix::fs::Stat;
 
 use crate::content::Content;
 use crate::unify::compare::Key;
@@ -22,35 +22,6 @@ pub(super) const PREFIX: usize = 32 * 1024;
 
 /// What the pool calls a file.
 pub(crate) type Hash = [u8; 32];
-
-/// What of an inode has to be equal besides size and content; the time only if times are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meta {
-    pub(super) mode: u32,
-    pub(super) owner: (u32, u32),
-    /// Of the last modification, in seconds and nanoseconds.
-    pub(super) time: (i64, u64),
-}
-
-impl From<&Stat> for Meta {
-    fn from(stat: &Stat) -> Self {
-        Self {
-            mode: stat.st_mode,
-            owner: (stat.st_uid, stat.st_gid),
-            time: (stat.st_mtime, stat.st_mtime_nsec),
-        }
-    }
-}
-
-impl From<&Statx> for Meta {
-    fn from(stat: &Statx) -> Self {
-        Self {
-            mode: stat.stx_mode.into(),
-            owner: (stat.stx_uid, stat.stx_gid),
-            time: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec.into()),
-        }
-    }
-}
 
 /// A hash under way.
 struct Hashing {
@@ -203,28 +174,6 @@ mod tests {
             base,
             of_bytes(&Key { dev: 2, ..key(3) }, &Vec::new(), b"abc")
         );
-    }
-
-    /// The pool is scanned by the one call, the trees by the other.
-    #[test]
-    fn both_calls_say_the_same_of_a_file() {
-        use rustix::fs::{AtFlags, Mode, StatxFlags, Timespec, Timestamps};
-        let file = tempfile::tempfile().unwrap();
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(0o4751)).unwrap();
-        let time = Timespec {
-            tv_sec: -5,
-            tv_nsec: 999_999_999,
-        };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
-        };
-        rustix::fs::futimens(&file, &times).unwrap();
-        let stat = rustix::fs::fstat(&file).unwrap();
-        let other = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS);
-        let meta = Meta::from(&stat);
-        assert_eq!(meta, Meta::from(&other.unwrap()));
-        assert_eq!((meta.mode, meta.time), (0o104_751, (-5, 999_999_999)));
     }
 
     #[test]

@@ -93,16 +93,11 @@ fn protect(
     verdict: Verdict,
 ) -> Result<bool, Outcome> {
     let files = &found.files;
-    // The pool's are many, and what the scan saw of them is enough nearly always.
-    let ino = files.record(node[0]).ino;
-    if files.tree(node[0]) == POOL && !found.loose.contains(&ino) {
-        return Ok(false);
-    }
     // Gone by now: whoever opens it next finds the same.
     let Ok(file) = run.open(files, node[0]) else {
         return Ok(false);
     };
-    if !fstat(&file).is_ok_and(|stat| stat.st_ino == ino) {
+    if !fstat(&file).is_ok_and(|stat| stat.st_ino == files.record(node[0]).ino) {
         return Ok(false);
     }
     if !protect::is_ordinary(&share::attributes(&run.engine, &file)?) {

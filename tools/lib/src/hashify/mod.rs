@@ -15,6 +15,7 @@
 //! As in [`unify`](mod@crate::unify), no path is looked up twice and no symlink is followed.
 
 mod check;
+mod facts;
 mod files;
 mod gc;
 mod group;
@@ -59,8 +60,8 @@ pub use status::{Status, TreeStatus, status};
 pub use trees::{GUESTS, pools};
 pub use undo::{Undone, unhashify};
 
+use facts::Facts;
 use files::{Files, POOL, Ref};
-use key::Meta;
 use remember::Saving;
 use scan::Found;
 use state::State;
@@ -275,13 +276,13 @@ impl Run<'_> {
     }
 
     /// What tells files with other modes, owners and groups apart.
-    fn meta(&self, meta: &Meta) -> u32 {
+    fn meta(&self, facts: &Facts) -> u32 {
         let time = match self.options.keep_times {
-            true => [meta.time.0.unsigned_abs(), meta.time.1],
+            true => [facts.modified.0.unsigned_abs(), facts.modified.1],
             false => [0, 0],
         };
-        let owner = u64::from(meta.owner.0) << 32 | u64::from(meta.owner.1);
-        let number = key::of_numbers(&[u64::from(meta.mode), owner, time[0], time[1]]);
+        let owner = u64::from(facts.owner.0) << 32 | u64::from(facts.owner.1);
+        let number = key::of_numbers(&[u64::from(facts.mode), owner, time[0], time[1]]);
         (number & u64::from(u32::MAX)) as u32
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The first stage: the trees and the pool are walked, by stat(2) alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
@@ -10,19 +10,19 @@ use std::sync::{Arc, Mutex};
 
 use rayon::Scope;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, StatxFlags};
-use rustix::fs::{fstat, openat2, statat, statx, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{fstat, openat2, statx, unlinkat};
 use rustix::io::Errno;
 
 use super::Run;
+use super::facts::Facts;
 use super::files::{Files, Listing, POOL, Ref};
-use super::key::{self, Meta};
+use super::key;
 use super::pool;
 use crate::debris::{self, Debris};
 use crate::error::Error;
 use crate::exclude::Verdict;
 use crate::protect;
-use crate::unify::disk_bytes;
 use crate::unify::report::{Amount, Reason, Report};
 
 /// What the tasks of a scan gather.
@@ -30,19 +30,17 @@ use crate::unify::report::{Amount, Reason, Report};
 struct Gathered {
     files: Files,
     links: Links,
-    loose: HashSet<u64>,
     report: Report,
 }
 
-/// How many names the inodes have that have more than one.
+/// How many names the inodes have that have more than one and may be without protection, as far as
+/// statx(2) tells.
 pub(super) type Links = HashMap<u64, u64>;
 
 /// What a scan has found.
 pub(super) struct Found {
     pub(super) files: Files,
     pub(super) links: Links,
-    /// The inodes of the pool that may be without protection, as far as statx(2) tells.
-    pub(super) loose: HashSet<u64>,
     pub(super) report: Report,
     /// Entries of the pool that had no other name.
     pub(super) lone: Vec<Ref>,
@@ -71,13 +69,11 @@ pub(super) fn scan(run: &Run<'_>) -> Found {
     let Gathered {
         files,
         links,
-        loose,
         report,
     } = gathered.unwrap_or_else(|e| e.into_inner());
     Found {
         files,
         links,
-        loose,
         report,
         lone: lone.into_inner().unwrap_or_else(|e| e.into_inner()),
     }
@@ -207,8 +203,8 @@ impl Look<'_> {
         }
         let (kind, stat) = match kind {
             FileType::RegularFile | FileType::Unknown => {
-                match statat(fd, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) => (FileType::from_raw_mode(stat.st_mode), Some(stat)),
+                match look_at(fd, OsStr::from_bytes(name)) {
+                    Ok(stat) => (FileType::from_raw_mode(stat.stx_mode.into()), Some(stat)),
                     // It is gone by now.
                     Err(Errno::NOENT) => return,
                     Err(errno) => {
@@ -228,30 +224,25 @@ impl Look<'_> {
         }
     }
 
-    fn regular(&mut self, name: &[u8], path: &[u8], stat: &Stat, verdict: Verdict) {
+    fn regular(&mut self, name: &[u8], path: &[u8], stat: &Statx, verdict: Verdict) {
+        let facts = Facts::from(stat);
         let reason = if verdict == Verdict::Skip {
             Reason::Excluded
-        } else if stat.st_size == 0 {
+        } else if facts.size == 0 {
             Reason::Empty
-        } else if stat.st_dev != self.run.pool.inode.0 {
+        } else if facts.dev != self.run.pool.inode.0 {
             Reason::OtherFileSystem
         } else {
             self.report.files += 1;
-            if stat.st_nlink > 1 {
-                self.links.push((stat.st_ino, stat.st_nlink));
-            }
-            let ident = ident(stat);
-            let key = self.run.known(self.below.tree, stat.st_ino, ident);
-            return self.listing.add(
-                name,
-                size(stat),
-                stat.st_ino,
-                self.run.meta(&Meta::from(stat)),
-                ident,
-                key,
-            );
+            self.links.extend(loose(stat));
+            let ident = facts.ident();
+            let key = self.run.known(self.below.tree, facts.ino, ident);
+            let meta = self.run.meta(&facts);
+            return self
+                .listing
+                .add(name, facts.size, facts.ino, meta, ident, key);
         };
-        self.skip(path, reason, disk_bytes(stat));
+        self.skip(path, reason, facts.disk);
     }
 
     fn skip(&mut self, path: &[u8], reason: Reason, bytes: u64) {
@@ -263,22 +254,19 @@ impl Look<'_> {
     }
 }
 
-fn size(stat: &Stat) -> u64 {
-    u64::try_from(stat.st_size).unwrap_or(0)
+fn look_at(dir: &OwnedFd, name: &OsStr) -> Result<Statx, Errno> {
+    statx(
+        dir,
+        name,
+        AtFlags::SYMLINK_NOFOLLOW,
+        StatxFlags::BASIC_STATS,
+    )
 }
 
-/// By what a run knows a file again that an earlier one has read. Device numbers change when the
-/// machine boots; what is remembered lies in the pool, on the file system of the files themselves.
-pub(super) fn ident(stat: &Stat) -> u64 {
-    let time = |seconds: i64| u64::from_ne_bytes(seconds.to_ne_bytes());
-    key::of_numbers(&[
-        stat.st_ino,
-        size(stat),
-        time(stat.st_mtime),
-        stat.st_mtime_nsec,
-        time(stat.st_ctime),
-        stat.st_ctime_nsec,
-    ])
+/// The inode, with how many names it has, if these are several and it may be without protection.
+fn loose(stat: &Statx) -> Option<(u64, u64)> {
+    let linked = stat.stx_nlink > 1 && !protect::has_flag(stat);
+    linked.then_some((stat.stx_ino, stat.stx_nlink.into()))
 }
 
 /// Looks at the entries of the pool; what is none is left alone.
@@ -308,7 +296,6 @@ fn pool_entries(run: &Run<'_>, gathered: &Mutex<Gathered>, lone: &Mutex<Vec<Ref>
         let number = gathered.files.add_dir(POOL, Some(root), dir);
         gathered.files.fill(number, pooled.listing);
         gathered.links.extend(pooled.links);
-        gathered.loose.extend(pooled.loose);
         let alone = pooled.alone.into_iter();
         lock(lone).extend(alone.map(|file| Ref::new(number, file)));
     });
@@ -319,8 +306,6 @@ fn pool_entries(run: &Run<'_>, gathered: &Mutex<Gathered>, lone: &Mutex<Vec<Ref>
 struct Pooled {
     listing: Listing,
     links: Vec<(u64, u64)>,
-    /// Inodes that may be without protection.
-    loose: Vec<u64>,
     /// Which files have no other name.
     alone: Vec<u32>,
 }
@@ -336,48 +321,24 @@ fn pool_directory(run: &Run<'_>, dir: &[u8; 2], pooled: &mut Pooled) -> Result<(
         let Some(hash) = pool::parse(dir, name) else {
             continue;
         };
-        let stat = statx(
-            &fd,
-            OsStr::from_bytes(name),
-            AtFlags::SYMLINK_NOFOLLOW,
-            StatxFlags::BASIC_STATS,
-        )?;
-        let kind = FileType::from_raw_mode(stat.stx_mode.into());
-        if !kind.is_file() || stat.stx_size == 0 {
+        let stat = look_at(&fd, OsStr::from_bytes(name))?;
+        let facts = Facts::from(&stat);
+        if !FileType::from_raw_mode(facts.mode).is_file() || facts.size == 0 {
             continue;
         }
-        match stat.stx_nlink {
-            1 => pooled.alone.push(count),
-            names => pooled.links.push((stat.stx_ino, names.into())),
+        if facts.names == 1 {
+            pooled.alone.push(count);
         }
-        if !protect::has_flag(&stat) {
-            pooled.loose.push(stat.stx_ino);
-        }
+        pooled.links.extend(loose(&stat));
         count += 1;
         // Of a small file the name says what its key is.
-        let key = match stat.stx_size <= key::PREFIX as u64 {
+        let key = match facts.size <= key::PREFIX as u64 {
             true => key::short(&hash),
             false => 0,
         };
-        let meta = run.meta(&Meta::from(&stat));
+        let meta = run.meta(&facts);
         let listing = &mut pooled.listing;
-        listing.add(&hash, stat.stx_size, stat.stx_ino, meta, 0, key);
+        listing.add(&hash, facts.size, facts.ino, meta, 0, key);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_known_again_after_a_boot() {
-        let file = tempfile::tempfile().unwrap();
-        let stat = rustix::fs::fstat(&file).unwrap();
-        let (mut booted, mut changed) = (stat, stat);
-        booted.st_dev += 1;
-        changed.st_ctime_nsec += 1;
-        assert_eq!(ident(&stat), ident(&booted));
-        assert_ne!(ident(&stat), ident(&changed));
-    }
 }
