@@ -3,7 +3,7 @@
 
 use super::{XID, first, state};
 use crate::process::{self, spawn};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::fs::FlockOperation;
 use rustix::io;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -105,7 +105,7 @@ pub fn streams_are_free() -> Result<()> {
     host_goes_on(both, |_| both())
 }
 
-/// That of its address space, which who looks at it takes, too.
+/// That of its address space, which who looks at it takes, too: who sees all contexts.
 pub fn address_space_is_free() -> Result<()> {
     let inside = || {
         let (len, prot) = (1 << 16, libc::PROT_READ | libc::PROT_WRITE);
@@ -118,9 +118,10 @@ pub fn address_space_is_free() -> Result<()> {
         Ok(())
     };
     host_goes_on(inside, |guest| {
-        let smaps = fs::read_to_string(format!("/proc/{guest}/smaps"))?;
+        abi::ctx_migrate(abi::VX_XID_WATCH, 0)?;
+        let smaps = fs::read_to_string(format!("/proc/{guest}/smaps")).context("smaps")?;
         ensure!(smaps.contains("Rss:"), "{smaps}");
         // As a writer: what was the most memory that it ever had is forgotten.
-        Ok(fs::write(format!("/proc/{guest}/clear_refs"), "5")?)
+        fs::write(format!("/proc/{guest}/clear_refs"), "5").context("clear_refs")
     })
 }
