@@ -58,17 +58,8 @@ static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
  * No lock is held, unless who opens the file has one, as acct(2) does.
  */
 #define vserver_wait_var(var, condition)				\
-({									\
-	long __ret = 0;							\
-									\
-	might_sleep();							\
-	if (!(condition))						\
-		__ret = ___wait_var_event(var, condition,		\
-					  (TASK_KILLABLE |		\
-					   TASK_FREEZABLE), 0, 0,	\
-					  schedule());			\
-	__ret;								\
-})
+	___wait_var_event(var, condition, (TASK_KILLABLE | TASK_FREEZABLE), \
+			  0, 0, schedule())
 
 static bool vserver_breaking_add(struct vserver_inode *vi, bool alone)
 {
@@ -98,6 +89,9 @@ int vserver_breaking_begin(struct inode *inode, bool alone)
 
 	if (!vi)
 		return -EPERM;
+	might_sleep();
+	if (vserver_breaking_add(vi, alone))
+		return 0;
 	return vserver_wait_var(&vi->state, vserver_breaking_add(vi, alone));
 }
 EXPORT_SYMBOL_GPL(vserver_breaking_begin);
@@ -172,7 +166,8 @@ struct vserver_renewal *vserver_renewal_begin(const struct dentry *name)
 	if (!r)
 		return ERR_PTR(-ENOMEM);
 	r->name = name;
-	error = vserver_wait_var((void *)name, vserver_renewal_try(r));
+	error = vserver_renewal_try(r) ? 0 :
+		vserver_wait_var((void *)name, vserver_renewal_try(r));
 	if (error) {
 		kfree(r);
 		return ERR_PTR(error);
