@@ -109,6 +109,12 @@ static int btrfs_count_cloned_bytes(struct btrfs_inode *src, u64 off,
 	return 0;
 }
 
+/* It is the context that has no room, or who owns the inode. */
+static bool btrfs_is_full(int ret)
+{
+	return ret == -ENOSPC || ret == -EDQUOT;
+}
+
 /* What is removed may count until its last reference is put. */
 static bool btrfs_put_removed(struct btrfs_fs_info *fs_info)
 {
@@ -122,7 +128,7 @@ static int btrfs_hold_bytes(struct btrfs_inode *inode, u64 bytes, bool all)
 {
 	int ret = vserver_btrfs_hold(&inode->vfs_inode, bytes, all);
 
-	if (ret == -ENOSPC && btrfs_put_removed(inode->root->fs_info))
+	if (btrfs_is_full(ret) && btrfs_put_removed(inode->root->fs_info))
 		ret = vserver_btrfs_hold(&inode->vfs_inode, bytes, all);
 	return ret;
 }
@@ -134,7 +140,7 @@ int __btrfs_hold_range(struct btrfs_inode *inode, u64 start, u64 len,
 	int ret;
 
 	ret = vserver_btrfs_hold(&inode->vfs_inode, len, false);
-	if (ret != -ENOSPC)
+	if (!btrfs_is_full(ret))
 		return ret;
 	if (nowait)
 		return -EAGAIN;
@@ -150,7 +156,7 @@ int __btrfs_hold_clone(struct btrfs_inode *src, u64 off,
 
 	len = round_up(len, inode->root->fs_info->sectorsize);
 	ret = vserver_btrfs_hold(&inode->vfs_inode, len, true);
-	if (ret != -ENOSPC)
+	if (!btrfs_is_full(ret))
 		return ret;
 	ret = btrfs_count_cloned_bytes(src, off, inode, destoff, len, &bytes);
 	return ret ?: btrfs_hold_bytes(inode, bytes, true);
@@ -160,7 +166,7 @@ int __btrfs_charge_new_inode(const struct btrfs_new_inode_args *args)
 {
 	int ret = vserver_btrfs_new(args->inode, args->subvol);
 
-	if (ret == -ENOSPC && btrfs_put_removed(inode_to_fs_info(args->dir)))
+	if (btrfs_is_full(ret) && btrfs_put_removed(inode_to_fs_info(args->dir)))
 		ret = vserver_btrfs_new(args->inode, args->subvol);
 	return ret;
 }

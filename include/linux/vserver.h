@@ -431,6 +431,11 @@ int vserver_dlimit_set(const struct path *path, u32 xid,
 		       const struct vserver_dlimit_state *state);
 void vserver_dlimit_show(struct seq_file *m, u32 xid);
 
+int vserver_quota_begin(const struct path *path, u32 xid);
+int vserver_quota_end(const struct path *path, u32 xid);
+int vserver_quota_say(const struct path *path, u32 xid, u32 type, u32 id,
+		      u64 bytes, u64 inodes);
+
 int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask);
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask);
 

@@ -3,12 +3,16 @@
 //! Disk limits: the commands about what a context may have of a file system.
 //!
 //! The interface has two widths of their numbers; here they have 64 bits. The context need not
-//! exist: what is on the disk outlives it.
+//! exist: what is on the disk outlives it. Those inside set the limits of their users and groups by
+//! `quotactl(2)`; here it is said that these are counted, and what they have.
 
 use crate::syscall::Call;
 use kernel::{
     prelude::*,
-    vfs::{dlimit::Dlimit, Path},
+    vfs::{
+        dlimit::{Dlimit, Owner},
+        Path,
+    },
     vserver::{
         self,
         abi::{self, cmd},
@@ -30,6 +34,7 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
         cmd::ADD_DLIMIT | cmd::REM_DLIMIT | cmd::SET_DLIMIT_V0 | cmd::SET_DLIMIT => {
             changeable(call)?
         }
+        cmd::ADD_QUOTA | cmd::REM_QUOTA | cmd::SET_QUOTA => changeable(call)?,
         _ => return Err(ENOSYS),
     };
     let path = Path::lookup_user(abi::read_dlimit_name(call.data)?)?;
@@ -38,6 +43,9 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
         cmd::GET_DLIMIT => abi::write_dlimit(call.data, &wide(&path.dlimit(xid)?))?,
         cmd::ADD_DLIMIT => path.add_dlimit(xid)?,
         cmd::REM_DLIMIT => path.remove_dlimit(xid)?,
+        cmd::ADD_QUOTA => path.add_quota(xid)?,
+        cmd::REM_QUOTA => path.remove_quota(xid)?,
+        cmd::SET_QUOTA => set_quota(call, &path, xid)?,
         _ => set(call, &path, xid)?,
     }
     Ok(0)
@@ -67,6 +75,15 @@ fn set(call: &Call<'_>, path: &Path, xid: u32) -> Result {
         }
     };
     path.set_dlimit(xid, &limit)
+}
+
+fn set_quota(call: &Call<'_>, path: &Path, xid: u32) -> Result {
+    let [bytes, inodes, who]: [u64; 3] = abi::read_dlimit(call.data)?;
+    let owner = Owner {
+        kind: who as u32,
+        id: (who >> 32) as u32,
+    };
+    path.set_quota(xid, owner, bytes, inodes)
 }
 
 /// The context that the id means.

@@ -167,16 +167,14 @@ int vserver_inode_permission(struct inode *inode, int mask)
 }
 
 /*
- * inode_setattr: whoever owns a file may change its mode and times, though not
- * what is in it. The entries of /proc are one for all who see them.
+ * Whoever owns a file may change its mode and times, though not what is in it.
+ * The entries of /proc are one for all who see them.
  */
-int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
-			  struct iattr *attr)
+static int vserver_setattr_confined(struct dentry *dentry,
+				    const struct iattr *attr)
 {
 	int error = 0;
 
-	if (likely(!vserver_confining()))
-		return 0;
 	/* Who may write to an open file takes its set-user-id away. */
 	if (!(attr->ia_valid & ATTR_FORCE))
 		error = vserver_tag_permission(d_backing_inode(dentry), false);
@@ -186,6 +184,19 @@ int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	    attr->ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
 		return -EPERM;
 	return vserver_fs_permission(d_inode(dentry), MAY_WRITE);
+}
+
+/* inode_setattr: of a context's files the host may change the owner, too. */
+int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			  struct iattr *attr)
+{
+	int error = 0;
+
+	if (unlikely(vserver_confining()))
+		error = vserver_setattr_confined(dentry, attr);
+	if (!error && static_branch_unlikely(&vserver_dlimit_key))
+		error = vserver_quota_setattr(idmap, d_inode(dentry), attr);
+	return error;
 }
 
 /*

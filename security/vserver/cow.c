@@ -38,13 +38,13 @@ static bool vserver_add_state(struct vserver_inode *vi, u32 busy, u32 what)
 }
 
 /* Return: whether it was not set before. */
-static bool vserver_set_state(struct vserver_inode *vi, u32 bit)
+bool vserver_set_state(struct vserver_inode *vi, u32 bit)
 {
 	return vserver_add_state(vi, bit, bit);
 }
 
 /* A full barrier. */
-static void vserver_clear_state(struct vserver_inode *vi, u32 bit)
+void vserver_clear_state(struct vserver_inode *vi, u32 bit)
 {
 	u64 old = READ_ONCE(vi->state);
 

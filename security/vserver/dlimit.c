@@ -84,7 +84,7 @@ void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes)
 }
 
 /* Whom to charge for an inode, if there is a limit. Under RCU. */
-static struct vserver_dlimit *vserver_dlimit_of(struct inode *inode)
+struct vserver_dlimit *vserver_dlimit_of(struct inode *inode)
 {
 	u32 tag;
 
@@ -114,18 +114,56 @@ int __vserver_load_tag(struct inode *inode)
 	return vserver_inode_tag(inode, false, &tag);
 }
 
+/* Would more exceed what they may have in the context? Under RCU. */
+int vserver_owners_fit(const struct vserver_dlimit *dl,
+		       struct vserver_owners owners, s64 bytes, s64 inodes)
+{
+	struct vserver_quota *quota = rcu_dereference(dl->quota);
+
+	return quota ? vserver_quota_fits(quota, owners, bytes, inodes) : 0;
+}
+
+/* Charge the owners of an inode for it as well, and not otherwise. Under RCU. */
+int vserver_owners_take(const struct vserver_dlimit *dl,
+			struct inode *inode, s64 bytes, s64 inodes)
+{
+	struct vserver_quota *quota = rcu_dereference(dl->quota);
+
+	return quota ? vserver_quota_take(quota, vserver_owners(inode), bytes,
+					  inodes) : 0;
+}
+
+/* More or less, of what can't be refused. Under RCU. */
+void vserver_owners_add(const struct vserver_dlimit *dl,
+			struct inode *inode, s64 bytes, s64 inodes)
+{
+	struct vserver_quota *quota = rcu_dereference(dl->quota);
+
+	if (quota)
+		vserver_quota_add(quota, vserver_owners(inode), bytes, inodes);
+}
+
 int __vserver_charge_space(struct inode *inode, u64 bytes, int flags)
 {
 	struct vserver_dlimit *dl;
+	int error;
 
 	guard(rcu)();
 	dl = vserver_dlimit_of(inode);
 	if (!dl)
 		return 0;
-	if (!(flags & DQUOT_SPACE_NOFAIL))
-		return vserver_amount_take(dl, &dl->space, bytes);
-	atomic64_add(bytes, &dl->space.used);
-	return 0;
+	if (flags & DQUOT_SPACE_NOFAIL) {
+		atomic64_add(bytes, &dl->space.used);
+		vserver_owners_add(dl, inode, bytes, 0);
+		return 0;
+	}
+	error = vserver_amount_take(dl, &dl->space, bytes);
+	if (error)
+		return error;
+	error = vserver_owners_take(dl, inode, bytes, 0);
+	if (error)
+		atomic64_sub(bytes, &dl->space.used);
+	return error;
 }
 
 void __vserver_uncharge_space(struct inode *inode, u64 bytes)
@@ -134,17 +172,28 @@ void __vserver_uncharge_space(struct inode *inode, u64 bytes)
 
 	guard(rcu)();
 	dl = vserver_dlimit_of(inode);
-	if (dl)
-		atomic64_sub(bytes, &dl->space.used);
+	if (!dl)
+		return;
+	atomic64_sub(bytes, &dl->space.used);
+	vserver_owners_add(dl, inode, -(s64)bytes, 0);
 }
 
 int __vserver_charge_inode(struct inode *inode)
 {
 	struct vserver_dlimit *dl;
+	int error;
 
 	guard(rcu)();
 	dl = vserver_dlimit_of(inode);
-	return dl ? vserver_amount_take(dl, &dl->inodes, 1) : 0;
+	if (!dl)
+		return 0;
+	error = vserver_amount_take(dl, &dl->inodes, 1);
+	if (error)
+		return error;
+	error = vserver_owners_take(dl, inode, 0, 1);
+	if (error)
+		atomic64_dec(&dl->inodes.used);
+	return error;
 }
 
 void __vserver_uncharge_inode(struct inode *inode)
@@ -153,12 +202,14 @@ void __vserver_uncharge_inode(struct inode *inode)
 
 	guard(rcu)();
 	dl = vserver_dlimit_of(inode);
-	if (dl)
-		atomic64_dec(&dl->inodes.used);
+	if (!dl)
+		return;
+	atomic64_dec(&dl->inodes.used);
+	vserver_owners_add(dl, inode, 0, -1);
 }
 
 /* Allocated and reserved; the inode's i_lock is held. */
-static s64 vserver_inode_bytes(struct inode *inode)
+s64 vserver_inode_bytes(struct inode *inode)
 {
 	const struct dquot_operations *ops = inode->i_sb->dq_op;
 	s64 bytes = __inode_get_bytes(inode);
@@ -187,12 +238,15 @@ void vserver_dlimit_move(struct inode *inode, u32 from, u32 to)
 	bytes = vserver_inode_bytes(inode);
 	guard(rcu)();
 	dl = vserver_dlimit_find(inode->i_sb, from);
-	if (dl)
+	if (dl) {
 		vserver_dlimit_give(dl, bytes);
+		vserver_owners_add(dl, inode, -bytes, -1);
+	}
 	dl = vserver_dlimit_find(inode->i_sb, to);
 	if (dl) {
 		atomic64_add(bytes, &dl->space.used);
 		atomic64_inc(&dl->inodes.used);
+		vserver_owners_add(dl, inode, bytes, 1);
 	}
 }
 

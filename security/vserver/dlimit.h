@@ -11,6 +11,7 @@
 #include <linux/xarray.h>
 
 #include "internal.h"
+#include "quota.h"
 
 #define VSERVER_DLIMIT_NONE	S64_MAX
 
@@ -35,6 +36,8 @@ struct vserver_amount {
  *		without a lock.
  * @xid:	the context's id, constant; it may not exist
  * @sb:		the file system, constant. It frees the limit when it goes.
+ * @quota:	what its users and groups have, if that is counted; written under
+ *		vserver_dlimit_lock
  * @list:	all limits, under vserver_dlimit_lock
  * @rcu:	frees it
  */
@@ -45,6 +48,7 @@ struct vserver_dlimit {
 	u32 flags;
 	u32 xid;
 	struct super_block *sb;
+	struct vserver_quota __rcu *quota;
 	struct list_head list;
 	struct rcu_head rcu;
 };
@@ -63,12 +67,23 @@ vserver_dlimit_find(const struct super_block *sb, u32 xid)
 	return vs->tag && xid ? xa_load(&vs->dlimits, xid) : NULL;
 }
 
+/* dlimit.c: under RCU */
+struct vserver_dlimit *vserver_dlimit_of(struct inode *inode);
+s64 vserver_inode_bytes(struct inode *inode);
 int vserver_amount_take(const struct vserver_dlimit *dl,
 			struct vserver_amount *amount, s64 n);
+void vserver_owners_add(const struct vserver_dlimit *dl,
+			struct inode *inode, s64 bytes, s64 inodes);
+int vserver_owners_fit(const struct vserver_dlimit *dl,
+		       struct vserver_owners owners, s64 bytes, s64 inodes);
+int vserver_owners_take(const struct vserver_dlimit *dl,
+			struct inode *inode, s64 bytes, s64 inodes);
 int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes);
 void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes);
 
 /* dlimit_set.c */
+extern spinlock_t vserver_dlimit_lock;
+struct vserver_dlimit *vserver_dlimit_listed(const struct path *path, u32 xid);
 bool vserver_dlimit_supported(const struct super_block *sb);
 int vserver_dlimit_insert(struct vserver_dlimit *dl);
 

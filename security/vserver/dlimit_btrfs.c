@@ -10,7 +10,9 @@
  *
  * None of these places can fail: they are reached when data has been accepted.
  * So who is about to add something holds it before, which is charged. What the
- * task adds then comes off the hold, and it gives back the rest.
+ * task adds then comes off the hold, and it gives back the rest. What the owners
+ * have does not count it, so that together they may get above their limits what
+ * they hold at the same time.
  */
 
 #include <linux/cleanup.h>
@@ -40,6 +42,17 @@ static void vserver_btrfs_charge(const struct super_block *sb, u32 xid,
 	dl = vserver_dlimit_find(sb, xid);
 	if (dl)
 		atomic64_add(bytes, &dl->space.used);
+}
+
+/* With i_lock. */
+static void vserver_btrfs_charge_owners(struct inode *inode, u32 xid, s64 bytes)
+{
+	struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, xid);
+	if (dl)
+		vserver_owners_add(dl, inode, bytes, 0);
 }
 
 /* An extent in the inode itself has less than a block, and counts as one. */
@@ -82,6 +95,7 @@ void __vserver_btrfs_change(struct inode *inode, u64 delalloc, s64 reserved,
 	if (!vserver_sb(sb)->tag)
 		return;
 	xid = vserver_btrfs_xid(inode);
+	vserver_btrfs_charge_owners(inode, xid, more);
 	if (more > 0 && hold->inode == inode && hold->room.xid == xid) {
 		held = min(more, hold->room.bytes);
 		hold->room.bytes -= held;
@@ -143,6 +157,19 @@ static int vserver_btrfs_hold_of(struct vserver_btrfs_hold *hold,
 	return error;
 }
 
+/* Under RCU. */
+static int vserver_btrfs_owners_fit(struct inode *inode, s64 bytes,
+				    const struct vserver_dlimit *dl)
+{
+	struct vserver_owners owners;
+
+	if (!rcu_access_pointer(dl->quota))
+		return 0;
+	scoped_guard(spinlock, &inode->i_lock)
+		owners = vserver_owners(inode);
+	return vserver_owners_fit(dl, owners, bytes, 0);
+}
+
 int __vserver_btrfs_hold(struct inode *inode, s64 bytes, bool all)
 {
 	struct vserver_btrfs_hold *hold = &vserver_task(current)->btrfs_hold;
@@ -153,7 +180,9 @@ int __vserver_btrfs_hold(struct inode *inode, s64 bytes, bool all)
 		return 0;
 	guard(rcu)();
 	dl = vserver_dlimit_find(inode->i_sb, vserver_btrfs_xid(inode));
-	if (dl && READ_ONCE(dl->space.total) != VSERVER_DLIMIT_NONE)
+	if (dl)
+		error = vserver_btrfs_owners_fit(inode, bytes, dl);
+	if (dl && !error && READ_ONCE(dl->space.total) != VSERVER_DLIMIT_NONE)
 		error = vserver_btrfs_hold_of(hold, inode, bytes, dl);
 	if (!error)
 		hold->all = all;
@@ -184,6 +213,7 @@ int __vserver_btrfs_new(struct inode *inode, bool subvol)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	struct vserver_dlimit *dl;
+	s64 bytes;
 	int error;
 
 	if (!vserver_sb(inode->i_sb)->tag || !vi)
@@ -194,8 +224,14 @@ int __vserver_btrfs_new(struct inode *inode, bool subvol)
 	dl = vserver_dlimit_find(inode->i_sb, vserver_btrfs_xid(inode));
 	if (!dl)
 		return 0;
-	error = vserver_dlimit_take(dl, vserver_btrfs_bytes(inode));
-	if (!error)
+	bytes = vserver_btrfs_bytes(inode);
+	error = vserver_dlimit_take(dl, bytes);
+	if (error)
+		return error;
+	error = vserver_owners_take(dl, inode, bytes, 1);
+	if (error)
+		vserver_dlimit_give(dl, bytes);
+	else
 		WRITE_ONCE(vi->state, vi->state | VSERVER_STATE_UNMADE);
 	return error;
 }
@@ -219,6 +255,7 @@ void __vserver_btrfs_evict(struct inode *inode, bool readonly)
 {
 	const struct vserver_inode *vi = vserver_inode(inode);
 	struct vserver_dlimit *dl;
+	s64 bytes;
 
 	if (!vserver_sb(inode->i_sb)->tag || !vi)
 		return;
@@ -227,8 +264,11 @@ void __vserver_btrfs_evict(struct inode *inode, bool readonly)
 		return;
 	guard(rcu)();
 	dl = vserver_dlimit_find(inode->i_sb, vserver_btrfs_xid(inode));
-	if (dl)
-		vserver_dlimit_give(dl, vserver_btrfs_bytes(inode));
+	if (!dl)
+		return;
+	bytes = vserver_btrfs_bytes(inode);
+	vserver_dlimit_give(dl, bytes);
+	vserver_owners_add(dl, inode, -bytes, -1);
 }
 EXPORT_SYMBOL_GPL(__vserver_btrfs_evict);
 

@@ -16,7 +16,7 @@
 #include "dlimit.h"
 
 static LIST_HEAD(vserver_dlimits);
-static DEFINE_SPINLOCK(vserver_dlimit_lock);
+DEFINE_SPINLOCK(vserver_dlimit_lock);
 
 /* Where what is charged is all that there is. */
 bool vserver_dlimit_supported(const struct super_block *sb)
@@ -90,6 +90,27 @@ int vserver_dlimit_add(const struct path *path, u32 xid)
 }
 EXPORT_SYMBOL_GPL(vserver_dlimit_add);
 
+/* With vserver_dlimit_lock: who adds one has not linked it yet, then it is not there. */
+struct vserver_dlimit *vserver_dlimit_listed(const struct path *path, u32 xid)
+{
+	struct vserver_sb *vs = vserver_sb(path->dentry->d_sb);
+	struct vserver_dlimit *dl = xa_load(&vs->dlimits, xid);
+
+	return dl && dl->list.next ? dl : NULL;
+}
+
+/* The same, and nobody finds it any more but under RCU. */
+static void vserver_dlimit_forget(struct vserver_dlimit *dl)
+{
+	struct vserver_quota *quota;
+
+	quota = rcu_replace_pointer(dl->quota, NULL,
+				    lockdep_is_held(&vserver_dlimit_lock));
+	vserver_quota_free(quota);
+	list_del(&dl->list);
+	kfree_rcu(dl, rcu);
+}
+
 /**
  * vserver_dlimit_remove - forget a limit
  * @path:	a file of the file system
@@ -103,13 +124,11 @@ int vserver_dlimit_remove(const struct path *path, u32 xid)
 	struct vserver_dlimit *dl;
 
 	guard(spinlock)(&vserver_dlimit_lock);
-	/* Whoever adds one has not linked it yet: then it is not there yet. */
-	dl = xa_load(&vs->dlimits, xid);
-	if (!dl || !dl->list.next)
+	dl = vserver_dlimit_listed(path, xid);
+	if (!dl)
 		return -ESRCH;
 	xa_erase(&vs->dlimits, xid);
-	list_del(&dl->list);
-	kfree_rcu(dl, rcu);
+	vserver_dlimit_forget(dl);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(vserver_dlimit_remove);
@@ -127,10 +146,8 @@ void vserver_dlimit_free(struct super_block *sb)
 	if (!sb->s_security || xa_empty(&vs->dlimits))
 		return;
 	guard(spinlock)(&vserver_dlimit_lock);
-	xa_for_each(&vs->dlimits, xid, dl) {
-		list_del(&dl->list);
-		kfree_rcu(dl, rcu);
-	}
+	xa_for_each(&vs->dlimits, xid, dl)
+		vserver_dlimit_forget(dl);
 	xa_destroy(&vs->dlimits);
 }
 

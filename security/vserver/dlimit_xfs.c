@@ -7,13 +7,15 @@
  * for. This number is kept in the VFS inode, where xfs leaves it at 0, and is
  * changed under i_lock as elsewhere. What has to be refused is refused before,
  * by a reservation for as long as the lock is held: at that time no transaction
- * is dirty.
+ * is dirty. What the owners have does not count it, so that together they may
+ * get above their limits what they reserve at the same time.
  *
  * The blob goes with the VFS inode, but xfs frees what the inode has, and the
  * inode, in the background later. Its tag is kept with xfs for that.
  */
 
 #include <linux/cleanup.h>
+#include <linux/cred.h>
 #include <linux/export.h>
 #include <linux/fs.h>
 #include <linux/spinlock.h>
@@ -53,6 +55,18 @@ static void vserver_xfs_charge_inode(const struct super_block *sb, u32 xid,
 		atomic64_add(n, &dl->inodes.used);
 }
 
+/* What the inode has more, or less; with its i_lock, or if it comes or goes. */
+static void vserver_xfs_charge_owners(struct inode *inode, u32 xid, s64 bytes,
+				      s64 inodes)
+{
+	struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, xid);
+	if (dl)
+		vserver_owners_add(dl, inode, bytes, inodes);
+}
+
 /*
  * Who comes first since the inode was read, or since there are limits, sees what
  * it has by then, which whoever added a limit has counted.
@@ -87,6 +101,7 @@ void __vserver_xfs_unlock(struct inode *inode, struct vserver_xfs *x,
 	guard(spinlock)(&inode->i_lock);
 	inode_set_bytes(inode, bytes);
 	xid = vserver_xfs_xid(inode, x);
+	vserver_xfs_charge_owners(inode, xid, more, 0);
 	if (xid == x->xid)
 		more -= x->reserved;
 	else
@@ -113,6 +128,10 @@ int __vserver_xfs_reserve(struct inode *inode, struct vserver_xfs *x,
 	dl = vserver_dlimit_find(sb, xid);
 	if (!dl)
 		return 0;
+	error = vserver_owners_fit(dl, vserver_owners(inode),
+				   x->reserved + bytes, 0);
+	if (error)
+		return error;
 	error = vserver_amount_take(dl, &dl->space, bytes);
 	if (error) {
 		vserver_task(current)->charge_refused = true;
@@ -143,6 +162,8 @@ EXPORT_SYMBOL_GPL(__vserver_xfs_exchange);
 int __vserver_xfs_hold(struct super_block *sb, struct vserver_xfs_hold *hold,
 		       u64 blocks)
 {
+	/* But where it is the directory that says which group it is. */
+	const struct vserver_owners owners = { current_fsuid(), current_fsgid() };
 	s64 bytes = blocks << sb->s_blocksize_bits;
 	struct vserver_dlimit *dl;
 	u32 xid;
@@ -153,7 +174,9 @@ int __vserver_xfs_hold(struct super_block *sb, struct vserver_xfs_hold *hold,
 	dl = vserver_dlimit_find(sb, xid);
 	if (!dl)
 		return 0;
-	error = vserver_dlimit_take(dl, bytes);
+	error = vserver_owners_fit(dl, owners, 0, 1);
+	if (!error)
+		error = vserver_dlimit_take(dl, bytes);
 	if (error)
 		return error;
 	hold->bytes = bytes;
@@ -181,6 +204,7 @@ void __vserver_xfs_created(struct inode *inode, struct vserver_xfs_hold *hold)
 	__vserver_tag_new(inode);
 	if (!vserver_sb(inode->i_sb)->tag || !vserver_known_tag(inode, &tag))
 		return;
+	vserver_xfs_charge_owners(inode, tag, 0, 1);
 	if (hold->inode && hold->xid == tag)
 		hold->inode = false;
 	else
@@ -190,9 +214,12 @@ EXPORT_SYMBOL_GPL(__vserver_xfs_created);
 
 void __vserver_xfs_freed(struct inode *inode, const struct vserver_xfs *x)
 {
-	if (vserver_sb(inode->i_sb)->tag)
-		vserver_xfs_charge_inode(inode->i_sb, vserver_xfs_xid(inode, x),
-					 -1);
+	u32 xid = vserver_xfs_xid(inode, x);
+
+	if (!vserver_sb(inode->i_sb)->tag)
+		return;
+	vserver_xfs_charge_inode(inode->i_sb, xid, -1);
+	vserver_xfs_charge_owners(inode, xid, 0, -1);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_freed);
 

@@ -71,6 +71,12 @@ struct vserver_task {
 	u64 turn_ns;
 };
 
+/* Who is charged for an inode; an id that is not valid is nobody. */
+struct vserver_owners {
+	kuid_t uid;
+	kgid_t gid;
+};
+
 /**
  * struct vserver_inode - the inode's blob
  * @state:	what is known of security.vserver, see below
@@ -80,12 +86,14 @@ struct vserver_task {
  *		anybody sees the copy; or, with VSERVER_STATE_HEIR, of the one
  *		that a name of this one went to last
  * @delalloc:	blocks that are reserved for it on btrfs; under i_lock
+ * @owners:	with VSERVER_STATE_CHOWN, whom its space is charged to; under i_lock
  */
 struct vserver_inode {
 	u64 state;
 	u64 other_ino;
 	u32 other_gen;
 	u32 delalloc;
+	struct vserver_owners owners;
 };
 
 /**
@@ -343,6 +351,10 @@ int vserver_syslog(int type);
 /* life.c */
 int vserver_sysctl_init(void);
 
+/* cow.c */
+bool vserver_set_state(struct vserver_inode *vi, u32 bit);
+void vserver_clear_state(struct vserver_inode *vi, u32 bit);
+
 /* pages.c */
 int vserver_deny_write(struct inode *inode);
 void vserver_allow_write(struct inode *inode);
@@ -431,6 +443,12 @@ void vserver_dlimit_free(struct super_block *sb);
 void vserver_dlimit_mounted(struct super_block *sb);
 void vserver_sb_delete(struct super_block *sb);
 
+/* quota.c */
+int vserver_quota_setattr(struct mnt_idmap *idmap, struct inode *inode,
+			  const struct iattr *attr);
+void vserver_inode_post_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+				int ia_valid);
+
 /* task.c: to which context what the caller makes belongs */
 static inline u32 vserver_current_tag(void)
 {
@@ -451,12 +469,14 @@ static inline u32 vserver_current_tag(void)
 #define VSERVER_STATE_HEIR	0x10000000u	/* a name went to other_ino */
 #define VSERVER_STATE_REPLACED	0x08000000u	/* a name went to another */
 #define VSERVER_STATE_UNMADE	0x04000000u	/* charged, but not on disk yet */
+#define VSERVER_STATE_CHOWN	0x02000000u	/* its owner may be changing */
 #define VSERVER_STATE_COPIES	0x00ffff00u	/* how many copy it */
 #define VSERVER_STATE_COPIES_MAX 0x00800000u	/* and no more than that */
 #define VSERVER_STATE_COPY	0x00000100u
 #define VSERVER_STATE_LOCAL	(VSERVER_STATE_BREAKING | VSERVER_STATE_SWEPT | \
 				 VSERVER_STATE_HEIR | VSERVER_STATE_REPLACED | \
-				 VSERVER_STATE_UNMADE | VSERVER_STATE_COPIES)
+				 VSERVER_STATE_UNMADE | VSERVER_STATE_CHOWN | \
+				 VSERVER_STATE_COPIES)
 
 /*
  * What is known of an inode that has the blob @vi; the attribute is read if need

@@ -50,6 +50,7 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(kernel_read_file, vserver_kernel_read_file),
 	LSM_HOOK_INIT(inode_permission, vserver_inode_permission),
 	LSM_HOOK_INIT(inode_setattr, vserver_inode_setattr),
+	LSM_HOOK_INIT(inode_post_setattr, vserver_inode_post_setattr),
 	LSM_HOOK_INIT(inode_setxattr, vserver_inode_setxattr),
 	LSM_HOOK_INIT(inode_removexattr, vserver_inode_removexattr),
 	LSM_HOOK_INIT(inode_post_setxattr, vserver_inode_post_setxattr),

@@ -47,6 +47,13 @@ static void fill_dlimit_base(void *data)
 	base->name = TAGGED;
 }
 
+static void fill_quota(void *data)
+{
+	struct vcmd_ctx_quota_v0 *quota = data;
+
+	*quota = (struct vcmd_ctx_quota_v0) { .name = TAGGED };
+}
+
 static void fill_dlimit_v0(void *data)
 {
 	struct vcmd_ctx_dlimit_v0 *limit = data;
@@ -222,6 +229,11 @@ const struct command commands[] = {
 	DATA(set_dlimit, vcmd_ctx_dlimit_v1, .fill = fill_dlimit, CHANGES),
 	DATA(get_dlimit_v0, vcmd_ctx_dlimit_v0, .fill = fill_dlimit_v0, ASKS),
 	DATA(get_dlimit, vcmd_ctx_dlimit_v1, .fill = fill_dlimit, ASKS),
+	DATA(add_quota, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
+	     .needs = BASE_NEEDS, CHANGES),
+	DATA(set_quota, vcmd_ctx_quota_v0, .fill = fill_quota, CHANGES),
+	DATA(rem_quota, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
+	     .needs = BASE_NEEDS, CHANGES),
 	DATA(rem_dlimit, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
 	     .needs = BASE_NEEDS, CHANGES),
 	DATA(unify, vcmd_unify_v0, .id = fd_id, .fill = fill_unify,

@@ -30,7 +30,29 @@ static int disk_limits_stick(void)
 	       narrow.reserved == 5;
 }
 
+/* What it says goes to whoever is inside; see the suite dlimit. */
+static int quotas_are_begun(void)
+{
+	struct vcmd_ctx_dlimit_base_v0 base = { .name = TAGGED };
+	struct vcmd_ctx_quota_v0 user = { TAGGED, 4096, 1, 0, 1000 };
+	struct vcmd_ctx_quota_v0 project = { TAGGED, 4096, 1, 2, 1000 };
+	struct vcmd_ctx_quota_v0 all = { TAGGED, 0, 0, 1, ~0u };
+
+	return vserver(VCMD_add_quota, NOBODY, &base) == -ESRCH &&
+	       !vserver(VCMD_add_dlimit, NOBODY, &base) &&
+	       vserver(VCMD_set_quota, NOBODY, &user) == -ESRCH &&
+	       !vserver(VCMD_add_quota, NOBODY, &base) &&
+	       vserver(VCMD_add_quota, NOBODY, &base) == -EEXIST &&
+	       !vserver(VCMD_set_quota, NOBODY, &user) &&
+	       vserver(VCMD_set_quota, NOBODY, &project) == -EINVAL &&
+	       !vserver(VCMD_set_quota, NOBODY, &all) &&
+	       !vserver(VCMD_rem_quota, NOBODY, &base) &&
+	       vserver(VCMD_rem_quota, NOBODY, &base) == -ESRCH &&
+	       !vserver(VCMD_rem_dlimit, NOBODY, &base);
+}
+
 const struct effect disk_limit_effects[] = {
 	EFFECT(disk_limits_stick),
+	EFFECT(quotas_are_begun),
 	{}
 };

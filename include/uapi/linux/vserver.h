@@ -99,6 +99,9 @@ enum vserver_cmd {
 	VCMD_set_dlimit        = VCMD(VC_DLIMIT, 5, 1),
 	VCMD_get_dlimit_v0     = VCMD(VC_DLIMIT, 6, 0),
 	VCMD_get_dlimit        = VCMD(VC_DLIMIT, 6, 1),
+	VCMD_add_quota         = VCMD(VC_DLIMIT, 7, 0),
+	VCMD_rem_quota         = VCMD(VC_DLIMIT, 8, 0),
+	VCMD_set_quota         = VCMD(VC_DLIMIT, 9, 0),
 	VCMD_tag_migrate       = VCMD(VC_TAGMIG, 1, 0),
 	VCMD_unify             = VCMD(VC_INODE, 5, 0),
 	VCMD_deunify           = VCMD(VC_INODE, 6, 0),
@@ -450,6 +453,15 @@ struct vcmd_ctx_dlimit_v1 {
 	__u64 inodes_total;
 	__u32 reserved;		/* or CDLIM_KEEP */
 	__u32 flags;
+};
+
+/* What a user or a group in the context has */
+struct vcmd_ctx_quota_v0 {
+	const char *name;	/* a file of the file system */
+	__u64 bytes;
+	__u64 inodes;
+	__u32 kind;		/* USRQUOTA, GRPQUOTA of linux/quota.h */
+	__u32 id;		/* in the initial user namespace; ~0: all */
 };
 
 /* Names */

@@ -131,7 +131,7 @@ const REFUSED: &[Test] = powers! {
     sysfs_owner ACCESS: rfs::chown("/sys/kernel/rcu_expedited", Some(rfs::Uid::ROOT), None);
     proc_mode PERM: rfs::chmod("/proc/uptime", Mode::from_raw_mode(0o444));
     proc_owner PERM: rfs::chown("/proc/uptime", Some(rfs::Uid::ROOT), None);
-    quota_of_a_user PERM: set_quota();
+    quota_of_a_user PERM by VXC_QUOTA_CTL: set_quota();
     login_uid PERM [log_in] by VXC_AUDIT_CONTROL: set_login_uid();
     low_memory PERM: map_low();
     raise_limit PERM [lower_limit] by VXC_SET_RLIMIT: set_limit(200);

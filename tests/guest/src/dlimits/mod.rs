@@ -8,6 +8,8 @@ mod count;
 mod exchange;
 mod hit;
 mod keep;
+mod quota;
+mod quota_hit;
 mod work;
 
 pub use work::{CRASH_BTRFS, CRASH_EXT4, CRASH_F2FS, CRASH_XFS};
@@ -38,6 +40,8 @@ const TABLES: &[&[Test]] = &[
     exchange::TESTS,
     hit::TESTS,
     keep::TESTS,
+    quota::TESTS,
+    quota_hit::TESTS,
     work::TESTS,
 ];
 

@@ -108,7 +108,7 @@ pub fn sysfs_attribute() -> Result<(), Errno> {
     rfs::removexattr(FILE, NAME)
 }
 
-/// Sets nothing of a quota.
+/// Sets nothing of a quota. That nothing is counted there for a context is no question of power.
 pub fn set_quota() -> Result<(), Errno> {
     const SET_QUOTA_OF_USERS: i64 = 0x0080_0008 << 8;
     let quota = [0u64; 9];
@@ -122,6 +122,7 @@ pub fn set_quota() -> Result<(), Errno> {
             quota.as_ptr() as i64,
         ],
     )
+    .or_else(|e| if e == Errno::SRCH { Ok(()) } else { Err(e) })
 }
 
 pub fn make_immutable() -> Result<(), Errno> {
