@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Makes a disk with a Debian of the given suite, for tests, and prints its path: ext4 with a
-# system that boots, but for a kernel. Cached like the tree that it is made of.
+# system that boots, but for a kernel. SUITE+PACKAGE has that package, too. Cached like the tree
+# that it is made of.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 exec 3>&1 1>&2			# the path is all that goes to standard output
 
 SIZE=1G				# sparse; the tree takes a quarter of it
 
-[ $# = 1 ] || die "usage: debian-disk.sh SUITE"
-suite=$1
-tree=$(GUEST_SUITE=$suite "$REPO/scripts/guest-tree.sh" packages kmod initramfs-tools systemd-sysv) || exit
+[ $# = 1 ] || die "usage: debian-disk.sh SUITE[+PACKAGE]..."
+IFS=+ read -ra words <<<"$1"
+suite=${words[0]}
+tree=$(GUEST_SUITE=$suite "$REPO/scripts/guest-tree.sh" packages kmod initramfs-tools systemd-sysv \
+	"${words[@]:1}") || exit
 
 image=$CACHE/guests/debian-$(echo "${tree##*/}" | cat - "$0" | digest).ext4
 if [ -f "$image" ]; then
@@ -18,7 +21,7 @@ if [ -f "$image" ]; then
 	exit
 fi
 if [ "$(id -u)" != 0 ]; then	# the files in it have owners
-	exec sudo env VSERVER_CACHE="$CACHE" VSERVER_LOCKED="${VSERVER_LOCKED:-}" "$0" "$suite" >&3
+	exec sudo env VSERVER_CACHE="$CACHE" VSERVER_LOCKED="${VSERVER_LOCKED:-}" "$0" "$1" >&3
 fi
 lock
 part=$CACHE/guests/debian.part

@@ -15,7 +15,8 @@ line `NAME WORD...` of `guest-tests --list`. The words:
                                 and $KERNEL: "vserver", ours with the module; "bare", ours
                                 without; "debian", an unpatched one of Debian; "installed",
                                 see debian=. None may reset
-    debian=SUITE                its first disk, ext4, holds a Debian of that suite (debian.py)
+    debian=SUITE                its first disk, ext4, holds a Debian of that suite (debian.py);
+                                SUITE+PACKAGE: with that package
     cuts=N                      cut the power N times in the middle (see crash.py)
     module=no                   vserver.ko is not loaded
     fsck=yes                    check-FS IMAGE for each of its file systems FS: their own

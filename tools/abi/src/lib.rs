@@ -31,7 +31,9 @@ pub use context::{
     get_vci, get_version, get_vhi_name, set_bcaps, set_ccaps, set_cflags, set_umask, set_vhi_name,
     tag_migrate, task_tag, task_xid, vx_info, wait_exit,
 };
-pub use dlimit::{Dlimit, add_dlimit, get_dlimit, rem_dlimit, set_dlimit};
+pub use dlimit::{
+    Dlimit, Owner, add_dlimit, add_quota, get_dlimit, rem_dlimit, rem_quota, set_dlimit, set_quota,
+};
 pub use header::*;
 pub use inode::{deunify, fget_iattr, fset_iattr, generation, get_iattr, set_iattr, unify};
 pub use limits::{

@@ -233,6 +233,16 @@ pub(crate) struct DlimitData {
     pub(crate) flags: u32,
 }
 
+/// Data of `set_quota`.
+#[repr(C)]
+pub(crate) struct QuotaData {
+    pub(crate) name: *const c_char,
+    pub(crate) bytes: u64,
+    pub(crate) inodes: u64,
+    pub(crate) kind: u32,
+    pub(crate) id: u32,
+}
+
 /// Data of `unify`.
 #[repr(C)]
 pub(crate) struct Unify {
@@ -353,3 +363,5 @@ unsafe impl Payload for CtxIattr {}
 unsafe impl Payload for DlimitBase {}
 // SAFETY: see there; so do those that make this.
 unsafe impl Payload for DlimitData {}
+// SAFETY: see there; so do those that make this.
+unsafe impl Payload for QuotaData {}

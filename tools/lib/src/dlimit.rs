@@ -2,9 +2,10 @@
 //! Disk limits: how much of a file system the files of a context may take.
 //!
 //! The kernel counts from the moment on when a limit is added. What a context has by then is added up
-//! here. An unmount writes it down for the next mount; after a crash it is added up again.
+//! here; so is what each user and group inside has, if that is to be counted. An unmount writes down
+//! what the context has for the next mount; after a crash it is added up again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,7 +15,7 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::fs::{accessat, fstatfs, open, statat, statx, syncfs};
 use rustix::io::Errno;
 use serde::Serialize;
-use vserver_abi as abi;
+use vserver_abi::{self as abi, Owner};
 
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::limits::Most;
@@ -115,6 +116,8 @@ pub struct Change {
     pub inodes: Option<Most>,
     /// What is root's alone.
     pub reserved: Option<Percent>,
+    /// Whether what users and groups inside have is counted, so that they can have quotas.
+    pub quota: Option<bool>,
 }
 
 impl Change {
@@ -124,6 +127,7 @@ impl Change {
             space: self.space.or(Some(Space(Most::Unlimited))),
             inodes: self.inodes.or(Some(Most::Unlimited)),
             reserved: self.reserved.or(Some(Percent(0))),
+            quota: self.quota.or(Some(false)),
         }
     }
 }
@@ -136,6 +140,9 @@ pub struct Found {
     /// Inodes.
     pub inodes: u64,
 }
+
+/// What each user and group has: bytes and inodes.
+pub type Owners = BTreeMap<Owner, (u64, u64)>;
 
 fn called<T>(done: Result<T, Errno>, xid: u32, path: &Path) -> Result<T> {
     match done {
@@ -163,9 +170,9 @@ pub fn show(xid: u32, path: &Path) -> Result<Disk> {
     })
 }
 
-/// Changes a limit on the file system of `path`; where there is none, adds it. What the context has
-/// already is added up if that is not known, telling how many files were looked at. Nobody may change
-/// files of the context meanwhile.
+/// Changes a limit on the file system of `path`; where there is none, adds it. What the context, or
+/// its users, have already is added up if that is not known, telling how many files were looked at.
+/// Nobody may change files of the context meanwhile.
 pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)) -> Result<()> {
     let mut limit = abi::Dlimit {
         space_total: change.space.map_or(abi::CDLIM64_KEEP, |s| s.0.to_abi()),
@@ -180,15 +187,46 @@ pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)
         }
         there => Usage::of(called(there, xid, path)?.flags),
     };
-    if usage == Usage::Unknown {
-        let found = scan(xid, path, looked_at).inspect_err(|_| {
+    let quota_begins = set_quota(xid, path, change.quota)?;
+    if usage == Usage::Unknown || quota_begins {
+        let (found, owners) = scan(xid, path, looked_at).inspect_err(|_| {
             // Half of it is worse than nothing; what is reported is why it is not counted.
-            let _ = abi::rem_dlimit(xid, path);
+            let _ = match usage {
+                Usage::Unknown => abi::rem_dlimit(xid, path),
+                _ => abi::rem_quota(xid, path),
+            };
         })?;
-        limit.space_used = found.space;
-        limit.inodes_used = found.inodes;
+        if usage == Usage::Unknown {
+            limit.space_used = found.space;
+            limit.inodes_used = found.inodes;
+        }
+        if quota_begins {
+            say(xid, path, &owners)?;
+        }
     }
     called(abi::set_dlimit(xid, path, &limit), xid, path)
+}
+
+/// Begins to count what users and groups have, or ends it; whether it has begun.
+fn set_quota(xid: u32, path: &Path, counted: Option<bool>) -> Result<bool> {
+    let done = match counted {
+        Some(true) => abi::add_quota(xid, path),
+        Some(false) => abi::rem_quota(xid, path),
+        None => return Ok(false),
+    };
+    match done {
+        Err(Errno::EXIST | Errno::SRCH) => Ok(false),
+        done => called(done, xid, path).map(|()| counted == Some(true)),
+    }
+}
+
+/// Has counted what users and groups have.
+fn say(xid: u32, path: &Path, owners: &Owners) -> Result<()> {
+    for (owner, (bytes, inodes)) in owners {
+        let said = abi::set_quota(xid, path, *owner, *bytes, *inodes);
+        called(said, xid, path)?;
+    }
+    Ok(())
 }
 
 /// Gives a context that begins anew what is configured for it: what is not limited is unlimited,
@@ -206,8 +244,14 @@ pub(crate) fn begin(
     set(xid, path, change.unwrap_or_default().of_new(), looked_at)
 }
 
-/// Has counted what was found.
-pub fn mend(xid: u32, path: &Path, found: Found) -> Result<()> {
+/// Has counted what was found; also to whom it is, if that is counted.
+pub fn mend(xid: u32, path: &Path, found: Found, owners: &Owners) -> Result<()> {
+    let nobody = Owners::from([Owner::USERS, Owner::GROUPS].map(|all| (all, (0, 0))));
+    // First it is asked whether that is counted.
+    match abi::set_quota(xid, path, Owner::USERS, 0, 0) {
+        Err(Errno::SRCH) => {}
+        _ => say(xid, path, &nobody).and_then(|()| say(xid, path, owners))?,
+    }
     let limit = abi::Dlimit {
         space_used: found.space,
         inodes_used: found.inodes,
@@ -229,12 +273,12 @@ pub(crate) fn forget(xid: u32, path: &Path) -> Result<()> {
     }
 }
 
-/// Adds up what the files of a context have on the whole file system of `path`, telling how many
-/// were looked at.
+/// Adds up what the files of a context have on the whole file system of `path`, and to whom they are,
+/// telling how many were looked at.
 ///
 /// What is in a subvolume of btrfs that is read-only does not count: nobody can change it, and it
 /// goes unseen.
-pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Found> {
+pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<(Found, Owners)> {
     let failed = |path: &Path, errno: Errno| Error::file("look at", path, errno);
     let top = whole(path)?;
     // What is only in memory has no blocks yet.
@@ -251,6 +295,7 @@ pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Fou
     let whole_is_read_only = read_only(CWD, top.as_os_str());
     let mut counting = HashMap::new();
     let (mut seen, mut bytes, mut inodes) = (HashSet::new(), 0, 0);
+    let mut owners = Owners::new();
     for (count, entry) in (1..).zip(walk(&top, options)) {
         let entry = entry?;
         looked_at(count);
@@ -274,13 +319,20 @@ pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Fou
             continue;
         }
         // What is in the inode itself takes no block, but some file systems show it in sectors.
-        bytes += disk_bytes(&stat) / block * block;
+        let own = disk_bytes(&stat) / block * block;
+        bytes += own;
         inodes += 1;
+        for owner in [Owner::User(stat.st_uid), Owner::Group(stat.st_gid)] {
+            let sum = owners.entry(owner).or_default();
+            sum.0 += own;
+            sum.1 += 1;
+        }
     }
-    Ok(Found {
+    let found = Found {
         space: bytes.div_ceil(1024),
         inodes,
-    })
+    };
+    Ok((found, owners))
 }
 
 /// Whether nobody can write to what a name leads to.
@@ -363,6 +415,7 @@ mod tests {
             space: Some(Space(Most::Unlimited)),
             inodes: Some(Most::Number(5)),
             reserved: Some(Percent(0)),
+            quota: Some(false),
         };
         assert_eq!(given.of_new(), new);
     }

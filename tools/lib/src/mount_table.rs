@@ -24,6 +24,8 @@ pub(crate) struct Mount {
     pub(crate) point: PathBuf,
     /// The kind of file system: ext4.
     pub(crate) kind: Vec<u8>,
+    /// What it was mounted from: a device, or any word.
+    pub(crate) source: PathBuf,
 }
 
 /// All mounts; those that come later may lie over others.
@@ -46,12 +48,18 @@ pub(crate) fn parse(table: &[u8]) -> Vec<Mount> {
 /// the dash.
 fn line(line: &[u8]) -> Option<Mount> {
     let mut words = line.split(|b| *b == b' ');
+    let id = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    let device = words.nth(1)?.to_vec();
+    let root = unescape(words.next()?);
+    let point = unescape(words.next()?);
+    let mut words = words.skip_while(|word| *word != b"-").skip(1);
     Some(Mount {
-        id: std::str::from_utf8(words.next()?).ok()?.parse().ok()?,
-        device: words.nth(1)?.to_vec(),
-        root: unescape(words.next()?),
-        point: unescape(words.next()?),
-        kind: words.skip_while(|word| *word != b"-").nth(1)?.to_vec(),
+        id,
+        device,
+        root,
+        point,
+        kind: words.next()?.to_vec(),
+        source: unescape(words.next()?),
     })
 }
 
@@ -100,6 +108,7 @@ mod tests {
         assert_eq!(disk.root, Path::new("/part"));
         assert_eq!(disk.point, Path::new("/mnt/my disk"));
         assert_eq!(disk.kind, b"ext4");
+        assert_eq!(disk.source, Path::new("/dev/root"));
         assert_eq!(groups.point, Path::new(OsStr::from_bytes(b"/mnt/\xff\\")));
         assert_eq!(groups.kind, b"cgroup2");
     }

@@ -52,6 +52,9 @@ pub(crate) struct DiskSet {
     /// Percent of both that are for root alone
     #[arg(long)]
     pub(crate) reserved: Option<Percent>,
+    /// Whether users and groups inside can have quotas; what they have is added up first
+    #[arg(long, value_name = "true|false")]
+    pub(crate) quota: Option<bool>,
 }
 
 /// Arguments of `vserver disk check`.
@@ -59,7 +62,7 @@ pub(crate) struct DiskSet {
 pub(crate) struct DiskCheck {
     #[command(flatten)]
     pub(crate) one: DiskOne,
-    /// Count what is found, where that is something else: the guest must not run then
+    /// Count what is found, for users and groups too: the guest must not run then
     #[arg(long)]
     pub(crate) mend: bool,
 }

@@ -26,6 +26,7 @@ fn set(args: &DiskSet, json: bool) -> anyhow::Result<()> {
         space: args.space,
         inodes: args.inodes,
         reserved: args.reserved,
+        quota: args.quota,
     };
     let counter = Counter::default();
     let done = dlimit::set(args.one.xid, &args.one.path, change, &mut |n| counter.at(n));
@@ -84,10 +85,11 @@ fn check(args: &DiskCheck, json: bool) -> anyhow::Result<ExitCode> {
     let counter = Counter::default();
     let found = dlimit::scan(xid, path, &mut |n| counter.at(n));
     counter.clear();
-    let (found, counted) = (found?, dlimit::show(xid, path)?);
+    let (found, owners) = found?;
+    let counted = dlimit::show(xid, path)?;
     let same = (found.space, found.inodes) == (counted.space_used, counted.inodes_used);
-    if args.mend && !same {
-        dlimit::mend(xid, path, found)?;
+    if args.mend {
+        dlimit::mend(xid, path, found, &owners)?;
     }
     if json {
         output::json(&json!({ "found": found, "counted": counted, "same": same }))?;

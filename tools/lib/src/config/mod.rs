@@ -287,6 +287,9 @@ pub struct Disk {
     /// Percent of both that are root's alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Text<dlimit::Percent>>,
+    /// Its users and groups can have quotas there.
+    #[serde(skip_serializing_if = "is_default")]
+    pub quota: bool,
 }
 
 /// CPU time: the token bucket, in ticks.
@@ -382,10 +385,14 @@ impl Guest {
 
     /// Its context capabilities.
     pub fn ccaps(&self) -> u64 {
+        let quota = match self.disk.quota {
+            true => abi::VXC_QUOTA_CTL,
+            false => 0,
+        };
         self.capabilities
             .context
             .iter()
-            .fold(0, |all, cap| all | cap.0)
+            .fold(quota, |all, cap| all | cap.0)
     }
 
     /// Its flags. What is an init wants to be process 1, and a limit of memory is seen inside.
@@ -429,6 +436,7 @@ impl Guest {
             space: d.space.as_deref().copied(),
             inodes: d.inodes.as_deref().copied(),
             reserved: d.reserved.as_deref().copied(),
+            quota: Some(d.quota),
         })
     }
 

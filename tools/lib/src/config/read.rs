@@ -207,6 +207,7 @@ oom_bias = -100
 space = "10G"
 inodes = 500000
 reserved = 5
+quota = true
 
 [scheduler]
 cpu = "25%"
@@ -228,6 +229,8 @@ options = ["ro"]
         assert_eq!(guest.kill_after().as_secs(), 5);
         assert_eq!(guest.things().len(), 2);
         assert_eq!(guest.disk().unwrap().reserved.unwrap().0, 5);
+        assert_eq!(guest.disk().unwrap().quota, Some(true));
+        assert_ne!(guest.ccaps() & vserver_abi::VXC_QUOTA_CTL, 0);
         assert_eq!(guest.mounts.len(), 1);
         assert_eq!(guest.sched().tokens_max, Some(500));
         let written = guest.to_toml().unwrap();

@@ -2,7 +2,8 @@
 //! The root directory of a guest and what is mounted in it.
 
 use std::ffi::CStr;
-use std::path::Path;
+use std::fs;
+use std::path::{Component, Path};
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
@@ -13,6 +14,7 @@ use rustix::mount::{
 use rustix::process::{chdir, chroot, pivot_root, umask};
 
 use crate::error::{Doing, Result};
+use crate::mount_table;
 
 /// A file system that every guest gets.
 struct Mount {
@@ -121,6 +123,42 @@ pub(super) fn enter_root(dir: &Path, groups: bool) -> Result<()> {
     fill_dev()
 }
 
+/// Makes what `/proc/mounts` says that the root is mounted from, for programs about quota: they look at
+/// it, and name it to the kernel. Nobody inside can open it. Where that is no device it is left out.
+pub(super) fn show_disk() -> Result<()> {
+    let mounts = mount_table::mounts()?;
+    let Some(root) = mounts.iter().rfind(|m| m.point == Path::new("/")) else {
+        return Ok(());
+    };
+    let Some(device) = device_number(&root.device) else {
+        return Ok(());
+    };
+    if !is_in_dev(&root.source) {
+        return Ok(());
+    }
+    let doing = || format!("make {} in the guest", root.source.display());
+    if let Some(dir) = root.source.parent() {
+        fs::create_dir_all(dir).doing(doing)?;
+    }
+    let mode = Mode::from_raw_mode(0o600);
+    mknodat(CWD, &root.source, FileType::BlockDevice, mode, device).doing(doing)
+}
+
+/// `98:0`
+fn device_number(text: &[u8]) -> Option<u64> {
+    let (major, minor) = std::str::from_utf8(text).ok()?.split_once(':')?;
+    Some(makedev(major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// Whether a path leads to something in `/dev`, without a look.
+fn is_in_dev(path: &Path) -> bool {
+    let inner = path.strip_prefix("/dev");
+    inner.is_ok_and(|inner| {
+        let mut parts = inner.components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    })
+}
+
 fn mount_one(m: &Mount) -> Result<()> {
     let doing = || format!("mount {} on {} of the guest", m.kind, m.target);
     match mkdirat(CWD, m.target, Mode::from_raw_mode(0o755)) {
@@ -166,4 +204,29 @@ fn fill_dev() -> Result<()> {
         });
     umask(usual);
     filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_in_dev() {
+        for path in ["/dev/sdb1", "/dev/mapper/vg-guests"] {
+            assert!(is_in_dev(Path::new(path)), "{path}");
+        }
+        for path in [
+            "tmpfs",
+            "none",
+            "/dev",
+            "/dev/",
+            "/dev/../etc/x",
+            "/srv/image",
+            "dev/x",
+        ] {
+            assert!(!is_in_dev(Path::new(path)), "{path}");
+        }
+        assert_eq!(device_number(b"8:17"), Some(makedev(8, 17)));
+        assert_eq!(device_number(b"8"), None);
+    }
 }

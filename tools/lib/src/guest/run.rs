@@ -161,7 +161,12 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
         .at("capabilities")?;
     if let Some(root) = new.root.as_deref().filter(|r| *r != Path::new("/")) {
         match own_mounts {
-            true => mounts::enter_root(root, !own_groups.is_empty()).at("root")?,
+            true => mounts::enter_root(root, !own_groups.is_empty())
+                .and_then(|()| match new.ccaps & abi::VXC_QUOTA_CTL {
+                    0 => Ok(()),
+                    _ => mounts::show_disk(),
+                })
+                .at("root")?,
             false => change_root(root).at("root")?,
         }
     }
