@@ -163,6 +163,52 @@ struct vserver_dlimit_state {
 	u32 flags;
 };
 
+/**
+ * struct vserver_quota_amount - how much somebody has of something, and may have
+ * @used:	bytes, or inodes
+ * @soft:	more than that only for a time; 0 is no limit
+ * @hard:	the most; 0 is no limit
+ * @until:	when that time is over, in seconds since 1970; 0 if it has not begun
+ *
+ * To set it, each may be %CDLIM64_KEEP.
+ */
+struct vserver_quota_amount {
+	u64 used;
+	u64 soft;
+	u64 hard;
+	u64 until;
+};
+
+/**
+ * struct vserver_quota_state - what a user or a group in a context has, and may
+ * @type:	%USRQUOTA or %GRPQUOTA
+ * @id:		in the initial user namespace; -1: all there are
+ * @space:	in bytes
+ * @inodes:	how many
+ */
+struct vserver_quota_state {
+	u32 type;
+	u32 id;
+	struct vserver_quota_amount space;
+	struct vserver_quota_amount inodes;
+};
+
+/**
+ * struct vserver_quota_info - what holds for all users, or groups, in a context
+ * @type:	%USRQUOTA or %GRPQUOTA
+ * @flags:	%CQUOTA_ENFORCED, %CQUOTA_COUNTED
+ * @space_grace: for how many seconds one may be above a soft limit
+ * @inodes_grace: the same
+ *
+ * To set it, each but @type may be %CDLIM_KEEP.
+ */
+struct vserver_quota_info {
+	u32 type;
+	u32 flags;
+	u32 space_grace;
+	u32 inodes_grace;
+};
+
 /* Address families, as the user-space interface numbers them */
 enum vserver_family {
 	VSERVER_FAMILY_UNSPEC,
@@ -433,8 +479,14 @@ void vserver_dlimit_show(struct seq_file *m, u32 xid);
 
 int vserver_quota_begin(const struct path *path, u32 xid);
 int vserver_quota_end(const struct path *path, u32 xid);
-int vserver_quota_say(const struct path *path, u32 xid, u32 type, u32 id,
-		      u64 bytes, u64 inodes);
+int vserver_quota_get(const struct path *path, u32 xid,
+		      struct vserver_quota_state *state);
+int vserver_quota_set(const struct path *path, u32 xid,
+		      const struct vserver_quota_state *state);
+int vserver_quota_get_info(const struct path *path, u32 xid,
+			   struct vserver_quota_info *info);
+int vserver_quota_set_info(const struct path *path, u32 xid,
+			   const struct vserver_quota_info *info);
 
 int vserver_iattr_get(struct dentry *dentry, u32 *xid, u32 *flags, u32 *mask);
 int vserver_iattr_set(const struct path *path, u32 xid, u32 flags, u32 mask);

@@ -5,12 +5,19 @@
 
 #include <linux/jump_label.h>
 #include <linux/types.h>
+#include <linux/uidgid_types.h>
 
 struct inode;
 struct kstatfs;
 struct super_block;
 
 #ifdef CONFIG_SECURITY_VSERVER
+
+/* Who is charged for an inode; an id that is not valid is nobody. */
+struct vserver_owners {
+	kuid_t uid;
+	kgid_t gid;
+};
 
 /* On once a limit was set. */
 DECLARE_STATIC_KEY_FALSE(vserver_dlimit_key);
@@ -59,7 +66,7 @@ static inline int vserver_load_tag(struct inode *inode)
  * @bytes:	how much
  * @flags:	DQUOT_SPACE_*
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
 static inline int vserver_charge_space(struct inode *inode, u64 bytes,
 				       int flags)
@@ -84,7 +91,7 @@ static inline void vserver_uncharge_space(struct inode *inode, u64 bytes)
  * vserver_charge_inode - charge for a new inode. Does not sleep.
  * @inode:	the inode
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
 static inline int vserver_charge_inode(struct inode *inode)
 {

@@ -29,11 +29,13 @@ struct vserver_xfs {
  * struct vserver_xfs_hold - what a transaction holds for an inode to be made
  * @bytes:	space
  * @xid:	of whom, or 0 for nobody
+ * @owners:	and of whom inside
  * @inode:	and the inode itself, until it is there
  */
 struct vserver_xfs_hold {
 	s64 bytes;
 	u32 xid;
+	struct vserver_owners owners;
 	bool inode;
 };
 
@@ -53,6 +55,7 @@ void __vserver_xfs_freed(struct inode *inode, const struct vserver_xfs *x);
 void __vserver_xfs_evict(struct inode *inode, struct vserver_xfs *x);
 bool __vserver_xfs_counts(const struct super_block *sb);
 bool __vserver_xfs_refused(void);
+bool __vserver_quota_shown(const struct super_block *sb);
 
 /**
  * vserver_xfs_lock - somebody may change what an inode has
@@ -93,7 +96,7 @@ static inline void vserver_xfs_unlock(struct inode *inode,
  *
  * Does not sleep; takes the inode's i_lock.
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
 static inline int vserver_xfs_reserve(struct inode *inode,
 				      struct vserver_xfs *x, s64 blocks)
@@ -132,7 +135,7 @@ static inline int vserver_xfs_exchange(struct inode *inode1,
  *
  * Does not sleep, and takes no lock.
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
 static inline int vserver_xfs_hold(struct super_block *sb,
 				   struct vserver_xfs_hold *hold, u64 blocks)
@@ -220,6 +223,17 @@ static inline bool vserver_xfs_counts(const struct super_block *sb)
 }
 
 /**
+ * vserver_xfs_quota - has the caller's context quotas of its own?
+ * @sb:		the file system. Does not sleep.
+ */
+static inline bool vserver_xfs_quota(const struct super_block *sb)
+{
+	if (static_branch_unlikely(&vserver_dlimit_key))
+		return __vserver_quota_shown(sb);
+	return false;
+}
+
+/**
  * vserver_xfs_refused - was it a limit that the caller reached, not the disk?
  * @ret:	what came of an attempt to write
  *
@@ -296,6 +310,11 @@ static inline void vserver_xfs_evict(struct inode *inode,
 }
 
 static inline bool vserver_xfs_counts(const struct super_block *sb)
+{
+	return false;
+}
+
+static inline bool vserver_xfs_quota(const struct super_block *sb)
 {
 	return false;
 }

@@ -7,7 +7,7 @@
 //! - [`cred::OwnerCred`]: to act for a file's owner
 //! - [`readdir`]: the names in a directory
 //! - [`copy`]: an unnamed file, its content, and (in `metadata`) all else it is to have
-//! - [`dlimit`]: how much of a file system a context may take
+//! - [`dlimit`]: how much of a file system a context may take; [`quota`]: its users and groups
 //! - [`replace`]: a locked directory, in which the copy gets the name
 //!
 //! Ids are raw: a mount's id mapping plays no part in what is copied.
@@ -36,6 +36,7 @@ pub mod copy;
 pub mod cred;
 pub mod dlimit;
 mod metadata;
+pub mod quota;
 pub mod readdir;
 pub mod replace;
 

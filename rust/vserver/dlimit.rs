@@ -4,13 +4,15 @@
 //!
 //! The interface has two widths of their numbers; here they have 64 bits. The context need not
 //! exist: what is on the disk outlives it. Those inside set the limits of their users and groups by
-//! `quotactl(2)`; here it is said that these are counted, and what they have.
+//! `quotactl(2)`; here it is said that these are counted, and what they have, and the host keeps
+//! the limits over a mount.
 
 use crate::syscall::Call;
 use kernel::{
     prelude::*,
     vfs::{
-        dlimit::{Dlimit, Owner},
+        dlimit::Dlimit,
+        quota::{Amount, Quota, QuotaInfo},
         Path,
     },
     vserver::{
@@ -27,6 +29,7 @@ use kernel::{
 /// - `ESRCH`: there is no such limit, or the caller may not know of it.
 /// - `EINVAL`: no context can have this id; a number is too large.
 /// - `EEXIST`: it is there already. `EOPNOTSUPP`: not on this file system.
+/// - `ENOENT`: there is no further user or group. `ENOSPC`: too many have limits.
 /// - Those of a look-up of the path.
 pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
     let xid = match call.cmd {
@@ -34,7 +37,8 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
         cmd::ADD_DLIMIT | cmd::REM_DLIMIT | cmd::SET_DLIMIT_V0 | cmd::SET_DLIMIT => {
             changeable(call)?
         }
-        cmd::ADD_QUOTA | cmd::REM_QUOTA | cmd::SET_QUOTA => changeable(call)?,
+        cmd::ADD_QUOTA | cmd::REM_QUOTA | cmd::SET_QUOTA | cmd::GET_QUOTA => changeable(call)?,
+        cmd::SET_QUOTA_INFO | cmd::GET_QUOTA_INFO => changeable(call)?,
         _ => return Err(ENOSYS),
     };
     let path = Path::lookup_user(abi::read_dlimit_name(call.data)?)?;
@@ -45,7 +49,10 @@ pub(crate) fn command(call: &Call<'_>) -> Result<u32> {
         cmd::REM_DLIMIT => path.remove_dlimit(xid)?,
         cmd::ADD_QUOTA => path.add_quota(xid)?,
         cmd::REM_QUOTA => path.remove_quota(xid)?,
-        cmd::SET_QUOTA => set_quota(call, &path, xid)?,
+        cmd::SET_QUOTA => path.set_quota(xid, &quota(abi::read_dlimit(call.data)?))?,
+        cmd::GET_QUOTA => get_quota(call, &path, xid)?,
+        cmd::SET_QUOTA_INFO => path.set_quota_info(xid, &info(abi::read_dlimit(call.data)?))?,
+        cmd::GET_QUOTA_INFO => get_quota_info(call, &path, xid)?,
         _ => set(call, &path, xid)?,
     }
     Ok(0)
@@ -77,13 +84,65 @@ fn set(call: &Call<'_>, path: &Path, xid: u32) -> Result {
     path.set_dlimit(xid, &limit)
 }
 
-fn set_quota(call: &Call<'_>, path: &Path, xid: u32) -> Result {
-    let [bytes, inodes, who]: [u64; 3] = abi::read_dlimit(call.data)?;
-    let owner = Owner {
+fn get_quota(call: &Call<'_>, path: &Path, xid: u32) -> Result {
+    let [kind, id] = abi::read_dlimit(call.data)?;
+    abi::write_dlimit(call.data, &numbers(&path.quota(xid, kind, id)?))
+}
+
+fn get_quota_info(call: &Call<'_>, path: &Path, xid: u32) -> Result {
+    let info = path.quota_info(xid, abi::read_dlimit(call.data)?)?;
+    abi::write_dlimit(
+        call.data,
+        &[info.kind, info.flags, info.space_grace, info.inodes_grace],
+    )
+}
+
+/// What the interface has behind the name; the first are the kind and, in the upper half, the id.
+type QuotaNumbers = [u64; 9];
+
+fn quota([who, used, soft, hard, until, inodes @ ..]: QuotaNumbers) -> Quota {
+    let space = Amount {
+        used,
+        soft,
+        hard,
+        until,
+    };
+    let [used, soft, hard, until] = inodes;
+    Quota {
         kind: who as u32,
         id: (who >> 32) as u32,
-    };
-    path.set_quota(xid, owner, bytes, inodes)
+        space,
+        inodes: Amount {
+            used,
+            soft,
+            hard,
+            until,
+        },
+    }
+}
+
+fn numbers(quota: &Quota) -> QuotaNumbers {
+    let Quota { space, inodes, .. } = quota;
+    [
+        u64::from(quota.kind) | (u64::from(quota.id) << 32),
+        space.used,
+        space.soft,
+        space.hard,
+        space.until,
+        inodes.used,
+        inodes.soft,
+        inodes.hard,
+        inodes.until,
+    ]
+}
+
+fn info([kind, flags, space_grace, inodes_grace]: [u32; 4]) -> QuotaInfo {
+    QuotaInfo {
+        kind,
+        flags,
+        space_grace,
+        inodes_grace,
+    }
 }
 
 /// The context that the id means.
@@ -171,6 +230,15 @@ mod tests {
         };
         assert_eq!(wide(&limit), [1, 2, 3, 4, 0x3_0000_0064]);
         assert_eq!(narrow(&limit), [1, 2, 3, 4, 100, 0]);
+    }
+
+    #[test]
+    fn numbers_of_a_quota() {
+        let all = [0x3e8_0000_0001, 2, 3, 4, 5, 6, 7, 8, 9];
+        let some = quota(all);
+        assert_eq!((some.kind, some.id), (1, 1000));
+        assert_eq!((some.space.until, some.inodes.used), (5, 6));
+        assert_eq!(numbers(&some), all);
     }
 
     #[test]

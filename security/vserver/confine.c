@@ -195,7 +195,7 @@ int vserver_inode_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (unlikely(vserver_confining()))
 		error = vserver_setattr_confined(dentry, attr);
 	if (!error && static_branch_unlikely(&vserver_dlimit_key))
-		error = vserver_quota_setattr(idmap, d_inode(dentry), attr);
+		error = vserver_quota_setattr(idmap, dentry, attr);
 	return error;
 }
 

@@ -123,24 +123,34 @@ int vserver_owners_fit(const struct vserver_dlimit *dl,
 	return quota ? vserver_quota_fits(quota, owners, bytes, inodes) : 0;
 }
 
-/* Charge the owners of an inode for it as well, and not otherwise. Under RCU. */
+/* Charge them as well, and not otherwise. Under RCU. */
 int vserver_owners_take(const struct vserver_dlimit *dl,
-			struct inode *inode, s64 bytes, s64 inodes)
+			struct vserver_owners owners, s64 bytes, s64 inodes)
 {
 	struct vserver_quota *quota = rcu_dereference(dl->quota);
 
-	return quota ? vserver_quota_take(quota, vserver_owners(inode), bytes,
-					  inodes) : 0;
+	return quota ? vserver_quota_take(quota, owners, bytes, inodes) : 0;
 }
 
 /* More or less, of what can't be refused. Under RCU. */
 void vserver_owners_add(const struct vserver_dlimit *dl,
-			struct inode *inode, s64 bytes, s64 inodes)
+			struct vserver_owners owners, s64 bytes, s64 inodes)
 {
 	struct vserver_quota *quota = rcu_dereference(dl->quota);
 
 	if (quota)
-		vserver_quota_add(quota, vserver_owners(inode), bytes, inodes);
+		vserver_quota_add(quota, owners, bytes, inodes);
+}
+
+/* From those to these. Under RCU. */
+void vserver_owners_move(const struct vserver_dlimit *dl,
+			 struct vserver_owners from, struct vserver_owners to,
+			 s64 bytes, s64 inodes)
+{
+	struct vserver_quota *quota = rcu_dereference(dl->quota);
+
+	if (quota)
+		vserver_quota_move(quota, from, to, bytes, inodes);
 }
 
 int __vserver_charge_space(struct inode *inode, u64 bytes, int flags)
@@ -154,13 +164,13 @@ int __vserver_charge_space(struct inode *inode, u64 bytes, int flags)
 		return 0;
 	if (flags & DQUOT_SPACE_NOFAIL) {
 		atomic64_add(bytes, &dl->space.used);
-		vserver_owners_add(dl, inode, bytes, 0);
+		vserver_owners_add(dl, vserver_owners(inode), bytes, 0);
 		return 0;
 	}
 	error = vserver_amount_take(dl, &dl->space, bytes);
 	if (error)
 		return error;
-	error = vserver_owners_take(dl, inode, bytes, 0);
+	error = vserver_owners_take(dl, vserver_owners(inode), bytes, 0);
 	if (error)
 		atomic64_sub(bytes, &dl->space.used);
 	return error;
@@ -175,7 +185,7 @@ void __vserver_uncharge_space(struct inode *inode, u64 bytes)
 	if (!dl)
 		return;
 	atomic64_sub(bytes, &dl->space.used);
-	vserver_owners_add(dl, inode, -(s64)bytes, 0);
+	vserver_owners_add(dl, vserver_owners(inode), -(s64)bytes, 0);
 }
 
 int __vserver_charge_inode(struct inode *inode)
@@ -190,7 +200,7 @@ int __vserver_charge_inode(struct inode *inode)
 	error = vserver_amount_take(dl, &dl->inodes, 1);
 	if (error)
 		return error;
-	error = vserver_owners_take(dl, inode, 0, 1);
+	error = vserver_owners_take(dl, vserver_owners(inode), 0, 1);
 	if (error)
 		atomic64_dec(&dl->inodes.used);
 	return error;
@@ -205,7 +215,7 @@ void __vserver_uncharge_inode(struct inode *inode)
 	if (!dl)
 		return;
 	atomic64_dec(&dl->inodes.used);
-	vserver_owners_add(dl, inode, 0, -1);
+	vserver_owners_add(dl, vserver_owners(inode), 0, -1);
 }
 
 /* Allocated and reserved; the inode's i_lock is held. */
@@ -240,13 +250,13 @@ void vserver_dlimit_move(struct inode *inode, u32 from, u32 to)
 	dl = vserver_dlimit_find(inode->i_sb, from);
 	if (dl) {
 		vserver_dlimit_give(dl, bytes);
-		vserver_owners_add(dl, inode, -bytes, -1);
+		vserver_owners_add(dl, vserver_owners(inode), -bytes, -1);
 	}
 	dl = vserver_dlimit_find(inode->i_sb, to);
 	if (dl) {
 		atomic64_add(bytes, &dl->space.used);
 		atomic64_inc(&dl->inodes.used);
-		vserver_owners_add(dl, inode, bytes, 1);
+		vserver_owners_add(dl, vserver_owners(inode), bytes, 1);
 	}
 }
 
@@ -260,10 +270,14 @@ void vserver_dlimit_move(struct inode *inode, u32 from, u32 to)
  * What it has is asked of the file system: on xfs the inode may not have been
  * charged yet. May sleep.
  *
- * Return: 0, -ENOSPC, or why the file system does not say what it has.
+ * Its owners are asked, too, but nothing is held of theirs.
+ *
+ * Return: 0, -ENOSPC, -EDQUOT, or why the file system does not say what it has.
  */
 int vserver_dlimit_hold(const struct path *path, u32 xid, s64 *bytes)
 {
+	struct inode *inode = d_backing_inode(path->dentry);
+	struct vserver_owners owners;
 	struct vserver_dlimit *dl;
 	struct kstat stat;
 	int error;
@@ -278,8 +292,11 @@ int vserver_dlimit_hold(const struct path *path, u32 xid, s64 *bytes)
 	dl = vserver_dlimit_find(path->dentry->d_sb, xid);
 	if (!dl)
 		return 0;
+	scoped_guard(spinlock, &inode->i_lock)
+		owners = vserver_owners(inode);
 	*bytes = stat.blocks << SECTOR_SHIFT;
-	return vserver_dlimit_take(dl, *bytes);
+	error = vserver_owners_fit(dl, owners, *bytes, 1);
+	return error ?: vserver_dlimit_take(dl, *bytes);
 }
 
 /* Nothing if nothing was held. */
@@ -301,13 +318,14 @@ void vserver_dlimit_drop(struct inode *inode, u32 xid, s64 bytes)
  * @size:	how large the attribute is
  *
  * xfs takes the space for all attributes but those of users without a question,
- * and charges for it. So ask before. Does not sleep.
+ * and charges for it. So ask before. Does not sleep; takes the inode's i_lock.
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0, -ENOSPC, or -EDQUOT.
  */
 int vserver_dlimit_fits(struct inode *inode, size_t size)
 {
 	const s64 bytes = round_up(size, inode->i_sb->s_blocksize);
+	struct vserver_owners owners;
 	struct vserver_dlimit *dl;
 	s64 limit;
 
@@ -319,8 +337,12 @@ int vserver_dlimit_fits(struct inode *inode, size_t size)
 	if (!dl)
 		return 0;
 	limit = vserver_amount_limit(dl, &dl->space);
-	return limit != VSERVER_DLIMIT_NONE &&
-	       atomic64_read(&dl->space.used) + bytes > limit ? -ENOSPC : 0;
+	if (limit != VSERVER_DLIMIT_NONE &&
+	    atomic64_read(&dl->space.used) + bytes > limit)
+		return -ENOSPC;
+	scoped_guard(spinlock, &inode->i_lock)
+		owners = vserver_owners(inode);
+	return vserver_owners_fit(dl, owners, bytes, 0);
 }
 
 /* Not even a block more? Where it is, nothing that a commit frees can help. */

@@ -73,11 +73,14 @@ s64 vserver_inode_bytes(struct inode *inode);
 int vserver_amount_take(const struct vserver_dlimit *dl,
 			struct vserver_amount *amount, s64 n);
 void vserver_owners_add(const struct vserver_dlimit *dl,
-			struct inode *inode, s64 bytes, s64 inodes);
+			struct vserver_owners owners, s64 bytes, s64 inodes);
 int vserver_owners_fit(const struct vserver_dlimit *dl,
 		       struct vserver_owners owners, s64 bytes, s64 inodes);
 int vserver_owners_take(const struct vserver_dlimit *dl,
-			struct inode *inode, s64 bytes, s64 inodes);
+			struct vserver_owners owners, s64 bytes, s64 inodes);
+void vserver_owners_move(const struct vserver_dlimit *dl,
+			 struct vserver_owners from, struct vserver_owners to,
+			 s64 bytes, s64 inodes);
 int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes);
 void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes);
 

@@ -52,7 +52,7 @@ static void vserver_btrfs_charge_owners(struct inode *inode, u32 xid, s64 bytes)
 	guard(rcu)();
 	dl = vserver_dlimit_find(inode->i_sb, xid);
 	if (dl)
-		vserver_owners_add(dl, inode, bytes, 0);
+		vserver_owners_add(dl, vserver_owners(inode), bytes, 0);
 }
 
 /* An extent in the inode itself has less than a block, and counts as one. */
@@ -228,7 +228,7 @@ int __vserver_btrfs_new(struct inode *inode, bool subvol)
 	error = vserver_dlimit_take(dl, bytes);
 	if (error)
 		return error;
-	error = vserver_owners_take(dl, inode, bytes, 1);
+	error = vserver_owners_take(dl, vserver_owners(inode), bytes, 1);
 	if (error)
 		vserver_dlimit_give(dl, bytes);
 	else
@@ -268,7 +268,7 @@ void __vserver_btrfs_evict(struct inode *inode, bool readonly)
 		return;
 	bytes = vserver_btrfs_bytes(inode);
 	vserver_dlimit_give(dl, bytes);
-	vserver_owners_add(dl, inode, -bytes, -1);
+	vserver_owners_add(dl, vserver_owners(inode), -bytes, -1);
 }
 EXPORT_SYMBOL_GPL(__vserver_btrfs_evict);
 

@@ -106,7 +106,7 @@ static void vserver_dlimit_forget(struct vserver_dlimit *dl)
 
 	quota = rcu_replace_pointer(dl->quota, NULL,
 				    lockdep_is_held(&vserver_dlimit_lock));
-	vserver_quota_free(quota);
+	vserver_quota_put(quota);
 	list_del(&dl->list);
 	kfree_rcu(dl, rcu);
 }

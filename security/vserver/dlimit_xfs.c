@@ -7,8 +7,9 @@
  * for. This number is kept in the VFS inode, where xfs leaves it at 0, and is
  * changed under i_lock as elsewhere. What has to be refused is refused before,
  * by a reservation for as long as the lock is held: at that time no transaction
- * is dirty. What the owners have does not count it, so that together they may
- * get above their limits what they reserve at the same time.
+ * is dirty. Of space that is reserved for what is there already the owners are
+ * asked and not charged, so that by calls at the same time they may together get
+ * above their limits; for a new inode they are.
  *
  * The blob goes with the VFS inode, but xfs frees what the inode has, and the
  * inode, in the background later. Its tag is kept with xfs for that.
@@ -64,7 +65,7 @@ static void vserver_xfs_charge_owners(struct inode *inode, u32 xid, s64 bytes,
 	guard(rcu)();
 	dl = vserver_dlimit_find(inode->i_sb, xid);
 	if (dl)
-		vserver_owners_add(dl, inode, bytes, inodes);
+		vserver_owners_add(dl, vserver_owners(inode), bytes, inodes);
 }
 
 /*
@@ -174,13 +175,17 @@ int __vserver_xfs_hold(struct super_block *sb, struct vserver_xfs_hold *hold,
 	dl = vserver_dlimit_find(sb, xid);
 	if (!dl)
 		return 0;
-	error = vserver_owners_fit(dl, owners, 0, 1);
-	if (!error)
-		error = vserver_dlimit_take(dl, bytes);
+	error = vserver_dlimit_take(dl, bytes);
 	if (error)
 		return error;
+	error = vserver_owners_take(dl, owners, bytes, 1);
+	if (error) {
+		vserver_dlimit_give(dl, bytes);
+		return error;
+	}
 	hold->bytes = bytes;
 	hold->xid = xid;
+	hold->owners = owners;
 	hold->inode = true;
 	return 0;
 }
@@ -188,27 +193,41 @@ EXPORT_SYMBOL_GPL(__vserver_xfs_hold);
 
 void __vserver_xfs_drop(struct super_block *sb, struct vserver_xfs_hold *hold)
 {
+	struct vserver_dlimit *dl;
+
 	if (likely(!hold->xid))
 		return;
-	vserver_xfs_charge(sb, hold->xid, -hold->bytes);
-	if (hold->inode)
-		vserver_xfs_charge_inode(sb, hold->xid, -1);
+	guard(rcu)();
+	dl = vserver_dlimit_find(sb, hold->xid);
+	if (!dl)
+		return;
+	atomic64_sub(hold->bytes, &dl->space.used);
+	atomic64_sub(hold->inode, &dl->inodes.used);
+	vserver_owners_add(dl, hold->owners, -hold->bytes, -(s64)hold->inode);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_drop);
 
 /* The attribute is written when this transaction is over. */
 void __vserver_xfs_created(struct inode *inode, struct vserver_xfs_hold *hold)
 {
+	struct vserver_dlimit *dl;
 	u32 tag;
 
 	__vserver_tag_new(inode);
 	if (!vserver_sb(inode->i_sb)->tag || !vserver_known_tag(inode, &tag))
 		return;
-	vserver_xfs_charge_owners(inode, tag, 0, 1);
-	if (hold->inode && hold->xid == tag)
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, tag);
+	if (!dl)
+		return;
+	if (hold->inode && hold->xid == tag) {
 		hold->inode = false;
-	else
-		vserver_xfs_charge_inode(inode->i_sb, tag, 1);
+		vserver_owners_move(dl, hold->owners, vserver_owners(inode), 0,
+				    1);
+	} else {
+		atomic64_inc(&dl->inodes.used);
+		vserver_owners_add(dl, vserver_owners(inode), 0, 1);
+	}
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_created);
 
@@ -225,10 +244,13 @@ EXPORT_SYMBOL_GPL(__vserver_xfs_freed);
 
 /*
  * Nobody else has a reference any more. Also 0 has to be remembered: the place in
- * memory was another inode's once.
+ * memory was another inode's once. Whose the inode is inside is in the VFS inode,
+ * which stays.
  */
 void __vserver_xfs_evict(struct inode *inode, struct vserver_xfs *x)
 {
+	scoped_guard(spinlock, &inode->i_lock)
+		vserver_quota_settle(inode);
 	x->xid = vserver_xfs_xid(inode, x);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_evict);

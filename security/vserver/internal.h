@@ -71,12 +71,6 @@ struct vserver_task {
 	u64 turn_ns;
 };
 
-/* Who is charged for an inode; an id that is not valid is nobody. */
-struct vserver_owners {
-	kuid_t uid;
-	kgid_t gid;
-};
-
 /**
  * struct vserver_inode - the inode's blob
  * @state:	what is known of security.vserver, see below
@@ -444,7 +438,7 @@ void vserver_dlimit_mounted(struct super_block *sb);
 void vserver_sb_delete(struct super_block *sb);
 
 /* quota.c */
-int vserver_quota_setattr(struct mnt_idmap *idmap, struct inode *inode,
+int vserver_quota_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			  const struct iattr *attr);
 void vserver_inode_post_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 				int ia_valid);

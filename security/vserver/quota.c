@@ -3,18 +3,21 @@
  * Linux-VServer, built-in part: quotas of users and groups in a context
  *
  * Where a context is charged for an inode, so are its owner and its group, if
- * that was asked for. A hard limit is never exceeded, a soft one for a time.
+ * that was asked for. What exceeds a hard limit is refused where check and charge
+ * are one step (see quota.rst for where they aren't), a soft one for a time.
  * Root inside, and the host, are charged and not refused.
  *
  * chown(2) changes the owner where we don't see it, while others may charge for
  * the inode. So as long as that lasts those who were charged before are kept in
- * the blob, and are charged; then all of it changes sides.
+ * the blob, and are charged; then all of it changes sides, also what the inode
+ * got meanwhile.
  */
 
 #include <linux/cleanup.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/lockdep.h>
+#include <linux/magic.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/timekeeping.h>
@@ -22,26 +25,20 @@
 
 #include "dlimit.h"
 
-/* Those inside say how many there are: it is their memory. */
+/*
+ * Each of them has an inode, so that a context has no more of them than it has
+ * inodes. They are its memory; but rather more of that than it may have, as
+ * GFP_ATOMIC allows, than to lose count for good.
+ */
 #define VSERVER_QUOTA_GFP	(GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN)
 
-/**
- * vserver_quota_id - find a user or group, who may never have had anything
- * @quota:	the quota, with its lock held
- * @type:	USRQUOTA or GRPQUOTA
- * @id:		in the initial user namespace
- *
- * Return: it, for vserver_quota_put(), or NULL without memory, or if the quota is
- * gone.
- */
-struct vserver_quota_id *vserver_quota_id(struct vserver_quota *quota, int type,
-					  u32 id)
+/* With the quota's lock. Somebody may never have had anything. NULL: no memory. */
+static struct vserver_quota_id *vserver_quota_id(struct vserver_quota *quota,
+						 int type, u32 id)
 {
-	struct vserver_quota_id *dq;
+	struct vserver_quota_id *dq = xa_load(&quota->ids[type], id);
 
-	lockdep_assert_held(&quota->lock);
-	dq = xa_load(&quota->ids[type], id);
-	if (dq || quota->gone)
+	if (dq)
 		return dq;
 	dq = kzalloc_obj(*dq, VSERVER_QUOTA_GFP);
 	if (dq && xa_err(xa_store(&quota->ids[type], id, dq,
@@ -53,17 +50,17 @@ struct vserver_quota_id *vserver_quota_id(struct vserver_quota *quota, int type,
 }
 
 /**
- * vserver_quota_put - forget a user or group of whom there is nothing to remember
+ * vserver_quota_forget - forget a user or group of whom there is nothing to tell
  * @quota:	the quota, with its lock held
  * @type:	USRQUOTA or GRPQUOTA
  * @id:		in the initial user namespace
- * @dq:		what vserver_quota_id() found
+ * @dq:		that one, who may have or be allowed something
  *
  * So there are no more of them than files, and limits. An inode can be given to
  * each id that there is.
  */
-void vserver_quota_put(struct vserver_quota *quota, int type, u32 id,
-		       struct vserver_quota_id *dq)
+void vserver_quota_forget(struct vserver_quota *quota, int type, u32 id,
+			  struct vserver_quota_id *dq)
 {
 	int i;
 
@@ -97,33 +94,38 @@ struct vserver_owners vserver_owners(struct inode *inode)
 {
 	const struct vserver_inode *vi = vserver_inode(inode);
 
-	/* The blob is gone before xfs frees what the inode has. */
-	if (!(inode_state_read_once(inode) & I_CLEAR) && vi &&
-	    READ_ONCE(vi->state) & VSERVER_STATE_CHOWN)
+	/* The blob is gone before xfs frees what the inode has: it was settled. */
+	if (inode_state_read_once(inode) & I_CLEAR &&
+	    inode->i_sb->s_magic == XFS_SUPER_MAGIC)
+		vi = NULL;
+	if (vi && READ_ONCE(vi->state) & VSERVER_STATE_CHOWN)
 		return vi->owners;
 	return (struct vserver_owners){ inode->i_uid, inode->i_gid };
 }
 
-/* Root in a user namespace may be anybody. */
+/*
+ * The host, and root inside, but not root in a user namespace, who may be anybody.
+ * A task of a context that breaks a link acts for the owner of the file, with the
+ * host's credentials; a worker has nobody's.
+ */
 static bool vserver_quota_exempt(void)
 {
-	return !vserver_cred(current_cred())->ctx ||
+	return (!vserver_task(current)->ctx &&
+		!vserver_cred(current_cred())->ctx) ||
 	       uid_eq(current_fsuid(), GLOBAL_ROOT_UID);
 }
 
-/**
- * vserver_quota_change - somebody has more, or less
- * @item:	of what, with the quota's lock held
- * @n:		how much; 0 if a limit has changed
- * @grace:	how long that may be above the soft limit
- */
-void vserver_quota_change(struct vserver_quota_item *item, s64 n,
-			  unsigned int grace)
+/* Somebody has more, or less. With the quota's lock. */
+static void vserver_quota_change(struct vserver_quota_item *item, s64 n,
+				 unsigned int grace, bool enforced)
 {
-	item->used += n;
-	if (!item->soft || item->used <= (s64)item->soft)
+	/* Of no use where it was said that there is less. */
+	if (!vserver_quota_above(item))
 		item->until = 0;
-	else if (!item->until)
+	item->used += n;
+	if (!vserver_quota_above(item))
+		item->until = 0;
+	else if (enforced && !item->until)
 		item->until = ktime_get_real_seconds() + grace;
 }
 
@@ -134,8 +136,8 @@ static bool vserver_quota_item_fits(const struct vserver_quota_item *item,
 		return true;
 	if (item->hard && item->used > (s64)item->hard - n)
 		return false;
-	return !item->soft || item->used <= (s64)item->soft - n ||
-	       !item->until || ktime_get_real_seconds() < item->until;
+	return !vserver_quota_above(item) || !item->until ||
+	       ktime_get_real_seconds() < item->until;
 }
 
 /* With the quota's lock. */
@@ -177,8 +179,9 @@ static void vserver_quota_apply(struct vserver_quota *quota,
 			continue;
 		for (i = 0; i < VSERVER_QUOTA_ITEMS; i++)
 			vserver_quota_change(&dq->items[i], n[i],
-					     quota->grace[type][i]);
-		vserver_quota_put(quota, type, id, dq);
+					     quota->grace[type][i],
+					     quota->enforced[type]);
+		vserver_quota_forget(quota, type, id, dq);
 	}
 }
 
@@ -242,14 +245,6 @@ void vserver_quota_add(struct vserver_quota *quota,
 	vserver_quota_apply(quota, owners, n);
 }
 
-/* The quota in which an inode counts, if there is one. Under RCU. */
-static struct vserver_quota *vserver_quota_of(struct inode *inode)
-{
-	struct vserver_dlimit *dl = vserver_dlimit_of(inode);
-
-	return dl ? rcu_dereference(dl->quota) : NULL;
-}
-
 /* Those who differ: what does not change sides is not touched. */
 static void vserver_owners_differ(struct vserver_owners *from,
 				  struct vserver_owners *to)
@@ -264,54 +259,62 @@ static void vserver_owners_differ(struct vserver_owners *from,
 	}
 }
 
-/* A change of the owner is over, or has failed. With the inode's i_lock. */
-static void vserver_quota_settle(struct inode *inode)
+/**
+ * vserver_quota_move - charge others for what somebody has been charged for
+ * @quota:	of the context
+ * @from:	whom no more
+ * @to:		whom instead
+ * @bytes:	space
+ * @inodes:	inodes
+ */
+void vserver_quota_move(struct vserver_quota *quota, struct vserver_owners from,
+			struct vserver_owners to, s64 bytes, s64 inodes)
+{
+	vserver_owners_differ(&from, &to);
+	vserver_quota_add(quota, to, bytes, inodes);
+	vserver_quota_add(quota, from, -bytes, -inodes);
+}
+
+/* The quota in which an inode counts, if there is one. Under RCU. */
+static struct vserver_quota *vserver_quota_of(struct inode *inode)
+{
+	struct vserver_dlimit *dl = vserver_dlimit_of(inode);
+
+	return dl ? rcu_dereference(dl->quota) : NULL;
+}
+
+/**
+ * vserver_quota_settle - a change of the owner is over, or has failed
+ * @inode:	the inode, with its i_lock held
+ */
+void vserver_quota_settle(struct inode *inode)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
-	struct vserver_owners from, to;
 	struct vserver_quota *quota;
-	s64 bytes;
+	struct vserver_owners from;
 
 	if (!vi || !(READ_ONCE(vi->state) & VSERVER_STATE_CHOWN))
 		return;
 	from = vserver_owners(inode);
 	vserver_clear_state(vi, VSERVER_STATE_CHOWN);
-	to = vserver_owners(inode);
-	vserver_owners_differ(&from, &to);
-	bytes = vserver_inode_bytes(inode);
 	guard(rcu)();
 	quota = vserver_quota_of(inode);
-	if (!quota)
-		return;
-	vserver_quota_add(quota, from, -bytes, -1);
-	vserver_quota_add(quota, to, bytes, 1);
+	if (quota)
+		vserver_quota_move(quota, from, vserver_owners(inode),
+				   vserver_inode_bytes(inode), 1);
 }
 
-/**
- * vserver_quota_setattr - may an inode change its owner?
- * @idmap:	of the mount
- * @inode:	the inode, which is locked
- * @attr:	what is to change
- *
- * From here on it is charged to those who have it now, until
- * vserver_quota_chown(), or if the change fails until the next one. May sleep.
- *
- * Return: 0; -EDQUOT if who gets it has no room; or the error of finding out
- * whose it is.
+/*
+ * From here on the inode is charged to those who have it now, until it is
+ * settled. Returns -EDQUOT if who gets it has no room.
  */
-int vserver_quota_setattr(struct mnt_idmap *idmap, struct inode *inode,
-			  const struct iattr *attr)
+static int vserver_quota_unsettle(struct mnt_idmap *idmap, struct inode *inode,
+				  const struct iattr *attr)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	struct vserver_owners from, to;
 	struct vserver_quota *quota;
-	int error;
 
-	if (!(attr->ia_valid & (ATTR_UID | ATTR_GID)) || !vi)
-		return 0;
-	error = __vserver_load_tag(inode);
-	if (error)
-		return error;
 	guard(rcu)();
 	guard(spinlock)(&inode->i_lock);
 	vserver_quota_settle(inode);
@@ -325,10 +328,49 @@ int vserver_quota_setattr(struct mnt_idmap *idmap, struct inode *inode,
 	if (attr->ia_valid & ATTR_GID)
 		to.gid = from_vfsgid(idmap, i_user_ns(inode), attr->ia_vfsgid);
 	vi->owners = from;
+	vserver_set_state(vi, VSERVER_STATE_CHOWN);
 	vserver_owners_differ(&from, &to);
-	error = vserver_quota_fits(quota, to, vserver_inode_bytes(inode), 1);
-	if (!error)
-		vserver_set_state(vi, VSERVER_STATE_CHOWN);
+	return vserver_quota_fits(quota, to, vserver_inode_bytes(inode), 1);
+}
+
+/* Or the file system is going to say so: then nobody learns of others' limits. */
+static bool vserver_may_chown(struct mnt_idmap *idmap, struct dentry *dentry,
+			      const struct iattr *attr)
+{
+	struct iattr owners = *attr;
+
+	owners.ia_valid &= ATTR_UID | ATTR_GID | ATTR_FORCE;
+	return !setattr_prepare(idmap, dentry, &owners);
+}
+
+/**
+ * vserver_quota_setattr - may an inode change its owner?
+ * @idmap:	of the mount
+ * @dentry:	of the inode, which is locked
+ * @attr:	what is to change
+ *
+ * If the change fails later, those who had the inode are charged for it until
+ * the next one, or until it is evicted. May sleep.
+ *
+ * Return: 0; -EDQUOT if who gets it has no room; or the error of finding out
+ * whose it is.
+ */
+int vserver_quota_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			  const struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int error;
+
+	if (!(attr->ia_valid & (ATTR_UID | ATTR_GID)) || !vserver_inode(inode))
+		return 0;
+	error = __vserver_load_tag(inode);
+	if (error)
+		return error;
+	error = vserver_quota_unsettle(idmap, inode, attr);
+	if (!error || !vserver_may_chown(idmap, dentry, attr))
+		return 0;
+	guard(spinlock)(&inode->i_lock);
+	vserver_quota_settle(inode);
 	return error;
 }
 

@@ -51,7 +51,19 @@ static void fill_quota(void *data)
 {
 	struct vcmd_ctx_quota_v0 *quota = data;
 
-	*quota = (struct vcmd_ctx_quota_v0) { .name = TAGGED };
+	*quota = (struct vcmd_ctx_quota_v0) {
+		.name = TAGGED,
+		.space_used = 4096,
+	};
+}
+
+static void fill_quota_info(void *data)
+{
+	struct vcmd_ctx_quota_info_v0 *info = data;
+
+	*info = (struct vcmd_ctx_quota_info_v0) {
+		TAGGED, 1, CDLIM_KEEP, CDLIM_KEEP, CDLIM_KEEP,
+	};
 }
 
 static void fill_dlimit_v0(void *data)
@@ -232,6 +244,11 @@ const struct command commands[] = {
 	DATA(add_quota, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
 	     .needs = BASE_NEEDS, CHANGES),
 	DATA(set_quota, vcmd_ctx_quota_v0, .fill = fill_quota, CHANGES),
+	DATA(get_quota, vcmd_ctx_quota_v0, .fill = fill_quota, CHANGES),
+	DATA(set_quota_info, vcmd_ctx_quota_info_v0, .fill = fill_quota_info,
+	     CHANGES),
+	DATA(get_quota_info, vcmd_ctx_quota_info_v0, .fill = fill_quota_info,
+	     CHANGES),
 	DATA(rem_quota, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,
 	     .needs = BASE_NEEDS, CHANGES),
 	DATA(rem_dlimit, vcmd_ctx_dlimit_base_v0, .fill = fill_dlimit_base,

@@ -59,6 +59,10 @@ static const struct {
 	PLACE(vcmd_ctx_dlimit_v0, space_used, 4, 8),
 	SIZE(vcmd_ctx_dlimit_v1, 44, 48),
 	PLACE(vcmd_ctx_dlimit_v1, reserved, 36, 40),
+	SIZE(vcmd_ctx_quota_v0, 76, 80),
+	PLACE(vcmd_ctx_quota_v0, space_used, 12, 16),
+	SIZE(vcmd_ctx_quota_info_v0, 20, 24),
+	PLACE(vcmd_ctx_quota_info_v0, inodes_grace, 16, 20),
 	SIZE(vcmd_vhi_name_v0, 72, 72),
 	PLACE(vcmd_vhi_name_v0, name, 4, 4),
 };

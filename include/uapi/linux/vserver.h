@@ -102,6 +102,9 @@ enum vserver_cmd {
 	VCMD_add_quota         = VCMD(VC_DLIMIT, 7, 0),
 	VCMD_rem_quota         = VCMD(VC_DLIMIT, 8, 0),
 	VCMD_set_quota         = VCMD(VC_DLIMIT, 9, 0),
+	VCMD_get_quota         = VCMD(VC_DLIMIT, 10, 0),
+	VCMD_set_quota_info    = VCMD(VC_DLIMIT, 11, 0),
+	VCMD_get_quota_info    = VCMD(VC_DLIMIT, 12, 0),
 	VCMD_tag_migrate       = VCMD(VC_TAGMIG, 1, 0),
 	VCMD_unify             = VCMD(VC_INODE, 5, 0),
 	VCMD_deunify           = VCMD(VC_INODE, 6, 0),
@@ -455,13 +458,42 @@ struct vcmd_ctx_dlimit_v1 {
 	__u32 flags;
 };
 
-/* What a user or a group in the context has */
+/*
+ * What a user or a group in the context has, and may. For set_quota each number
+ * but kind and id may be CDLIM64_KEEP.
+ */
 struct vcmd_ctx_quota_v0 {
 	const char *name;	/* a file of the file system */
-	__u64 bytes;
-	__u64 inodes;
 	__u32 kind;		/* USRQUOTA, GRPQUOTA of linux/quota.h */
-	__u32 id;		/* in the initial user namespace; ~0: all */
+	__u32 id;		/* in the initial user namespace; ~0: all, of whom only
+				 * what is used can be set. For get_quota the smallest
+				 * one to look for.
+				 */
+	__u64 space_used;	/* bytes */
+	__u64 space_soft;	/* 0: no limit */
+	__u64 space_hard;	/* 0: no limit */
+	__u64 space_until;	/* end of the time above the soft limit, in seconds since
+				 * 1970; 0: it has not begun
+				 */
+	__u64 inodes_used;
+	__u64 inodes_soft;
+	__u64 inodes_hard;
+	__u64 inodes_until;
+};
+
+#define CQUOTA_ENFORCED		0x00000001u	/* limits hold */
+#define CQUOTA_COUNTED		0x00000002u	/* it was said what there was before */
+
+/*
+ * Of all users, or groups. For set_quota_info each number but kind may be
+ * CDLIM_KEEP.
+ */
+struct vcmd_ctx_quota_info_v0 {
+	const char *name;	/* a file of the file system */
+	__u32 kind;		/* USRQUOTA, GRPQUOTA of linux/quota.h */
+	__u32 flags;		/* CQUOTA_* */
+	__u32 space_grace;	/* how long above a soft limit, in seconds */
+	__u32 inodes_grace;
 };
 
 /* Names */

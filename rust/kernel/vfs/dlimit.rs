@@ -86,46 +86,6 @@ impl Path {
         // SAFETY: By the type invariant.
         to_result(unsafe { bindings::vserver_dlimit_set(&self.0, xid, &state) })
     }
-
-    /// Begins to count what users and groups in the context `xid` have of the path's file system.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH`: what the context has is not counted. `EEXIST`: that is done already. `ENOMEM`.
-    pub fn add_quota(&self, xid: u32) -> Result {
-        // SAFETY: By the type invariant.
-        to_result(unsafe { bindings::vserver_quota_begin(&self.0, xid) })
-    }
-
-    /// Ends that, and forgets their limits.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH`: it is not counted.
-    pub fn remove_quota(&self, xid: u32) -> Result {
-        // SAFETY: By the type invariant.
-        to_result(unsafe { bindings::vserver_quota_end(&self.0, xid) })
-    }
-
-    /// Says what one of them has.
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH`: it is not counted. `EINVAL`: there is no such type, or too much. `ENOMEM`.
-    pub fn set_quota(&self, xid: u32, owner: Owner, bytes: u64, inodes: u64) -> Result {
-        let Owner { kind, id } = owner;
-        // SAFETY: By the type invariant.
-        to_result(unsafe { bindings::vserver_quota_say(&self.0, xid, kind, id, bytes, inodes) })
-    }
-}
-
-/// A user or a group.
-#[derive(Clone, Copy)]
-pub struct Owner {
-    /// `USRQUOTA` or `GRPQUOTA`.
-    pub kind: u32,
-    /// Its id in the initial user namespace; all bits are each that has had something.
-    pub id: u32,
 }
 
 /// Lists the limits of the context `xid`, a line for a file system.

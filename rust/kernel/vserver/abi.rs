@@ -29,7 +29,9 @@ pub use uapi::{
     VXSM_TOKENS, VXSM_TOKENS_MAX, VXSM_TOKENS_MIN, VX_XID_ANY, VX_XID_DYNAMIC_MIN, VX_XID_HOST,
     VX_XID_MAX, VX_XID_MIN, VX_XID_SELF, VX_XID_STATIC_MAX, VX_XID_WATCH,
 };
-pub use uapi::{vcmd_ctx_dlimit_v0, vcmd_ctx_dlimit_v1, vcmd_ctx_quota_v0, VC_DLIMIT};
+pub use uapi::{
+    vcmd_ctx_dlimit_v0, vcmd_ctx_dlimit_v1, vcmd_ctx_quota_info_v0, vcmd_ctx_quota_v0, VC_DLIMIT,
+};
 
 /// Flags of 64 bits, whose type the generator chose by their value.
 macro_rules! flags {
@@ -67,8 +69,9 @@ pub mod cmd {
         vserver_cmd_VCMD_set_dlimit as SET_DLIMIT, vserver_cmd_VCMD_set_dlimit_v0 as SET_DLIMIT_V0,
     };
     pub use uapi::{
-        vserver_cmd_VCMD_add_quota as ADD_QUOTA, vserver_cmd_VCMD_rem_quota as REM_QUOTA,
-        vserver_cmd_VCMD_set_quota as SET_QUOTA,
+        vserver_cmd_VCMD_add_quota as ADD_QUOTA, vserver_cmd_VCMD_get_quota as GET_QUOTA,
+        vserver_cmd_VCMD_get_quota_info as GET_QUOTA_INFO, vserver_cmd_VCMD_rem_quota as REM_QUOTA,
+        vserver_cmd_VCMD_set_quota as SET_QUOTA, vserver_cmd_VCMD_set_quota_info as SET_QUOTA_INFO,
     };
     pub use uapi::{
         vserver_cmd_VCMD_ctx_create as CTX_CREATE, vserver_cmd_VCMD_ctx_create_v0 as CTX_CREATE_V0,
@@ -260,7 +263,8 @@ pub fn write_iattr(data: UserPtr, attr: &vcmd_ctx_fiattr_v0) -> Result {
 
 const _: () = assert!(core::mem::size_of::<vcmd_ctx_dlimit_v0>() == 32);
 const _: () = assert!(core::mem::size_of::<vcmd_ctx_dlimit_v1>() == 48);
-const _: () = assert!(core::mem::size_of::<vcmd_ctx_quota_v0>() == 32);
+const _: () = assert!(core::mem::size_of::<vcmd_ctx_quota_v0>() == 80);
+const _: () = assert!(core::mem::size_of::<vcmd_ctx_quota_info_v0>() == 24);
 
 /// Reads the name that the arguments about disk limits begin with.
 ///
@@ -271,8 +275,8 @@ pub fn read_dlimit_name(data: UserPtr) -> Result<UserPtr> {
     read_pointer(data)
 }
 
-/// Where the numbers of [`vcmd_ctx_dlimit_v0`], [`vcmd_ctx_dlimit_v1`] and [`vcmd_ctx_quota_v0`] are:
-/// behind the pointer.
+/// Where the numbers of [`vcmd_ctx_dlimit_v0`], [`vcmd_ctx_dlimit_v1`], [`vcmd_ctx_quota_v0`] and
+/// [`vcmd_ctx_quota_info_v0`] are: behind the pointer.
 fn dlimit_offset() -> usize {
     if is_compat() {
         core::mem::size_of::<u32>()

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Disk limits: what a context has of a file system, and may have, and what its users and groups have.
+//! Disk limits: what a context has of a file system, and may have.
 
 use rustix::path::Arg;
 
 use crate::header::{
-    CDLIM_KEEP, CDLIM64_KEEP, VCMD_add_dlimit, VCMD_add_quota, VCMD_get_dlimit, VCMD_rem_dlimit,
-    VCMD_rem_quota, VCMD_set_dlimit, VCMD_set_quota,
+    CDLIM_KEEP, CDLIM64_KEEP, VCMD_add_dlimit, VCMD_get_dlimit, VCMD_rem_dlimit, VCMD_set_dlimit,
 };
-use crate::structs::{DlimitBase, DlimitData, QuotaData};
+use crate::structs::{DlimitBase, DlimitData};
 use crate::syscall::{Result, call_with};
 
 /// What a context has of a file system, and may have. Space is in KiB. To set it, each may be
@@ -61,52 +60,7 @@ pub fn set_dlimit(xid: u32, path: impl Arg, limit: &Dlimit) -> Result<()> {
     with_limit(VCMD_set_dlimit, xid, path, limit).map(drop)
 }
 
-/// Whose a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Owner {
-    /// A user.
-    User(u32),
-    /// A group.
-    Group(u32),
-}
-
-impl Owner {
-    /// Each user who has had something.
-    pub const USERS: Self = Self::User(u32::MAX);
-    /// Each group.
-    pub const GROUPS: Self = Self::Group(u32::MAX);
-}
-
-/// Begins to count what users and groups in context `xid` have of the file system of `path`, from
-/// nothing; what the context has is counted already.
-pub fn add_quota(xid: u32, path: impl Arg) -> Result<()> {
-    with_base(VCMD_add_quota, xid, path)
-}
-
-/// Ends that, and forgets their limits.
-pub fn rem_quota(xid: u32, path: impl Arg) -> Result<()> {
-    with_base(VCMD_rem_quota, xid, path)
-}
-
-/// Says what one of them has.
-pub fn set_quota(xid: u32, path: impl Arg, owner: Owner, bytes: u64, inodes: u64) -> Result<()> {
-    let (kind, id) = match owner {
-        Owner::User(id) => (0, id),
-        Owner::Group(id) => (1, id),
-    };
-    path.into_with_c_str(|path| {
-        let mut data = QuotaData {
-            name: path.as_ptr(),
-            bytes,
-            inodes,
-            kind,
-            id,
-        };
-        call_with(VCMD_set_quota, xid, &mut data).map(drop)
-    })
-}
-
-fn with_base(command: u32, xid: u32, path: impl Arg) -> Result<()> {
+pub(crate) fn with_base(command: u32, xid: u32, path: impl Arg) -> Result<()> {
     path.into_with_c_str(|path| {
         let mut data = DlimitBase {
             name: path.as_ptr(),

@@ -31,7 +31,11 @@ for_each_struct! {
     DlimitData = vcmd_ctx_dlimit_v1 {
         name, space_used, space_total, inodes_used, inodes_total, reserved, flags
     }
-    QuotaData = vcmd_ctx_quota_v0 { name, bytes, inodes, kind, id }
+    QuotaData = vcmd_ctx_quota_v0 {
+        name, kind, id, space_used, space_soft, space_hard, space_until, inodes_used, inodes_soft,
+        inodes_hard, inodes_until
+    }
+    QuotaInfoData = vcmd_ctx_quota_info_v0 { name, kind, flags, space_grace, inodes_grace }
     CtxFiattr = vcmd_ctx_fiattr_v0 { xid, flags, mask }
     Unify = vcmd_unify_v0 { fd }
     SpaceMask = vcmd_space_mask_v1 { mask }

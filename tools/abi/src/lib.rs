@@ -12,6 +12,7 @@ mod inode;
 mod limits;
 pub mod mount;
 pub mod process;
+mod quota;
 mod sched;
 mod space;
 mod structs;
@@ -31,14 +32,16 @@ pub use context::{
     get_vci, get_version, get_vhi_name, set_bcaps, set_ccaps, set_cflags, set_umask, set_vhi_name,
     tag_migrate, task_tag, task_xid, vx_info, wait_exit,
 };
-pub use dlimit::{
-    Dlimit, Owner, add_dlimit, add_quota, get_dlimit, rem_dlimit, rem_quota, set_dlimit, set_quota,
-};
+pub use dlimit::{Dlimit, add_dlimit, get_dlimit, rem_dlimit, set_dlimit};
 pub use header::*;
 pub use inode::{deunify, fget_iattr, fset_iattr, generation, get_iattr, set_iattr, unify};
 pub use limits::{
     get_badness, get_rlimit, get_rlimit_mask, reset_hits, reset_minmax, rlimit_stat, set_badness,
     set_hard_limit, set_rlimit, sock_stat,
+};
+pub use quota::{
+    Amount, Owner, Quota, QuotaInfo, add_quota, get_quota, get_quota_info, rem_quota, set_quota,
+    set_quota_info,
 };
 pub use sched::{get_sched, sched_info, set_sched};
 pub use space::{SPACE_DIRS, enter_space, get_space_default, get_space_mask, set_space, virt_stat};

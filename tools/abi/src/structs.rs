@@ -233,14 +233,30 @@ pub(crate) struct DlimitData {
     pub(crate) flags: u32,
 }
 
-/// Data of `set_quota`.
+/// Data of `get_quota` and `set_quota`.
 #[repr(C)]
 pub(crate) struct QuotaData {
     pub(crate) name: *const c_char,
-    pub(crate) bytes: u64,
-    pub(crate) inodes: u64,
     pub(crate) kind: u32,
     pub(crate) id: u32,
+    pub(crate) space_used: u64,
+    pub(crate) space_soft: u64,
+    pub(crate) space_hard: u64,
+    pub(crate) space_until: u64,
+    pub(crate) inodes_used: u64,
+    pub(crate) inodes_soft: u64,
+    pub(crate) inodes_hard: u64,
+    pub(crate) inodes_until: u64,
+}
+
+/// Data of `get_quota_info` and `set_quota_info`.
+#[repr(C)]
+pub(crate) struct QuotaInfoData {
+    pub(crate) name: *const c_char,
+    pub(crate) kind: u32,
+    pub(crate) flags: u32,
+    pub(crate) space_grace: u32,
+    pub(crate) inodes_grace: u32,
 }
 
 /// Data of `unify`.
@@ -363,5 +379,7 @@ unsafe impl Payload for CtxIattr {}
 unsafe impl Payload for DlimitBase {}
 // SAFETY: see there; so do those that make this.
 unsafe impl Payload for DlimitData {}
-// SAFETY: see there; so do those that make this.
+// SAFETY: see there; so does quota.rs.
 unsafe impl Payload for QuotaData {}
+// SAFETY: see there; so does quota.rs.
+unsafe impl Payload for QuotaInfoData {}

@@ -15,7 +15,7 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::fs::{accessat, fstatfs, open, statat, statx, syncfs};
 use rustix::io::Errno;
 use serde::Serialize;
-use vserver_abi::{self as abi, Owner};
+use vserver_abi::{self as abi, Owner, Quota};
 
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::limits::Most;
@@ -223,7 +223,7 @@ fn set_quota(xid: u32, path: &Path, counted: Option<bool>) -> Result<bool> {
 /// Has counted what users and groups have.
 fn say(xid: u32, path: &Path, owners: &Owners) -> Result<()> {
     for (owner, (bytes, inodes)) in owners {
-        let said = abi::set_quota(xid, path, *owner, *bytes, *inodes);
+        let said = abi::set_quota(xid, path, *owner, &Quota::used(*bytes, *inodes));
         called(said, xid, path)?;
     }
     Ok(())
@@ -248,7 +248,7 @@ pub(crate) fn begin(
 pub fn mend(xid: u32, path: &Path, found: Found, owners: &Owners) -> Result<()> {
     let nobody = Owners::from([Owner::USERS, Owner::GROUPS].map(|all| (all, (0, 0))));
     // First it is asked whether that is counted.
-    match abi::set_quota(xid, path, Owner::USERS, 0, 0) {
+    match abi::set_quota(xid, path, Owner::USERS, &Quota::used(0, 0)) {
         Err(Errno::SRCH) => {}
         _ => say(xid, path, &nobody).and_then(|()| say(xid, path, owners))?,
     }

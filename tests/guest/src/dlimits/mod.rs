@@ -10,6 +10,7 @@ mod hit;
 mod keep;
 mod quota;
 mod quota_hit;
+mod quota_host;
 mod work;
 
 pub use work::{CRASH_BTRFS, CRASH_EXT4, CRASH_F2FS, CRASH_XFS};
@@ -42,6 +43,7 @@ const TABLES: &[&[Test]] = &[
     keep::TESTS,
     quota::TESTS,
     quota_hit::TESTS,
+    quota_host::TESTS,
     work::TESTS,
 ];
 

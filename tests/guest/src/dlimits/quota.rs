@@ -21,6 +21,7 @@ pub(super) const TESTS: &[Test] = tests![
     what_was_there,
     given_from_hand_to_hand,
     follows_its_owner,
+    given_while_it_is_written,
     follows_the_tag_of_its_owners,
     whom_it_answers,
     the_hosts_is_not_shown,
@@ -160,7 +161,7 @@ fn add_up(dir: &Path, block: u64, sums: &mut Sums) -> Result<()> {
 pub(super) fn owners_equal_a_scan(dir: &Path) -> Result<Sums> {
     equals_a_scan(OWN)?;
     let mut found = Sums::new();
-    add_up(dir, rfs::statvfs(dir)?.f_frsize, &mut found)?;
+    add_up(&root(), rfs::statvfs(dir)?.f_frsize, &mut found)?;
     inside(OWN, || {
         let mut counted = Sums::new();
         for kind in [USERS, GROUPS] {
@@ -214,16 +215,16 @@ fn what_was_there() -> Result<()> {
     let (bytes, inodes) = equals_a_scan(OWN)?;
     abi::add_quota(OWN, &dir)?;
     for owner in [Owner::User(0), Owner::Group(0)] {
-        abi::set_quota(OWN, &dir, owner, bytes, inodes)?;
+        abi::set_quota(OWN, &dir, owner, &abi::Quota::used(bytes, inodes))?;
     }
     owners_equal_a_scan(&dir)?;
     refused("again", abi::add_quota(OWN, &dir), Errno::EXIST)?;
     refused("nobody", abi::add_quota(OTHER, &dir), Errno::SRCH)?;
-    let nobody = abi::set_quota(OTHER, &dir, Owner::User(0), 0, 0);
+    let nobody = abi::set_quota(OTHER, &dir, Owner::User(0), &abi::Quota::used(0, 0));
     refused("of nobody", nobody, Errno::SRCH)?;
     // And of all at once.
     for owner in [Owner::USERS, Owner::GROUPS] {
-        abi::set_quota(OWN, &dir, owner, 0, 0)?;
+        abi::set_quota(OWN, &dir, owner, &abi::Quota::used(0, 0))?;
     }
     inside(OWN, || {
         ensure!(get(&dir, USERS, 0)?.inodes == 0 && get(&dir, GROUPS, 0)?.bytes == 0);
@@ -274,6 +275,57 @@ fn follows_its_owner() -> Result<()> {
     let sums = owners_equal_a_scan(&dir)?;
     ensure!(!sums.contains_key(&(USERS, USER)), "{sums:?}");
     ensure!(sums[&(USERS, NEIGHBOUR)].1 == 3, "{sums:?}");
+    Ok(())
+}
+
+/// Whom it is charged to meanwhile, and who gets it then, is the same for all of it.
+fn given_while_it_is_written() -> Result<()> {
+    const FILES: [&str; 3] = ["a", "b", "c"];
+    let dir = with_quota("race")?;
+    let write = |worker: u64| -> Result<()> {
+        for i in 0..300 {
+            for name in FILES {
+                let file = open(&dir.join(name), OFlags::RDWR | OFlags::CREATE)?;
+                rustix::io::pwrite(&file, &[1; 9000], (i * 7 + worker) % 40 * 4096)?;
+                if i % 16 == worker {
+                    rfs::ftruncate(&file, 0)?;
+                }
+            }
+        }
+        Ok(())
+    };
+    let give = |worker: u32| -> Result<()> {
+        for i in 0..300 {
+            for name in FILES {
+                let owner = if i % 2 == worker { USER } else { NEIGHBOUR };
+                let given = lchown(dir.join(name), Some(owner), Some(owner + 1));
+                if let Err(e) = given {
+                    ensure!(e.kind() == std::io::ErrorKind::NotFound, "{e}");
+                }
+            }
+        }
+        Ok(())
+    };
+    inside(OWN, || {
+        let mut workers = Vec::new();
+        for worker in 0..2 {
+            workers.push(crate::process::spawn(|| i32::from(write(worker).is_err()))?);
+            let giver = worker as u32;
+            workers.push(crate::process::spawn(|| i32::from(give(giver).is_err()))?);
+        }
+        for worker in workers {
+            let status = worker.wait()?;
+            ensure!(status == crate::process::Status::Exited(0), "{status:?}");
+        }
+        Ok(())
+    })?;
+    let sums = owners_equal_a_scan(&dir)?;
+    let users = sums.range((USERS, 0)..(GROUPS, 0));
+    ensure!(users.map(|(_, sum)| sum.1).sum::<u64>() == 3, "{sums:?}");
+    for name in FILES {
+        fs::remove_file(dir.join(name))?;
+    }
+    ensure!(owners_equal_a_scan(&dir)?.is_empty());
     Ok(())
 }
 
@@ -357,6 +409,16 @@ fn how_it_looks() -> Result<()> {
         let mut state = [0u16; 64];
         quotactl(&dir, GET_XFS_STATE, USERS, 0, &mut state)?;
         ensure!(state[1] == 0b1101, "{:#b}", state[1]);
+        refused("again", turn(&dir, GROUPS, true), Errno::EXIST)?;
+        turn(&dir, GROUPS, false)?;
+        refused("off again", turn(&dir, GROUPS, false), Errno::EXIST)?;
+        // What is not to be set is not looked at.
+        let kept = Quota {
+            bytes_hard: u64::MAX >> 11,
+            inodes_soft: u64::MAX,
+            ..Quota::default()
+        };
+        set(&dir, USERS, USER, kept)?;
         // Limits that nobody could reach.
         let much = set(&dir, USERS, USER, space(u64::MAX >> 11));
         refused("much", much, Errno::RANGE)?;

@@ -5,8 +5,9 @@ use super::quota::{
     FULL_GROUP, GROUP, GROUPS, INODES_TIME, LIMIT, LIMITS, Quota, USERS, get, inodes,
     owners_equal_a_scan, set, space, turn, with_quota,
 };
-use super::{OTHER, OWN, limit_space};
+use super::{OTHER, OWN, limit_space, on};
 use crate::harness::Test;
+use crate::process::{Status, spawn};
 use crate::tags::inside;
 use crate::tests;
 use crate::unified::*;
@@ -23,6 +24,10 @@ pub(super) const TESTS: &[Test] = tests![
     for_a_time,
     group_that_is_full,
     given_to_who_is_full,
+    many_at_a_limit,
+    long_links,
+    break_of_a_link,
+    last_name,
     root_is_not_refused,
     only_if_it_is_on,
 ];
@@ -222,6 +227,122 @@ fn given_to_who_is_full() -> Result<()> {
     })?;
     let sums = owners_equal_a_scan(&dir)?;
     ensure!(sums[&(GROUPS, FULL_GROUP)].1 == 1 && sums[&(GROUPS, GROUP)].1 == 1);
+    // Who may not do it does not learn that they are full.
+    inside(OWN, || {
+        become_member(&[GROUP])?;
+        let group = rfs::Gid::from_raw(FULL_GROUP);
+        let given = rfs::chown(dir.join("second"), None, Some(group));
+        refused("another's group", given, Errno::PERM)?;
+        let owner = rfs::Uid::from_raw(USER + 1);
+        let given = rfs::chown(dir.join("second"), Some(owner), None);
+        refused("another's file", given, Errno::PERM)
+    })?;
+    owners_equal_a_scan(&dir)?;
+    Ok(())
+}
+
+/// Not one inode more, and not one less.
+fn many_at_a_limit() -> Result<()> {
+    let dir = with_quota("many")?;
+    let storm = |worker: u32| -> Result<()> {
+        for i in 0..50 {
+            let mode = rfs::Mode::from_raw_mode(0o755);
+            match rfs::mkdir(dir.join(format!("{worker}-{i}")), mode) {
+                Ok(()) => {}
+                made => return expect(made, Errno::DQUOT),
+            }
+        }
+        anyhow::bail!("50 directories")
+    };
+    inside(OWN, || {
+        set(&dir, USERS, USER, inodes(40))?;
+        turn(&dir, USERS, true)?;
+        become_user()?;
+        let workers: Vec<_> = (0..4)
+            .map(|worker| spawn(move || i32::from(storm(worker).is_err())))
+            .collect::<Result<_>>()?;
+        for worker in workers {
+            let status = worker.wait()?;
+            ensure!(status == Status::Exited(0), "{status:?}");
+        }
+        Ok(())
+    })?;
+    let sums = owners_equal_a_scan(&dir)?;
+    ensure!(sums[&(USERS, USER)].1 == 40, "{sums:?}");
+    Ok(())
+}
+
+/// What does not fit into the inode of a link is space.
+fn long_links() -> Result<()> {
+    let dir = with_quota("links")?;
+    let target = "x".repeat(1000);
+    let mut made = Ok(());
+    inside(OWN, || {
+        set(&dir, USERS, USER, space(64))?;
+        turn(&dir, USERS, true)?;
+        become_user()?;
+        for i in 0..100 {
+            made = rfs::symlink(&target, dir.join(i.to_string()));
+            if made.is_err() {
+                return expect(made, Errno::DQUOT);
+            }
+        }
+        // Where they are all in metadata.
+        ensure!(on("btrfs"), "100 links");
+        Ok(())
+    })?;
+    let sums = owners_equal_a_scan(&dir)?;
+    ensure!(sums[&(USERS, USER)].0 <= 64 << 10, "{sums:?}");
+    Ok(())
+}
+
+/// A unified file of 256 KiB, which is [`USER`]'s.
+fn unified() -> Result<Pair> {
+    Pair::with("full", |a| {
+        fs::write(a, vec![1; 256 << 10])?;
+        Ok(chown(a, Some(USER), Some(GROUP))?)
+    })
+}
+
+fn append(path: &Path) -> Result<(), Errno> {
+    let file = open(path, OFlags::WRONLY | OFlags::APPEND)?;
+    rustix::io::write(&file, b"x").map(drop)
+}
+
+/// The copy is the owner's, and so is the limit.
+fn break_of_a_link() -> Result<()> {
+    let dir = with_quota("break")?;
+    let pair = unified()?;
+    inside(OWN, || {
+        set(&dir, USERS, USER, space(100))?;
+        Ok(turn(&dir, USERS, true)?)
+    })?;
+    inside_as_user(&|| expect(append(&pair.a), Errno::DQUOT))?;
+    pair.intact()?;
+    ensure!(owners_equal_a_scan(&dir)?.is_empty());
+    inside(OWN, || Ok(set(&dir, USERS, USER, space(LIMIT))?))?;
+    inside_as_user(&|| Ok(append(&pair.a)?))?;
+    pair.broken()?;
+    let sums = owners_equal_a_scan(&dir)?;
+    ensure!(sums[&(USERS, USER)].1 == 1 && sums[&(GROUPS, GROUP)].0 >= 256 << 10);
+    Ok(())
+}
+
+/// That needs no copy, but is charged like one.
+fn last_name() -> Result<()> {
+    let dir = with_quota("last")?;
+    let pair = unified()?;
+    fs::remove_file(&pair.b)?;
+    inside(OWN, || {
+        set(&dir, GROUPS, GROUP, space(100))?;
+        Ok(turn(&dir, GROUPS, true)?)
+    })?;
+    inside_as_user(&|| expect(append(&pair.a), Errno::DQUOT))?;
+    ensure!(look(&pair.a)? == pair.before);
+    ensure!(owners_equal_a_scan(&dir)?.is_empty());
+    inside(OWN, || Ok(set(&dir, GROUPS, GROUP, space(LIMIT))?))?;
+    inside_as_user(&|| Ok(append(&pair.a)?))?;
+    ensure!(owners_equal_a_scan(&dir)?[&(GROUPS, GROUP)].1 == 1);
     Ok(())
 }
 
