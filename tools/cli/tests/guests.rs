@@ -80,6 +80,38 @@ fn a_delete_can_be_had_as_json() {
 }
 
 #[test]
+fn quotas_of_each_guest_are_written_down_whatever_is_wrong_with_another() {
+    let dir = with(&[
+        ("etc/vserver/db.toml", "colour = 'red'"),
+        ("etc/vserver/web.toml", "xid = 7"),
+        (
+            "var/lib/vserver/quota/web.json",
+            "of a time when it had some",
+        ),
+    ]);
+    let (status, out, err) = said(dir.path(), &["disk", "save"]);
+    assert_eq!((status, out.as_str()), (6, ""));
+    assert!(err.contains("db.toml:1:1: colour"), "{err}");
+    let (status, out, _) = said(dir.path(), &["disk", "save", "web"]);
+    let nothing = "web: there is nothing to write\n";
+    assert_eq!((status, out.as_str()), (0, nothing));
+    let (status, out, _) = said(dir.path(), &["disk", "save", "--json"]);
+    assert_eq!(status, 6);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(told[0]["error"].as_str().unwrap().contains("colour"));
+    assert_eq!(told[1]["name"], "web");
+    assert_eq!(told[1]["saved"], "nothing");
+    assert_eq!(said(dir.path(), &["disk", "save", "nobody"]).0, 4);
+    let left = dir.path().join("var/lib/vserver/quota/web.json");
+    assert!(left.exists());
+    assert_eq!(
+        said(dir.path(), &["delete", "--yes", "--keep-tree", "web"]).0,
+        0
+    );
+    assert!(!left.exists(), "it goes with the guest");
+}
+
+#[test]
 fn configurations_are_checked_and_shown() {
     let dir = with(&[
         ("etc/vserver/web.toml", "xid = 7\n"),

@@ -2,10 +2,10 @@
 //! Disk limits: how much of a file system the files of a context may take.
 //!
 //! The kernel counts from the moment on when a limit is added. What a context has by then is added up
-//! here; so is what each user and group inside has, if that is to be counted. An unmount writes down
-//! what the context has for the next mount; after a crash it is added up again.
+//! here; so is what each user and group inside has, if that is to be counted (see [`quota`]). An unmount
+//! writes down what the context has for the next mount; after a crash it is added up again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,11 +15,12 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::fs::{accessat, fstatfs, open, statat, statx, syncfs};
 use rustix::io::Errno;
 use serde::Serialize;
-use vserver_abi::{self as abi, Owner, Quota};
+use vserver_abi::{self as abi, Owner};
 
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::limits::Most;
 use crate::mount_table::mounts;
+use crate::quota::{self, Difference, Kept, Owners, Quotas, Sum};
 use crate::unify::disk_bytes;
 use crate::walk::{Options, walk};
 
@@ -40,6 +41,8 @@ pub struct Disk {
     pub reserved: u32,
     /// What is known of what is used.
     pub usage: Usage,
+    /// What its users and groups have, and may have; nothing if that is not counted.
+    pub quota: Option<Quotas>,
 }
 
 /// Where it comes from what a context is said to have.
@@ -141,9 +144,6 @@ pub struct Found {
     pub inodes: u64,
 }
 
-/// What each user and group has: bytes and inodes.
-pub type Owners = BTreeMap<Owner, (u64, u64)>;
-
 fn called<T>(done: Result<T, Errno>, xid: u32, path: &Path) -> Result<T> {
     match done {
         // It need not exist, so it is not the context that is missing.
@@ -167,18 +167,32 @@ pub fn show(xid: u32, path: &Path) -> Result<Disk> {
         inodes_total: finite(limit.inodes_total),
         reserved: limit.reserved,
         usage: Usage::of(limit.flags),
+        quota: quota::show(xid, path)?,
     })
 }
 
 /// Changes a limit on the file system of `path`; where there is none, adds it. What the context, or
 /// its users, have already is added up if that is not known, telling how many files were looked at.
 /// Nobody may change files of the context meanwhile.
-pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)) -> Result<()> {
+///
+/// If quotas of users begin, their limits are those that were `kept`.
+pub fn set(
+    xid: u32,
+    path: &Path,
+    change: Change,
+    kept: impl FnOnce() -> Result<Kept>,
+    looked_at: &mut dyn FnMut(u64),
+) -> Result<()> {
     let mut limit = abi::Dlimit {
         space_total: change.space.map_or(abi::CDLIM64_KEEP, |s| s.0.to_abi()),
         inodes_total: change.inodes.map_or(abi::CDLIM64_KEEP, Most::to_abi),
         reserved: change.reserved.map_or(abi::CDLIM_KEEP, |p| p.0),
         ..abi::Dlimit::KEEP
+    };
+    // What can't be read keeps anything from being changed.
+    let kept = match (change.quota, quota::is_counted(xid, path)?) {
+        (Some(true), None) | (Some(true) | None, Some(false)) => Some(kept()?),
+        _ => None,
     };
     let usage = match abi::get_dlimit(xid, path) {
         Err(Errno::SRCH) => {
@@ -187,8 +201,12 @@ pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)
         }
         there => Usage::of(called(there, xid, path)?.flags),
     };
-    let quota_begins = set_quota(xid, path, change.quota)?;
-    if usage == Usage::Unknown || quota_begins {
+    if kept.is_some() {
+        quota::begin(xid, path)?;
+    } else if change.quota == Some(false) {
+        quota::end(xid, path)?;
+    }
+    if usage == Usage::Unknown || kept.is_some() {
         let (found, owners) = scan(xid, path, looked_at).inspect_err(|_| {
             // Half of it is worse than nothing; what is reported is why it is not counted.
             let _ = match usage {
@@ -200,33 +218,11 @@ pub fn set(xid: u32, path: &Path, change: Change, looked_at: &mut dyn FnMut(u64)
             limit.space_used = found.space;
             limit.inodes_used = found.inodes;
         }
-        if quota_begins {
-            say(xid, path, &owners)?;
+        if let Some(kept) = &kept {
+            quota::say(xid, path, &owners, kept)?;
         }
     }
     called(abi::set_dlimit(xid, path, &limit), xid, path)
-}
-
-/// Begins to count what users and groups have, or ends it; whether it has begun.
-fn set_quota(xid: u32, path: &Path, counted: Option<bool>) -> Result<bool> {
-    let done = match counted {
-        Some(true) => abi::add_quota(xid, path),
-        Some(false) => abi::rem_quota(xid, path),
-        None => return Ok(false),
-    };
-    match done {
-        Err(Errno::EXIST | Errno::SRCH) => Ok(false),
-        done => called(done, xid, path).map(|()| counted == Some(true)),
-    }
-}
-
-/// Has counted what users and groups have.
-fn say(xid: u32, path: &Path, owners: &Owners) -> Result<()> {
-    for (owner, (bytes, inodes)) in owners {
-        let said = abi::set_quota(xid, path, *owner, &Quota::used(*bytes, *inodes));
-        called(said, xid, path)?;
-    }
-    Ok(())
 }
 
 /// Gives a context that begins anew what is configured for it: what is not limited is unlimited,
@@ -235,26 +231,59 @@ pub(crate) fn begin(
     xid: u32,
     path: &Path,
     change: Option<Change>,
+    kept: impl FnOnce() -> Result<Kept>,
     looked_at: &mut dyn FnMut(u64),
 ) -> Result<()> {
     // Where nothing is limited nothing need be counted.
     if change.is_none() && abi::get_dlimit(xid, path).is_err() {
         return Ok(());
     }
-    set(xid, path, change.unwrap_or_default().of_new(), looked_at)
+    let change = change.unwrap_or_default().of_new();
+    set(xid, path, change, kept, looked_at)
 }
 
-/// Has counted what was found; also to whom it is, if that is counted.
-pub fn mend(xid: u32, path: &Path, found: Found, owners: &Owners) -> Result<()> {
-    let nobody = Owners::from([Owner::USERS, Owner::GROUPS].map(|all| (all, (0, 0))));
-    // First it is asked whether that is counted.
-    match abi::set_quota(xid, path, Owner::USERS, &Quota::used(0, 0)) {
-        Err(Errno::SRCH) => {}
-        _ => say(xid, path, &nobody).and_then(|()| say(xid, path, owners))?,
+/// A comparison of what is counted with what there is.
+#[derive(Debug, Serialize)]
+pub struct Check {
+    /// What there is.
+    pub found: Found,
+    /// What is counted.
+    pub counted: Disk,
+    /// The users and groups of whom something else is counted.
+    pub owners: Vec<Difference>,
+    /// Nothing else is counted than there is.
+    pub same: bool,
+}
+
+/// Adds up what there is, as [`scan`], and compares.
+pub fn check(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Check> {
+    let (found, owners) = scan(xid, path, looked_at)?;
+    let counted = show(xid, path)?;
+    let quotas = counted.quota.as_ref();
+    let owners = quotas.map_or_else(Vec::new, |quotas| quota::differences(&owners, quotas));
+    Ok(Check {
+        found,
+        same: counted.has(found) && owners.is_empty(),
+        counted,
+        owners,
+    })
+}
+
+impl Disk {
+    fn has(&self, found: Found) -> bool {
+        (self.space_used, self.inodes_used) == (found.space, found.inodes)
+    }
+}
+
+/// Has counted what was found, where it is something else.
+pub fn mend(xid: u32, path: &Path, check: &Check) -> Result<()> {
+    quota::mend(xid, path, &check.owners)?;
+    if check.counted.has(check.found) && check.counted.usage != Usage::Unknown {
+        return Ok(());
     }
     let limit = abi::Dlimit {
-        space_used: found.space,
-        inodes_used: found.inodes,
+        space_used: check.found.space,
+        inodes_used: check.found.inodes,
         ..abi::Dlimit::KEEP
     };
     called(abi::set_dlimit(xid, path, &limit), xid, path)
@@ -278,7 +307,7 @@ pub(crate) fn forget(xid: u32, path: &Path) -> Result<()> {
 ///
 /// What is in a subvolume of btrfs that is read-only does not count: nobody can change it, and it
 /// goes unseen.
-pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<(Found, Owners)> {
+fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<(Found, Owners)> {
     let failed = |path: &Path, errno: Errno| Error::file("look at", path, errno);
     let top = whole(path)?;
     // What is only in memory has no blocks yet.
@@ -323,9 +352,9 @@ pub fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<(Fo
         bytes += own;
         inodes += 1;
         for owner in [Owner::User(stat.st_uid), Owner::Group(stat.st_gid)] {
-            let sum = owners.entry(owner).or_default();
-            sum.0 += own;
-            sum.1 += 1;
+            let sum: &mut Sum = owners.entry(owner).or_default();
+            sum.bytes += own;
+            sum.inodes += 1;
         }
     }
     let found = Found {
@@ -341,7 +370,7 @@ fn read_only(dir: BorrowedFd<'_>, name: &OsStr) -> bool {
 }
 
 /// Where all of the file system of `path` can be seen.
-fn whole(path: &Path) -> Result<PathBuf> {
+pub(crate) fn whole(path: &Path) -> Result<PathBuf> {
     let mount_of = |path: &Path| {
         let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?;
         Ok::<u64, Errno>(stat.stx_mnt_id)

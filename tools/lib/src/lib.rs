@@ -38,6 +38,7 @@ mod mount_table;
 pub mod names;
 pub mod proc;
 mod protect;
+pub mod quota;
 mod replace;
 pub mod signal;
 pub mod space;

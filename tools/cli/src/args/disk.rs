@@ -14,7 +14,8 @@ The file system has to be mounted with the option tag. A limit, and what is coun
 unmount; after a crash it is gone. That of a guest is in its configuration, and set when it is started.
 
 Example:
-  vserver disk set 101 /vservers --space 10G --inodes 500000")]
+  vserver disk set 101 /vservers --space 10G --inodes 500000
+  vserver disk show 101 /vservers --owners")]
 pub(crate) enum Disk {
     /// Set or change a limit
     ///
@@ -22,9 +23,17 @@ pub(crate) enum Disk {
     /// guest must not run then.
     Set(DiskSet),
     /// Show what is used, and the limit
-    Show(DiskOne),
+    Show(DiskShow),
     /// Add up what there is, and say whether that is what is counted
+    ///
+    /// What each user and group has is compared, too, if it is counted. The status is 1 if something
+    /// else is counted, and is not mended.
     Check(DiskCheck),
+    /// Write down the quotas of users in guests, so that they last over an unmount or a crash
+    ///
+    /// Only what has changed is written: limits, times, and whether they hold. vserver stop does so for
+    /// its guest, and vserver-disk-save.timer every few minutes for all.
+    Save(DiskSave),
     /// Forget a limit
     Remove(DiskOne),
 }
@@ -57,12 +66,30 @@ pub(crate) struct DiskSet {
     pub(crate) quota: Option<bool>,
 }
 
+/// Arguments of `vserver disk show`.
+#[derive(Debug, Args)]
+pub(crate) struct DiskShow {
+    #[command(flatten)]
+    pub(crate) one: DiskOne,
+    /// Show each user and group, too, if quotas are counted; JSON always has them
+    #[arg(long)]
+    pub(crate) owners: bool,
+}
+
+/// Arguments of `vserver disk save`.
+#[derive(Debug, Args)]
+pub(crate) struct DiskSave {
+    /// Guests; all if none is named
+    pub(crate) guest: Vec<String>,
+}
+
 /// Arguments of `vserver disk check`.
 #[derive(Debug, Args)]
 pub(crate) struct DiskCheck {
     #[command(flatten)]
     pub(crate) one: DiskOne,
-    /// Count what is found, for users and groups too: the guest must not run then
+    /// Count what is found where it is something else, for users and groups too: the guest must not
+    /// run then. Limits and running times stay
     #[arg(long)]
     pub(crate) mend: bool,
 }

@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use build::{Build, Delete};
 pub(crate) use config::{Config, Convert, Generate, Guest, Guests, SomeGuests};
 pub(crate) use control::{Kill, Set, Wait};
-pub(crate) use disk::{Disk, DiskCheck, DiskOne, DiskSet};
+pub(crate) use disk::{Disk, DiskCheck, DiskOne, DiskSave, DiskSet};
 pub(crate) use files::{Attr, AttrChange, AttrShow, AttrTag, Cleanup, Deunify, Unify};
 pub(crate) use guests::{Start, Stop};
 pub(crate) use hashify::{Clone, Du, Exclude, Hashify, Unhashify};

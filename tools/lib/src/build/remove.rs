@@ -10,11 +10,11 @@ use crate::config::{Store, store::Source};
 use crate::error::{Doing, Error, Result};
 use crate::guest::{self, Lock};
 use crate::mount_table::mounts;
-use crate::{disk, dlimit};
+use crate::{disk, dlimit, quota};
 
 /// Removes a guest, which must not run and which none may require: its tree, unless that is to be
-/// kept, its limit on the disk, its id and, last, its file, so that one that was interrupted is
-/// still there to be deleted.
+/// kept, its limit on the disk, what is kept of its users' quotas, its id and, last, its file, so that
+/// one that was interrupted is still there to be deleted.
 pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
     let _lock = Lock::take(store, name)?;
     let _trees = Lock::trees(store)?;
@@ -46,6 +46,7 @@ pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
     }
     store.forget_xid(name)?;
     disk::forget(store, name);
+    quota::forget(store, name)?;
     match &source {
         Source::File(path) => fs::remove_file(path),
         Source::Legacy(path) => fs::remove_dir_all(path),

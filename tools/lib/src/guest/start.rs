@@ -10,8 +10,8 @@ use vserver_abi as abi;
 
 use super::{NewContext, Program, status, watch};
 use crate::config::{Guest, Mount, Store, Style};
-use crate::dlimit;
 use crate::error::{Doing, Error, Result};
+use crate::{dlimit, quota};
 
 /// All that is needed to start a guest.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ impl Plan {
     /// What a guest, which must not run, is to be like. Its lock is held.
     ///
     /// If it has a limit on the disk, and what it has is not known, as after a crash, that is added up,
-    /// and `looked_at` told how many files of that file system were looked at.
+    /// and `looked_at` told how many files of that file system were looked at. The same goes for what
+    /// its users have, after each mount.
     pub(super) fn of(store: &Store, name: &str, looked_at: &mut dyn FnMut(u64)) -> Result<Self> {
         let at = |step: &'static str| move |e: Error| e.at_step(name, step);
         let guest = store.load(name).map_err(at("configuration"))?;
@@ -36,7 +37,8 @@ impl Plan {
         let log = store.log(name, &guest);
         make_directory_of(&log).map_err(at("log"))?;
         let root = store.root(name, &guest);
-        dlimit::begin(xid, &root, guest.disk(), looked_at).map_err(at("disk limit"))?;
+        let kept = || quota::load(store, name);
+        dlimit::begin(xid, &root, guest.disk(), kept, looked_at).map_err(at("disk limit"))?;
         watch::let_up(store, name).map_err(at("mark"))?;
         Ok(Self {
             name: name.to_owned(),

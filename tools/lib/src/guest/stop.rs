@@ -20,6 +20,7 @@ use crate::cgroup;
 use crate::config::{Guest, Store, Style, store::check_name};
 use crate::context;
 use crate::error::{Doing, Error, Result, Vserver};
+use crate::quota;
 use crate::signal;
 
 /// How long killed processes may take to be gone.
@@ -90,7 +91,14 @@ fn stop_guest(store: &Store, name: &str, warn: &mut dyn FnMut(&str)) -> Result<S
     if let Some(e) = mistake {
         warn(&format!("{e}: {name} is stopped as if its file were empty"));
     }
-    stop_context(store, name, xid, &guest.unwrap_or_default(), warn)
+    let guest = guest.unwrap_or_default();
+    let how = stop_context(store, name, xid, &guest, warn)?;
+    if let Err(e) = quota::save_locked(store, name, &guest) {
+        warn(&format!(
+            "{e}: the quotas of its users are not written down: vserver disk save {name}"
+        ));
+    }
+    Ok(how)
 }
 
 fn stop_context(

@@ -24,7 +24,7 @@ use super::start::Plan;
 use super::{Lock, Started, status};
 use crate::config::Store;
 use crate::error::{Doing, Error, Result};
-use crate::{cgroup, context};
+use crate::{cgroup, context, quota};
 
 /// The name under which the command watches a guest.
 pub const WATCHER: &str = "vserver-watch";
@@ -255,6 +255,7 @@ impl Watch {
         // Who has started it does so, and then starts it again.
         if self.is_own() {
             cgroup::remove(self.xid);
+            self.save_quotas(store);
         }
         let words = [STAYS.to_owned()];
         let words = if self.stays { &words[..] } else { &[] };
@@ -262,6 +263,15 @@ impl Watch {
             // A process with one thread again.
             true => Err(become_watcher(&self.name, words)),
             false => Ok(()),
+        }
+    }
+
+    /// Writes down what its users may have, before its file system is unmounted.
+    fn save_quotas(&self, store: &Store) {
+        match quota::save(store, &self.name) {
+            // Who stops it does so.
+            Ok(_) | Err(Error::Busy(_)) => {}
+            Err(e) => eprintln!("{WATCHER}: {e}"),
         }
     }
 
