@@ -58,6 +58,9 @@ uses() {
 	check "and loaded by its name" modprobe vserver
 	check "a guest is a service" systemctl start vserver@web
 	check "which is up when it runs" vserver status web
+	check "and has quotas written down" systemctl is-active vserver-disk-save.timer
+	check "by a service" systemctl start vserver-disk-save.service
+	check "that one wrong guest does not fail" sh -c '! systemctl is-failed vserver-disk-save.service'
 	check "it reboots" sh -c 'vserver exec web -- /bin/reboot -f; [ $? = 137 ]'
 	check "and comes back" soon vserver exec web -- /bin/sh -c :
 	check "the service is still up" systemctl is-active vserver@web
