@@ -131,9 +131,10 @@ static inline int vserver_xfs_exchange(struct inode *inode1,
  * vserver_xfs_hold - may the caller make an inode?
  * @sb:		the file system
  * @hold:	of the transaction: the inode and @blocks are charged until it ends
- * @blocks:	how much its directory may grow
+ * @blocks:	how much its directory may grow, and what a symlink takes
  *
- * Does not sleep, and takes no lock.
+ * It counts for the caller until it is known whose they are. Does not sleep, and
+ * takes no lock of an inode.
  *
  * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
@@ -201,6 +202,8 @@ static inline void vserver_xfs_freed(struct inode *inode,
  * vserver_xfs_evict - remember whose an inode was
  * @inode:	the inode, which the VFS lets go of: what it has is freed later
  * @x:		of this inode
+ *
+ * Does not sleep; takes the inode's i_lock.
  */
 static inline void vserver_xfs_evict(struct inode *inode,
 				     struct vserver_xfs *x)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Disk limits, by both versions: what is set can be got. */
 
+#include <linux/quota.h>
 #include "effects.h"
 
 static int disk_limits_stick(void)
@@ -142,10 +143,48 @@ static int quota_info_sticks(void)
 	       expect(!vserver(VCMD_rem_dlimit, NOBODY, &base));
 }
 
+static int in_quotactl(const void *arg)
+{
+	struct if_dqblk set = {
+		.dqb_bhardlimit = 0x200000001ull,
+		.dqb_isoftlimit = 5,
+		.dqb_valid = QIF_LIMITS,
+	};
+	const int set_cmd = QCMD(Q_SETQUOTA, GRPQUOTA);
+	const int get_cmd = QCMD(Q_GETQUOTA, GRPQUOTA);
+	struct if_dqblk got = {};
+	int fd;
+
+	go(SETUP);
+	fd = open(TAGGED, O_RDONLY);
+	return expect(fd >= 0) &&
+	       expect(!syscall(__NR_quotactl_fd, fd, set_cmd, 1000, &set)) &&
+	       expect(!syscall(__NR_quotactl_fd, fd, get_cmd, 1000, &got)) &&
+	       expect(got.dqb_bhardlimit == 0x200000001ull) &&
+	       expect(got.dqb_isoftlimit == 5) && expect(got.dqb_ihardlimit == 0);
+}
+
+/* And what is set inside, by a program of either width, is what the host gets. */
+static int quotactl_sticks(void)
+{
+	struct vcmd_ctx_dlimit_base_v0 base = { .name = TAGGED };
+	struct vcmd_ctx_quota_v0 quota = { .name = TAGGED, .kind = 1 };
+
+	return expect(!vserver(VCMD_add_dlimit, OWN, &base)) &&
+	       expect(!vserver(VCMD_add_quota, OWN, &base)) &&
+	       expect(child(in_quotactl, NULL) == 1) &&
+	       expect(!vserver(VCMD_get_quota, OWN, &quota)) &&
+	       expect(quota.id == 1000) &&
+	       expect(quota.space_hard == 0x200000001ull << 10) &&
+	       expect(quota.inodes_soft == 5) &&
+	       expect(!vserver(VCMD_rem_dlimit, OWN, &base));
+}
+
 const struct effect disk_limit_effects[] = {
 	EFFECT(disk_limits_stick),
 	EFFECT(quotas_are_begun),
 	EFFECT(quotas_stick),
 	EFFECT(quota_info_sticks),
+	EFFECT(quotactl_sticks),
 	{}
 };

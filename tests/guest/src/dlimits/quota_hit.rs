@@ -278,21 +278,21 @@ fn long_links() -> Result<()> {
     let target = "x".repeat(1000);
     let mut made = Ok(());
     inside(OWN, || {
-        set(&dir, USERS, USER, space(64))?;
+        set(&dir, USERS, USER, space(LIMIT / 2))?;
         turn(&dir, USERS, true)?;
         become_user()?;
-        for i in 0..100 {
+        for i in 0..200 {
             made = rfs::symlink(&target, dir.join(i.to_string()));
             if made.is_err() {
                 return expect(made, Errno::DQUOT);
             }
         }
         // Where they are all in metadata.
-        ensure!(on("btrfs"), "100 links");
+        ensure!(on("btrfs"), "200 links");
         Ok(())
     })?;
     let sums = owners_equal_a_scan(&dir)?;
-    ensure!(sums[&(USERS, USER)].0 <= 64 << 10, "{sums:?}");
+    ensure!(sums[&(USERS, USER)].0 <= LIMIT << 9, "{sums:?}");
     Ok(())
 }
 
