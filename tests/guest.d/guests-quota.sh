@@ -43,6 +43,7 @@ echo "ann:x:$ME:$ME::/home/ann:/bin/sh" >>$R/etc/passwd
 echo "ann:x:$ME:" >>$R/etc/group
 [ -e $R/etc/mtab ] || ln -s ../proc/self/mounts $R/etc/mtab
 check "a guest whose users can have quotas starts" vserver start deb
+check "what its root may do about quotas is no more than that" refused inside /bin/mount -t tmpfs none /mnt
 check "there is what its root is on" inside /usr/bin/test -b "$device"
 check "which it can't read" refused inside /bin/dd if="$device" of=/dev/null count=1
 inside /bin/mkdir -p /home/ann
@@ -134,7 +135,7 @@ cp /tmp/kept $K
 slow=/sys/fs/cgroup/slow
 echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
 mkdir $slow
-echo 5000 1000000 >$slow/cpu.max
+echo 20000 1000000 >$slow/cpu.max
 sh -c "echo \$\$ >$slow/cgroup.procs; exec vserver start deb" >/tmp/slow 2>&1 &
 begun() { vserver disk show --json 70 $R | grep '"counted": false'; }
 check "a scan has begun" soon begun
@@ -161,7 +162,8 @@ check "have more" ann "dd if=/dev/zero of=more bs=64k count=100"
 check "it stops again" vserver stop deb
 sed -i 's/true/false/' $C/deb.toml
 check "without quotas it starts" vserver start deb
-check "and there are none" refused inside /usr/sbin/repquota -a
+check "and there are none" says "quotas: *none" vserver disk show 70 $R
+check "nor does anybody inside see some" refused says "^ann" inside /usr/sbin/repquota -a
 check "nor a device" refused inside /usr/bin/test -e "$device"
 check "it stops at last" vserver stop deb
 vserver disk remove 70 $R

@@ -8,7 +8,30 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
+use vserver_abi as abi;
+
 use crate::error::{Doing, Error, Result};
+
+/// The context capabilities, by the capability that they stand for where the context has not got that.
+const STANDS_FOR: [(u64, CapabilitySet); 4] = [
+    (
+        abi::VXC_SET_UTSNAME
+            | abi::VXC_FS_SECURITY
+            | abi::VXC_FS_TRUSTED
+            | abi::VXC_TIOCSTI
+            | abi::VXC_SECURE_MOUNT
+            | abi::VXC_SECURE_REMOUNT
+            | abi::VXC_QUOTA_CTL
+            | abi::VXC_NAMESPACE,
+        CapabilitySet::SYS_ADMIN,
+    ),
+    (
+        abi::VXC_SET_RLIMIT | abi::VXC_OOM_ADJUST,
+        CapabilitySet::SYS_RESOURCE,
+    ),
+    (abi::VXC_SYSLOG, CapabilitySet::SYSLOG),
+    (abi::VXC_AUDIT_CONTROL, CapabilitySet::AUDIT_CONTROL),
+];
 
 /// A set of capabilities; no process of the context gets another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +78,13 @@ impl Caps {
     /// The set, bit by number.
     pub fn bits(self) -> u64 {
         self.0.bits()
+    }
+
+    /// The same with what the credentials of processes must have for these context capabilities to give
+    /// them something. The context bounds that: it is no more than they are for.
+    pub(super) fn with(self, ccaps: u64) -> Self {
+        let wanted = STANDS_FOR.iter().filter(|(these, _)| these & ccaps != 0);
+        Self(wanted.fold(self.0, |all, (_, cap)| all | *cap))
     }
 
     /// Takes all other capabilities from this process, for good.
@@ -127,6 +157,18 @@ mod tests {
         );
         assert!(!caps.0.contains(CapabilitySet::LEASE));
         assert!("fly".parse::<Caps>().is_err());
+    }
+
+    #[test]
+    fn who_is_given_a_power_has_what_it_wants() {
+        let guest = Caps::guest();
+        assert_eq!(guest.with(0), guest);
+        let with = |ccaps| guest.with(ccaps).0.difference(guest.0);
+        assert_eq!(with(abi::VXC_QUOTA_CTL), CapabilitySet::SYS_ADMIN);
+        assert_eq!(with(abi::VXC_OOM_ADJUST), CapabilitySet::SYS_RESOURCE);
+        let both = abi::VXC_SYSLOG | abi::VXC_AUDIT_CONTROL;
+        let caps = CapabilitySet::SYSLOG | CapabilitySet::AUDIT_CONTROL;
+        assert_eq!(with(both), caps);
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn set_up(new: &NewContext, created: impl FnOnce(u32) -> Result<()>) -> Result<(
     ))
     .doing(|| format!("end the setup of context {xid}"))
     .at("context")?;
-    new.caps.apply().at("capabilities")
+    new.caps.with(new.ccaps).apply().at("capabilities")
 }
 
 fn name(new: &NewContext, xid: u32) -> Result<()> {
