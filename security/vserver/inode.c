@@ -164,10 +164,19 @@ int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa)
 	return vserver_xattr_write(dentry, &x);
 }
 
+/*
+ * What a file system does to an immutable inode, too; so this is asked without
+ * the module as well.
+ */
+static int vserver_refuse_unified(struct inode *inode)
+{
+	return IS_IMMUTABLE(inode) && __vserver_unified(inode) ? -EPERM : 0;
+}
+
 /* A quota file is written without being opened. */
 int vserver_quota_on(struct dentry *dentry)
 {
-	return vserver_unified(d_backing_inode(dentry)) ? -EPERM : 0;
+	return vserver_refuse_unified(d_backing_inode(dentry));
 }
 
 /*
@@ -190,7 +199,7 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case F2FS_IOC_SET_PIN_FILE:
 	case F2FS_IOC_RELEASE_COMPRESS_BLOCKS:
 	case F2FS_IOC_RESERVE_COMPRESS_BLOCKS:
-		return vserver_unified(file_inode(file)) ? -EPERM : 0;
+		return vserver_refuse_unified(file_inode(file));
 	default:
 		return vserver_tag_ioctl(file, cmd) ?:
 		       vserver_tty_ioctl(file, cmd);

@@ -6,6 +6,7 @@
 
 use super::kinds::all_is_refused;
 use crate::calls::c_path;
+use crate::module;
 use crate::sample;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
@@ -254,6 +255,10 @@ pub(super) fn quota_file() -> Result<()> {
     set_flags(&a, UNIFIED, UNIFIED)?;
     let before = look(&a)?;
     refused("a unified file", disk.quota_on(&a), Errno::PERM)?;
+    module::remove().context("rmmod")?;
+    let without = disk.quota_on(&a);
+    module::insert()?;
+    refused("without the module", without, Errno::PERM)?;
     ensure!(look(&a)? == before && look(&b)? == before);
     Ok(())
 }
