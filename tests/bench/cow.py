@@ -23,6 +23,8 @@ KINDS = ("ext4", "xfs", "btrfs")
 DISKS = [("ext4", 1024), ("xfs", 4096), ("btrfs", 4096)]
 GOALS = {4 << 10: 0.7, 100 << 20: 1.0}
 CLONE_GOAL = 1.3
+OVERLAYS = {"overlayfs": "overlayfs", "strict": "overlayfs fsync=strict",
+            "volatile": "overlayfs volatile"}
 PLAIN_GOAL = 1.001
 
 
@@ -45,11 +47,13 @@ def breaking(built, accel, unit):
 
     for fs in KINDS:
         renamed = "FICLONE, fsync, rename" if fs == "btrfs" else "FICLONE and rename"
+        durable = "strict" if fs == "btrfs" else "overlayfs"
         for size, text in SIZES.items():
             for what, figure in (("write", "first write"), ("chmod", "chmod")):
                 goal = GOALS.get(size) if what == "write" else None
-                add(f"{figure}, {text}", fs, what, size, "overlayfs", "overlayfs", goal)
-                add(f"{figure}, {text}", fs, what, size, "volatile", "overlayfs volatile")
+                for peer, name in OVERLAYS.items():
+                    add(f"{figure}, {text}", fs, what, size, peer, name,
+                        goal if peer == durable else None)
                 add(f"{figure}, {text}", fs, what, size, "ficlone", renamed)
         add("break of 1 GiB", fs, "clone", 1 << 30, "ficlone-alone", "FICLONE", CLONE_GOAL)
         add("break of 1 GiB", fs, "clone", 1 << 30, "ficlone", renamed)

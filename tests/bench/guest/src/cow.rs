@@ -42,6 +42,11 @@ fn can_clone(kind: &str) -> bool {
     matches!(kind, "xfs" | "btrfs")
 }
 
+/// Whether a name may be on the disk before what was cloned to its file.
+fn names_come_first(kind: &str) -> bool {
+    kind == "btrfs"
+}
+
 /// What is done to a file.
 #[derive(Clone, Copy)]
 enum Op {
@@ -208,7 +213,7 @@ impl Place {
         rfs::fchown(&to, Some(uid), Some(gid))?;
         rfs::fchmod(&to, Mode::from_raw_mode(meta.mode()))?;
         rfs::futimens(&to, &times(&meta))?;
-        if self.kind == "btrfs" {
+        if names_come_first(&self.kind) {
             // Or a crash may leave the name with an empty file; a break does so too.
             rfs::fsync(&to)?;
         }
@@ -236,10 +241,14 @@ impl Place {
 
     /// The first modification of a file.
     fn first(&self, op: Op) -> Result<()> {
-        let (mut ours, mut overlay, mut volatile, mut clone) = (vec![], vec![], vec![], vec![]);
+        let (mut ours, mut overlay, mut clone) = (vec![], vec![], vec![]);
+        let (mut strict, mut volatile) = (vec![], vec![]);
         for _ in 0..self.reps() {
             ours.push(self.on_name(&self.unified(), |name| op.run(name))?);
             overlay.push(self.overlay(op, "")?);
+            if names_come_first(&self.kind) {
+                strict.push(self.overlay(op, ",fsync=strict")?);
+            }
             if can_clone(&self.kind) {
                 clone.push(self.on_name(&self.plain(), |name| {
                     self.clone_to(name)?;
@@ -251,6 +260,9 @@ impl Place {
         }
         self.print(op.name(), "ours", &ours);
         self.print(op.name(), "overlayfs", &overlay);
+        if names_come_first(&self.kind) {
+            self.print(op.name(), "strict", &strict);
+        }
         if can_clone(&self.kind) {
             self.print(op.name(), "ficlone", &clone);
         } else {
