@@ -120,9 +120,9 @@ fn fsxattr(path: &Path) -> Result<Fsxattr> {
 }
 
 /// With these flags besides those that it has.
-fn set_project(path: &Path, flags: u32) -> Result<()> {
+fn set_project(path: &Path, project: u32, flags: u32) -> Result<()> {
     let mut attr = fsxattr(path)?;
-    attr.project = PROJECT;
+    attr.project = project;
     attr.xflags |= flags;
     let fd = open(path, OFlags::RDONLY)?;
     // SAFETY: as above.
@@ -169,11 +169,11 @@ pub fn pair(kind: Kind, handed_down: bool) -> Result<Pair> {
     Pair::with("quota", |a| {
         let dir = a.parent().context("no directory")?;
         if handed_down && kind == Kind::Project {
-            set_project(dir, PROJINHERIT)?;
+            set_project(dir, PROJECT, PROJINHERIT)?;
         }
         owned(a)?;
         if !handed_down && kind == Kind::Project {
-            set_project(a, 0)?;
+            set_project(a, PROJECT, 0)?;
         }
         Ok(())
     })
@@ -320,6 +320,41 @@ pub fn quota_in_a_directory_of_another_group() -> Result<()> {
         "{other:?}, now {now:?}"
     );
     Ok(())
+}
+
+/// A directory that hands down its project, which is not the file's: the copy gets that when it has the
+/// name, and if there is no room for it there, stays in the directory's.
+pub fn quota_in_a_directory_of_another_project() -> Result<()> {
+    const OTHER: u32 = PROJECT + 1;
+    let ground = Ground::with(options())?;
+    let pair = Pair::with("handed_down", |a| {
+        owned(a)?;
+        set_project(a, PROJECT, 0)
+    })?;
+    // Nobody could give it the other name in such a directory.
+    set_project(&pair.dir, OTHER, PROJINHERIT)?;
+    let was = (
+        of(&ground, Kind::Project)?,
+        usage(&ground, Kind::Project, OTHER)?,
+    );
+
+    limit_to_use(&ground, Kind::Project)?;
+    drop(open(&pair.a, OFlags::RDWR).context("open")?);
+    pair.broken()?;
+    let got = fsxattr(&pair.a)?.project;
+    let now = (
+        of(&ground, Kind::Project)?,
+        usage(&ground, Kind::Project, OTHER)?,
+    );
+    // xfs lets whoever may give a file a project id exceed its limit.
+    let stays = ground.kind() != "xfs";
+    ensure!(got == if stays { OTHER } else { PROJECT }, "project {got}");
+    let [file, directory] = [now.0.inodes - was.0.inodes, now.1.inodes - was.1.inodes];
+    ensure!(
+        (file, directory) == if stays { (0, 1) } else { (1, 0) },
+        "{was:?}, now {now:?}"
+    );
+    no_limit(&ground, Kind::Project)
 }
 
 const QUOTA_CTL: u64 = 0xc010_9428;
