@@ -53,10 +53,10 @@ check "limits do not hold at first" refused says enforced inside /usr/sbin/quota
 check "quotaon has them hold" inside /usr/sbin/quotaon -ug /
 check "and says so" says "user quota on / .*enforced" inside /usr/sbin/quotaon -pva
 check "of groups, too" says "group quota on / .*enforced" inside /usr/sbin/quotaon -pva
-check "they can be let go" inside /usr/sbin/quotaoff -aug
-check "all at once" refused says enforced inside /usr/sbin/quotaon -pva
-check "and hold again" inside /usr/sbin/quotaon -aug
-check "all at once, too" says "user quota on / .*enforced" inside /usr/sbin/quotaon -pva
+check "they can be let go" inside /usr/sbin/quotaoff -ug /
+check "of users and groups" refused says enforced inside /usr/sbin/quotaon -pva
+check "and hold again" inside /usr/sbin/quotaon -ug /
+check "as is said" says "user quota on / .*enforced" inside /usr/sbin/quotaon -pva
 check "setquota sets some" inside /usr/sbin/setquota -u ann 1000 2000 10 20 /
 check "what a user has counts" ann "echo content >file"
 check "repquota shows him" is "$(hard)" 2000
