@@ -183,7 +183,8 @@ pub const BTRFS: Suite = Suite {
 };
 
 /// An error of the quota, such as a project that is over its limit, is the end of it until it is
-/// checked: the tests of it come first, and that one last.
+/// checked: the tests of it come first, that one last, and `quota_in_a_directory_of_another_project`,
+/// which is another one, nowhere.
 ///
 /// The last name of a file that was read anew gets a copy here: no `memory_last_link` and
 /// `requests_last_link`.
@@ -199,7 +200,6 @@ pub const F2FS: Suite = Suite {
         quota_in_a_directory_of_another_group,
         quota_of_the_project,
         quota_of_its_own_project,
-        quota_in_a_directory_of_another_project,
         memory_open,
         memory_chmod,
         memory_truncate,
