@@ -153,6 +153,32 @@ void vserver_owners_move(const struct vserver_dlimit *dl,
 		vserver_quota_move(quota, from, to, bytes, inodes);
 }
 
+/* What @xid has more, or less; nobody if that is 0, or there is no limit. */
+void vserver_space_add(const struct super_block *sb, u32 xid, s64 bytes)
+{
+	struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_find(sb, xid);
+	if (dl)
+		atomic64_add(bytes, &dl->space.used);
+}
+
+/*
+ * The same of whose the inode is in there; with its i_lock, or if it comes or
+ * goes.
+ */
+void vserver_inode_owners_add(struct inode *inode, u32 xid, s64 bytes,
+			      s64 inodes)
+{
+	const struct vserver_dlimit *dl;
+
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, xid);
+	if (dl)
+		vserver_owners_add(dl, vserver_owners(inode), bytes, inodes);
+}
+
 int __vserver_charge_space(struct inode *inode, u64 bytes, int flags)
 {
 	struct vserver_dlimit *dl;

@@ -84,6 +84,11 @@ void vserver_owners_move(const struct vserver_dlimit *dl,
 int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes);
 void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes);
 
+/* dlimit.c: for a file system that charges by itself */
+void vserver_space_add(const struct super_block *sb, u32 xid, s64 bytes);
+void vserver_inode_owners_add(struct inode *inode, u32 xid, s64 bytes,
+			      s64 inodes);
+
 /* dlimit_set.c */
 extern spinlock_t vserver_dlimit_lock;
 struct vserver_dlimit *vserver_dlimit_listed(const struct path *path, u32 xid);

@@ -33,28 +33,6 @@ static u32 vserver_btrfs_xid(const struct inode *inode)
 	return vserver_known_tag(inode, &tag) ? tag : 0;
 }
 
-static void vserver_btrfs_charge(const struct super_block *sb, u32 xid,
-				 s64 bytes)
-{
-	struct vserver_dlimit *dl;
-
-	guard(rcu)();
-	dl = vserver_dlimit_find(sb, xid);
-	if (dl)
-		atomic64_add(bytes, &dl->space.used);
-}
-
-/* With i_lock. */
-static void vserver_btrfs_charge_owners(struct inode *inode, u32 xid, s64 bytes)
-{
-	struct vserver_dlimit *dl;
-
-	guard(rcu)();
-	dl = vserver_dlimit_find(inode->i_sb, xid);
-	if (dl)
-		vserver_owners_add(dl, vserver_owners(inode), bytes, 0);
-}
-
 /* An extent in the inode itself has less than a block, and counts as one. */
 static s64 vserver_btrfs_blocks(struct inode *inode)
 {
@@ -95,14 +73,14 @@ void __vserver_btrfs_change(struct inode *inode, u64 delalloc, s64 reserved,
 	if (!vserver_sb(sb)->tag)
 		return;
 	xid = vserver_btrfs_xid(inode);
-	vserver_btrfs_charge_owners(inode, xid, more);
+	vserver_inode_owners_add(inode, xid, more, 0);
 	if (more > 0 && hold->inode == inode && hold->room.xid == xid) {
 		held = min(more, hold->room.bytes);
 		hold->room.bytes -= held;
 		more -= held;
 	}
 	if (more)
-		vserver_btrfs_charge(sb, xid, more);
+		vserver_space_add(sb, xid, more);
 }
 EXPORT_SYMBOL_GPL(__vserver_btrfs_change);
 
@@ -203,7 +181,7 @@ void __vserver_btrfs_free(struct super_block *sb,
 			  struct vserver_btrfs_room *room)
 {
 	if (room->bytes)
-		vserver_btrfs_charge(sb, room->xid, -room->bytes);
+		vserver_space_add(sb, room->xid, -room->bytes);
 	room->bytes = 0;
 }
 EXPORT_SYMBOL_GPL(__vserver_btrfs_free);

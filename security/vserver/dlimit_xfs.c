@@ -34,17 +34,6 @@ static u32 vserver_xfs_xid(struct inode *inode, const struct vserver_xfs *x)
 	return vserver_known_tag(inode, &tag) ? tag : 0;
 }
 
-static void vserver_xfs_charge(const struct super_block *sb, u32 xid,
-			       s64 bytes)
-{
-	struct vserver_dlimit *dl;
-
-	guard(rcu)();
-	dl = vserver_dlimit_find(sb, xid);
-	if (dl)
-		atomic64_add(bytes, &dl->space.used);
-}
-
 static void vserver_xfs_charge_inode(const struct super_block *sb, u32 xid,
 				     int n)
 {
@@ -54,18 +43,6 @@ static void vserver_xfs_charge_inode(const struct super_block *sb, u32 xid,
 	dl = vserver_dlimit_find(sb, xid);
 	if (dl)
 		atomic64_add(n, &dl->inodes.used);
-}
-
-/* What the inode has more, or less; with its i_lock, or if it comes or goes. */
-static void vserver_xfs_charge_owners(struct inode *inode, u32 xid, s64 bytes,
-				      s64 inodes)
-{
-	struct vserver_dlimit *dl;
-
-	guard(rcu)();
-	dl = vserver_dlimit_find(inode->i_sb, xid);
-	if (dl)
-		vserver_owners_add(dl, vserver_owners(inode), bytes, inodes);
 }
 
 /*
@@ -102,13 +79,13 @@ void __vserver_xfs_unlock(struct inode *inode, struct vserver_xfs *x,
 	guard(spinlock)(&inode->i_lock);
 	inode_set_bytes(inode, bytes);
 	xid = vserver_xfs_xid(inode, x);
-	vserver_xfs_charge_owners(inode, xid, more, 0);
+	vserver_inode_owners_add(inode, xid, more, 0);
 	if (xid == x->xid)
 		more -= x->reserved;
 	else
-		vserver_xfs_charge(sb, x->xid, -x->reserved);
+		vserver_space_add(sb, x->xid, -x->reserved);
 	x->reserved = 0;
-	vserver_xfs_charge(sb, xid, more);
+	vserver_space_add(sb, xid, more);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_unlock);
 
@@ -140,7 +117,7 @@ int __vserver_xfs_reserve(struct inode *inode, struct vserver_xfs *x,
 	}
 	/* It has changed sides meanwhile. */
 	if (xid != x->xid && x->reserved) {
-		vserver_xfs_charge(sb, x->xid, -x->reserved);
+		vserver_space_add(sb, x->xid, -x->reserved);
 		x->reserved = 0;
 	}
 	x->xid = xid;
@@ -238,7 +215,7 @@ void __vserver_xfs_freed(struct inode *inode, const struct vserver_xfs *x)
 	if (!vserver_sb(inode->i_sb)->tag)
 		return;
 	vserver_xfs_charge_inode(inode->i_sb, xid, -1);
-	vserver_xfs_charge_owners(inode, xid, 0, -1);
+	vserver_inode_owners_add(inode, xid, 0, -1);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_freed);
 

@@ -89,12 +89,15 @@ void vserver_quota_move(struct vserver_quota *quota, struct vserver_owners from,
 void vserver_quota_settle(struct inode *inode);
 
 /* quota_set.c */
+struct vserver_quota *vserver_quota_find(const struct super_block *sb, u32 xid);
 void vserver_quota_put(struct vserver_quota *quota);
 struct vserver_quota *vserver_quota_get_ref(const struct super_block *sb,
 					    u32 xid);
 int vserver_quota_set_id(struct vserver_quota *quota, int type, u32 id,
 			 const struct vserver_quota_amount to[VSERVER_QUOTA_ITEMS]);
 bool vserver_quota_valid(const struct vserver_quota_amount *to);
+void vserver_quota_look(const struct vserver_quota_item *item,
+			struct vserver_quota_amount *amount);
 
 DEFINE_FREE(vserver_quota_put, struct vserver_quota *, vserver_quota_put(_T))
 

@@ -72,16 +72,22 @@ void vserver_quota_put(struct vserver_quota *quota)
 	queue_rcu_work(system_dfl_wq, &quota->free);
 }
 
-/* That of a context, if it is counted, for vserver_quota_put(). */
+/* That of a context, if it is counted. Under RCU. */
+struct vserver_quota *vserver_quota_find(const struct super_block *sb, u32 xid)
+{
+	const struct vserver_dlimit *dl = vserver_dlimit_find(sb, xid);
+
+	return dl ? rcu_dereference(dl->quota) : NULL;
+}
+
+/* The same, for vserver_quota_put(). */
 struct vserver_quota *vserver_quota_get_ref(const struct super_block *sb,
 					    u32 xid)
 {
-	const struct vserver_dlimit *dl;
 	struct vserver_quota *quota;
 
 	guard(rcu)();
-	dl = vserver_dlimit_find(sb, xid);
-	quota = dl ? rcu_dereference(dl->quota) : NULL;
+	quota = vserver_quota_find(sb, xid);
 	return quota && refcount_inc_not_zero(&quota->refs) ? quota : NULL;
 }
 
@@ -315,8 +321,9 @@ int vserver_quota_set(const struct path *path, u32 xid,
 }
 EXPORT_SYMBOL_GPL(vserver_quota_set);
 
-static void vserver_quota_look(const struct vserver_quota_item *item,
-			       struct vserver_quota_amount *amount)
+/* What there is to say of somebody; with the quota's lock. */
+void vserver_quota_look(const struct vserver_quota_item *item,
+			struct vserver_quota_amount *amount)
 {
 	amount->used = max(item->used, 0);
 	amount->soft = item->soft;

@@ -27,15 +27,13 @@
 /* Not the realtime device of xfs, of which nobody in a context has anything. */
 #define VSERVER_QC_MASK	(QC_LIMIT_MASK | QC_TIMER_MASK | QC_SPACE | QC_INO_COUNT)
 
-/* That of the caller's context, by a proxy. Under RCU. */
+/* That of the caller's context. Under RCU. */
 static struct vserver_quota *
-vserver_quotactl_own(const struct super_block *proxy)
+vserver_quotactl_own(const struct super_block *sb)
 {
 	const struct vserver_ctx *ctx = vserver_cred(current_cred())->ctx;
-	const struct vserver_dlimit *dl;
 
-	dl = ctx ? vserver_dlimit_find(proxy->s_fs_info, ctx->xid) : NULL;
-	return dl ? rcu_dereference(dl->quota) : NULL;
+	return ctx ? vserver_quota_find(sb, ctx->xid) : NULL;
 }
 
 /* By type, as the file systems with hidden files say it. */
@@ -44,13 +42,14 @@ static const unsigned int vserver_quotactl_enfd[VSERVER_QUOTAS] = {
 	[GRPQUOTA] = FS_QUOTA_GDQ_ENFD,
 };
 
-static int vserver_quotactl_enable(struct super_block *sb, unsigned int flags)
+static int vserver_quotactl_enable(struct super_block *proxy,
+				   unsigned int flags)
 {
 	struct vserver_quota *quota;
 	int type;
 
 	guard(rcu)();
-	quota = vserver_quotactl_own(sb);
+	quota = vserver_quotactl_own(proxy->s_fs_info);
 	if (!quota)
 		return -ESRCH;
 	flags &= ~(FS_QUOTA_UDQ_ACCT | FS_QUOTA_GDQ_ACCT);
@@ -66,13 +65,14 @@ static int vserver_quotactl_enable(struct super_block *sb, unsigned int flags)
 	return 0;
 }
 
-static int vserver_quotactl_disable(struct super_block *sb, unsigned int flags)
+static int vserver_quotactl_disable(struct super_block *proxy,
+				    unsigned int flags)
 {
 	struct vserver_quota *quota;
 	int type, error = -EEXIST;
 
 	guard(rcu)();
-	quota = vserver_quotactl_own(sb);
+	quota = vserver_quotactl_own(proxy->s_fs_info);
 	if (!quota)
 		return -ESRCH;
 	/* To count, or not to, is the host's to say. */
@@ -90,12 +90,12 @@ static int vserver_quotactl_disable(struct super_block *sb, unsigned int flags)
 }
 
 /* There is nothing to write. */
-static int vserver_quotactl_sync(struct super_block *sb, int type)
+static int vserver_quotactl_sync(struct super_block *proxy, int type)
 {
 	return 0;
 }
 
-static int vserver_quotactl_get_state(struct super_block *sb,
+static int vserver_quotactl_get_state(struct super_block *proxy,
 				      struct qc_state *state)
 {
 	struct vserver_quota *quota;
@@ -103,7 +103,7 @@ static int vserver_quotactl_get_state(struct super_block *sb,
 
 	memset(state, 0, sizeof(*state));
 	guard(rcu)();
-	quota = vserver_quotactl_own(sb);
+	quota = vserver_quotactl_own(proxy->s_fs_info);
 	if (!quota)
 		return 0;
 	guard(spinlock)(&quota->lock);
@@ -119,7 +119,7 @@ static int vserver_quotactl_get_state(struct super_block *sb,
 	return 0;
 }
 
-static int vserver_quotactl_set_info(struct super_block *sb, int type,
+static int vserver_quotactl_set_info(struct super_block *proxy, int type,
 				     struct qc_info *info)
 {
 	struct vserver_quota *quota;
@@ -128,7 +128,7 @@ static int vserver_quotactl_set_info(struct super_block *sb, int type,
 	    info->i_fieldmask & ~(QC_SPC_TIMER | QC_INO_TIMER | QC_RT_SPC_TIMER))
 		return -EINVAL;
 	guard(rcu)();
-	quota = vserver_quotactl_own(sb);
+	quota = vserver_quotactl_own(proxy->s_fs_info);
 	if (!quota)
 		return -ESRCH;
 	guard(spinlock)(&quota->lock);
@@ -142,32 +142,32 @@ static int vserver_quotactl_set_info(struct super_block *sb, int type,
 static void vserver_quotactl_look(const struct vserver_quota_id *dq,
 				  struct qc_dqblk *di)
 {
-	const struct vserver_quota_item *space, *inodes;
+	struct vserver_quota_amount space, inodes;
 
 	memset(di, 0, sizeof(*di));
 	if (!dq)
 		return;
-	space = &dq->items[VSERVER_QUOTA_SPACE];
-	inodes = &dq->items[VSERVER_QUOTA_INODES];
-	di->d_spc_hardlimit = space->hard;
-	di->d_spc_softlimit = space->soft;
-	di->d_space = max(space->used, 0);
-	di->d_spc_timer = vserver_quota_above(space) ? space->until : 0;
-	di->d_ino_hardlimit = inodes->hard;
-	di->d_ino_softlimit = inodes->soft;
-	di->d_ino_count = max(inodes->used, 0);
-	di->d_ino_timer = vserver_quota_above(inodes) ? inodes->until : 0;
+	vserver_quota_look(&dq->items[VSERVER_QUOTA_SPACE], &space);
+	vserver_quota_look(&dq->items[VSERVER_QUOTA_INODES], &inodes);
+	di->d_spc_hardlimit = space.hard;
+	di->d_spc_softlimit = space.soft;
+	di->d_space = space.used;
+	di->d_spc_timer = space.until;
+	di->d_ino_hardlimit = inodes.hard;
+	di->d_ino_softlimit = inodes.soft;
+	di->d_ino_count = inodes.used;
+	di->d_ino_timer = inodes.until;
 }
 
-static int vserver_quotactl_get_dqblk(struct super_block *sb, struct kqid qid,
-				      struct qc_dqblk *di)
+static int vserver_quotactl_get_dqblk(struct super_block *proxy,
+				      struct kqid qid, struct qc_dqblk *di)
 {
 	struct vserver_quota *quota;
 
 	if (qid.type >= VSERVER_QUOTAS)
 		return -EINVAL;
 	guard(rcu)();
-	quota = vserver_quotactl_own(sb);
+	quota = vserver_quotactl_own(proxy->s_fs_info);
 	if (!quota)
 		return -ESRCH;
 	guard(spinlock)(&quota->lock);
@@ -177,7 +177,7 @@ static int vserver_quotactl_get_dqblk(struct super_block *sb, struct kqid qid,
 }
 
 /* In the order of the initial user namespace. */
-static int vserver_quotactl_get_nextdqblk(struct super_block *sb,
+static int vserver_quotactl_get_nextdqblk(struct super_block *proxy,
 					  struct kqid *qid,
 					  struct qc_dqblk *di)
 {
@@ -188,7 +188,7 @@ static int vserver_quotactl_get_nextdqblk(struct super_block *sb,
 	if (qid->type >= VSERVER_QUOTAS)
 		return -EINVAL;
 	guard(rcu)();
-	quota = vserver_quotactl_own(sb);
+	quota = vserver_quotactl_own(proxy->s_fs_info);
 	if (!quota)
 		return -ESRCH;
 	guard(spinlock)(&quota->lock);
@@ -209,8 +209,8 @@ static u64 vserver_qc_field(const struct qc_dqblk *di, int field, u64 value)
 	return di->d_fieldmask & field ? value : CDLIM64_KEEP;
 }
 
-static int vserver_quotactl_set_dqblk(struct super_block *sb, struct kqid qid,
-				      struct qc_dqblk *di)
+static int vserver_quotactl_set_dqblk(struct super_block *proxy,
+				      struct kqid qid, struct qc_dqblk *di)
 {
 	const struct vserver_ctx *ctx = vserver_cred(current_cred())->ctx;
 	const struct vserver_quota_amount to[VSERVER_QUOTA_ITEMS] = {
@@ -235,7 +235,7 @@ static int vserver_quotactl_set_dqblk(struct super_block *sb, struct kqid qid,
 	    !vserver_quota_valid(&to[VSERVER_QUOTA_INODES]))
 		return -ERANGE;
 	if (ctx)
-		quota = vserver_quota_get_ref(sb->s_fs_info, ctx->xid);
+		quota = vserver_quota_get_ref(proxy->s_fs_info, ctx->xid);
 	if (!quota)
 		return -ESRCH;
 	return vserver_quota_set_id(quota, qid.type,
@@ -260,12 +260,8 @@ static struct quota_format_type vserver_quotactl_format = {
 
 bool __vserver_quota_shown(const struct super_block *sb)
 {
-	const struct vserver_ctx *ctx = vserver_cred(current_cred())->ctx;
-	const struct vserver_dlimit *dl;
-
 	guard(rcu)();
-	dl = ctx ? vserver_dlimit_find(sb, ctx->xid) : NULL;
-	return dl && rcu_access_pointer(dl->quota);
+	return vserver_quotactl_own(sb);
 }
 EXPORT_SYMBOL_GPL(__vserver_quota_shown);
 

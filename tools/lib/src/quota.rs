@@ -106,14 +106,11 @@ pub struct Difference {
 /// What is counted for the users and groups of a context on the file system of `path`; `None` if
 /// nothing is.
 pub fn show(xid: u32, path: &Path) -> Result<Option<Quotas>> {
-    let Some(users) = info(xid, path, Owner::USERS)? else {
-        return Ok(None);
-    };
-    let Some(groups) = info(xid, path, Owner::GROUPS)? else {
+    let Some((users, groups)) = infos(xid, path)? else {
         return Ok(None);
     };
     Ok(Some(Quotas {
-        counted: users.flags & groups.flags & abi::CQUOTA_COUNTED != 0,
+        counted: whole(&users, &groups),
         users: kind(xid, path, Owner::User, &users)?,
         groups: kind(xid, path, Owner::Group, &groups)?,
     }))
@@ -121,9 +118,11 @@ pub fn show(xid: u32, path: &Path) -> Result<Option<Quotas>> {
 
 /// Whether it is counted what users and groups have, and all that there was before is added up.
 pub(crate) fn is_counted(xid: u32, path: &Path) -> Result<Option<bool>> {
-    let [users, groups] = [Owner::USERS, Owner::GROUPS].map(|all| info(xid, path, all));
-    let both = users?.zip(groups?);
-    Ok(both.map(|(users, groups)| users.flags & groups.flags & abi::CQUOTA_COUNTED != 0))
+    Ok(infos(xid, path)?.map(|(users, groups)| whole(&users, &groups)))
+}
+
+fn whole(users: &abi::QuotaInfo, groups: &abi::QuotaInfo) -> bool {
+    users.flags & groups.flags & abi::CQUOTA_COUNTED != 0
 }
 
 /// Begins to count, from nothing.
@@ -167,16 +166,9 @@ pub(crate) fn say(xid: u32, path: &Path, owners: &Owners, kept: &Kept) -> Result
 
 /// What each is to have who has something, or had a limit.
 fn first(owners: &Owners, kept: &Kept) -> BTreeMap<Owner, abi::Quota> {
-    let users = kept
-        .users
-        .limits
-        .iter()
-        .map(|(id, l)| (Owner::User(*id), l));
-    let groups = kept
-        .groups
-        .limits
-        .iter()
-        .map(|(id, l)| (Owner::Group(*id), l));
+    let (users, groups) = (&kept.users.limits, &kept.groups.limits);
+    let users = users.iter().map(|(id, l)| (Owner::User(*id), l));
+    let groups = groups.iter().map(|(id, l)| (Owner::Group(*id), l));
     let limits: BTreeMap<_, _> = users.chain(groups).collect();
     let all: BTreeSet<_> = owners.keys().chain(limits.keys()).copied().collect();
     let quota = |owner| {
@@ -193,16 +185,9 @@ fn first(owners: &Owners, kept: &Kept) -> BTreeMap<Owner, abi::Quota> {
 
 /// Of whom something else is counted than was found.
 pub fn differences(found: &Owners, counted: &Quotas) -> Vec<Difference> {
-    let users = counted
-        .users
-        .owners
-        .iter()
-        .map(|has| (Owner::User(has.id), has));
-    let groups = counted
-        .groups
-        .owners
-        .iter()
-        .map(|has| (Owner::Group(has.id), has));
+    let (users, groups) = (&counted.users.owners, &counted.groups.owners);
+    let users = users.iter().map(|has| (Owner::User(has.id), has));
+    let groups = groups.iter().map(|has| (Owner::Group(has.id), has));
     let counted: Owners = users
         .chain(groups)
         .map(|(owner, has)| {
@@ -242,12 +227,13 @@ fn called<T>(done: Result<T, Errno>, xid: u32, path: &Path) -> Result<T> {
     Vserver(done).doing(|| format!("quotas of {xid} on {}", path.display()))
 }
 
-/// What holds for all users, or groups; nothing if nothing is counted.
-fn info(xid: u32, path: &Path, all: Owner) -> Result<Option<abi::QuotaInfo>> {
-    match abi::get_quota_info(xid, path, all) {
+/// What holds for all users, and for all groups; nothing if nothing is counted.
+fn infos(xid: u32, path: &Path) -> Result<Option<(abi::QuotaInfo, abi::QuotaInfo)>> {
+    let info = |all| match abi::get_quota_info(xid, path, all) {
         Err(Errno::SRCH) => Ok(None),
         info => called(info, xid, path).map(Some),
-    }
+    };
+    Ok(info(Owner::USERS)?.zip(info(Owner::GROUPS)?))
 }
 
 fn kind(
