@@ -115,9 +115,10 @@ static bool vserver_quota_exempt(void)
 	       uid_eq(current_fsuid(), GLOBAL_ROOT_UID);
 }
 
-/* Somebody has more, or less. With the quota's lock. */
+/* Somebody has more, or less, at this time. With the quota's lock. */
 static void vserver_quota_change(struct vserver_quota_item *item, s64 n,
-				 unsigned int grace, bool enforced)
+				 unsigned int grace, bool enforced,
+				 time64_t now)
 {
 	/* Of no use where it was said that there is less. */
 	if (!vserver_quota_above(item))
@@ -126,18 +127,17 @@ static void vserver_quota_change(struct vserver_quota_item *item, s64 n,
 	if (!vserver_quota_above(item))
 		item->until = 0;
 	else if (enforced && !item->until)
-		item->until = ktime_get_real_seconds() + grace;
+		item->until = now + grace;
 }
 
 static bool vserver_quota_item_fits(const struct vserver_quota_item *item,
-				    s64 n)
+				    s64 n, time64_t now)
 {
 	if (n <= 0)
 		return true;
 	if (item->hard && item->used > (s64)item->hard - n)
 		return false;
-	return !vserver_quota_above(item) || !item->until ||
-	       ktime_get_real_seconds() < item->until;
+	return !vserver_quota_above(item) || !item->until || now < item->until;
 }
 
 /* With the quota's lock. */
@@ -145,6 +145,7 @@ static bool vserver_quota_check(struct vserver_quota *quota,
 				struct vserver_owners owners,
 				const s64 n[VSERVER_QUOTA_ITEMS])
 {
+	const time64_t now = ktime_get_real_seconds();
 	const struct vserver_quota_id *dq;
 	int type, i;
 	u32 id;
@@ -155,7 +156,7 @@ static bool vserver_quota_check(struct vserver_quota *quota,
 			continue;
 		dq = xa_load(&quota->ids[type], id);
 		for (i = 0; dq && i < VSERVER_QUOTA_ITEMS; i++) {
-			if (!vserver_quota_item_fits(&dq->items[i], n[i]))
+			if (!vserver_quota_item_fits(&dq->items[i], n[i], now))
 				return false;
 		}
 	}
@@ -167,6 +168,7 @@ static void vserver_quota_apply(struct vserver_quota *quota,
 				struct vserver_owners owners,
 				const s64 n[VSERVER_QUOTA_ITEMS])
 {
+	const time64_t now = ktime_get_real_seconds();
 	struct vserver_quota_id *dq;
 	int type, i;
 	u32 id;
@@ -180,7 +182,7 @@ static void vserver_quota_apply(struct vserver_quota *quota,
 		for (i = 0; i < VSERVER_QUOTA_ITEMS; i++)
 			vserver_quota_change(&dq->items[i], n[i],
 					     quota->grace[type][i],
-					     quota->enforced[type]);
+					     quota->enforced[type], now);
 		vserver_quota_forget(quota, type, id, dq);
 	}
 }
@@ -386,3 +388,7 @@ void vserver_inode_post_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	guard(spinlock)(&inode->i_lock);
 	vserver_quota_settle(inode);
 }
+
+#ifdef CONFIG_SECURITY_VSERVER_KUNIT_TEST
+#include "quota_test.c"
+#endif

@@ -146,6 +146,10 @@ pub(super) fn no_room_for_copies() -> Result<()> {
     let shared = trees.path("a", "usr/bin/tool");
     ensure!(trees.same("a", "b", "usr/bin/tool")? && look(&shared)?.flags == UNIFIED);
     drop(full);
+    // What is shared yet is remembered, so that it is seen to break.
+    trees.write("b", "usr/lib/small", b"its own")?;
+    let said = trees.vserver(&["hashify", "--status", "--verbose"], &["b"], 0)?;
+    says(&said, "/usr/lib/small")?;
     trees.vserver(&["clone"], &["a", "c"], 0)?;
     ensure!(trees.same("a", "c", "usr/bin/tool")?);
     ensure!(fs::read(trees.path("c", "etc/large"))? == [9; 1_000_000]);

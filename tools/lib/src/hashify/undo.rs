@@ -66,15 +66,14 @@ pub fn unhashify(
                 }
             }
         }
-        match (part, &pooled.pool) {
-            (Some(part), Some(pool)) => part.save(pool),
-            _ => pooled.forget(path),
+        if let (Some(part), Some(pool)) = (part, &pooled.pool) {
+            part.save(pool);
         }
     }
     Ok(undone)
 }
 
-/// A part of a tree of which something is remembered.
+/// A tree of which it is remembered that something is shared, or a part of one.
 struct Part<'a> {
     tree: Tree,
     state: State,
@@ -102,7 +101,10 @@ impl Part<'_> {
         let gone = |path: &u64| self.gone.binary_search(path).is_ok();
         self.state.shared.retain(|path| !gone(path));
         // At worst it goes on being remembered.
-        let _ = self.state.save(pool, &self.tree);
+        let _ = match self.state.shares() {
+            true => self.state.save(pool, &self.tree).ok(),
+            false => State::remove(pool, &self.tree.path).ok(),
+        };
     }
 }
 
@@ -152,16 +154,20 @@ impl Pooled {
         deunify::deunify(entry)
     }
 
-    /// What is remembered of the tree that the path is a part of.
+    /// What is remembered of the tree that the path is, or is a part of.
     fn part<'a>(&self, named: &'a Path) -> Option<Part<'a>> {
         let pool = self.pool.as_ref()?;
-        let name = named.file_name()?;
         let dir = named.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let dir = std::fs::canonicalize(dir.unwrap_or(Path::new("."))).ok()?;
-        dir.ancestors().find_map(|above| {
+        let path = match named.file_name() {
+            Some(name) => std::fs::canonicalize(dir.unwrap_or(Path::new(".")))
+                .ok()?
+                .join(name),
+            None => std::fs::canonicalize(named).ok()?,
+        };
+        path.ancestors().find_map(|above| {
             let tree = Tree::new(above).ok()?;
             let state = State::load(pool, &tree);
-            let below = dir.strip_prefix(above).ok()?.join(name);
+            let below = path.strip_prefix(above).ok()?.to_owned();
             state.shares().then_some(Part {
                 tree,
                 state,
@@ -170,13 +176,5 @@ impl Pooled {
                 gone: Vec::new(),
             })
         })
-    }
-
-    /// A tree of which nothing is shared any more has nothing that could break.
-    fn forget(&self, path: &Path) {
-        if let (Some(pool), Ok(path)) = (&self.pool, std::fs::canonicalize(path)) {
-            // At worst it goes on being remembered.
-            let _ = State::remove(pool, &path);
-        }
     }
 }
