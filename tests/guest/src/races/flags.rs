@@ -1,35 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Breaks and writers against whoever makes the file unified or an ordinary one.
 
-use super::race::race;
-use super::shared::{How, PAST, Shared, differ, place};
+use super::race::race_until;
+use super::shared::{How, PAST, Shared, differ};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::OFlags;
-use rustix::io::{Errno, pwrite, write};
+use rustix::io::{Errno, pwrite};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use vserver_abi as abi;
 
 /// A file that is unified and ordinary by turns is either broken or, while it is ordinary, one
 /// file under both names; a copy is made of a file that stands still.
 pub fn ununify() -> Result<()> {
     let shared = Shared::new("ununify")?;
-    race(|race| {
+    race_until(&["copy", "both"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
-        let pause = race.moment() / 4;
-        let (got, unified) = race.pair(
+        let (got, seen) = race.around(
             || how.run(&shared.a),
-            || -> Result<Look> {
-                set_flags(&shared.b, 0, UNIFIED)?;
-                std::thread::sleep(pause);
+            || Ok(set_flags(&shared.b, 0, UNIFIED)?),
+            |()| {
                 unify(&shared.b)?;
                 look(&shared.b)
             },
         )?;
-        let seen = unified?;
         let (a, b) = (look(&shared.a)?, look(&shared.b)?);
         ensure!(b == seen, "{how:?}: it changed while it was unified");
         match got {
@@ -106,27 +102,26 @@ pub fn no_torn_copy() -> Result<()> {
     let shared = Shared::new("torn")?;
     let size = shared.before.content.len();
     let uniform = |content: &[u8]| content.windows(2).all(|two| two.first() == two.last());
-    race(|race| {
+    let rewrite = |letter| -> Result<()> {
+        set_flags(&shared.b, 0, UNIFIED)?;
+        let fd = open(&shared.b, OFlags::WRONLY)?;
+        pwrite(&fd, &vec![letter; size], 0)?;
+        Ok(())
+    };
+    race_until(&["copy", "one file"], |race| {
         shared.renew()?;
         set_flags(&shared.b, 0, UNIFIED)?;
         fs::write(&shared.b, vec![b'a'; size])?;
         unify(&shared.b)?;
-        let mut letter = b'b';
-        let (got, rewritten) = race.pair(
+        let (got, ()) = race.around(
             || How::Mode.run(&shared.a),
-            || -> Result<()> {
-                for _ in 0..2 {
-                    set_flags(&shared.b, 0, UNIFIED)?;
-                    let fd = open(&shared.b, OFlags::WRONLY)?;
-                    pwrite(&fd, &vec![letter; size], 0)?;
-                    drop(fd);
-                    letter += 1;
-                    unify(&shared.b)?;
-                }
-                Ok(())
+            || {
+                rewrite(b'b')?;
+                unify(&shared.b)?;
+                rewrite(b'c')
             },
+            |()| unify(&shared.b),
         )?;
-        rewritten?;
         ensure!(got.err().is_none_or(just_unified), "{got:?}");
         let (a, b) = (look(&shared.a)?, look(&shared.b)?);
         ensure!(
@@ -144,7 +139,7 @@ pub fn no_torn_copy() -> Result<()> {
 /// found by the name, whoever was first.
 pub fn unify_at_once() -> Result<()> {
     let shared = Shared::new("unify")?;
-    race(|race| {
+    race_until(&["unified", "in place"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         fs::remove_file(&shared.a)?;
@@ -179,115 +174,4 @@ pub fn unify_at_once() -> Result<()> {
         });
         shared.settled(&["in", "in/a"])
     })
-}
-
-/// The tool that unifies two trees, while a guest goes on writing to one: what was written is there,
-/// and the other guest's file is what it was.
-pub fn tool() -> Result<()> {
-    let trees = Trees::new()?;
-    race(|race| {
-        trees.renew()?;
-        let writes = 1 + race.below(3);
-        let late: Vec<_> = (0..writes).map(|_| race.moment()).collect();
-        let (unified, written) = race.pair(
-            || {
-                Command::new("vserver")
-                    .arg("unify")
-                    .args(&trees.dirs)
-                    .output()
-            },
-            || -> Result<()> {
-                for late in late {
-                    std::thread::sleep(late);
-                    write_line(&trees.written)?;
-                }
-                Ok(())
-            },
-        )?;
-        written.context("the writer")?;
-        let unified = unified?;
-        ensure!(
-            unified.status.success(),
-            "unify: {}",
-            String::from_utf8_lossy(&unified.stderr)
-        );
-        let (kept, written) = (look(&trees.kept)?, look(&trees.written)?);
-        ensure!(kept.content == trees.content, "the other file has changed");
-        let lines = LINE.repeat(writes);
-        ensure!(
-            written.content == [&*trees.content, &*lines].concat(),
-            "{} bytes written",
-            written.content.len()
-        );
-        race.count(if kept.flags == UNIFIED {
-            "unified"
-        } else {
-            "left alone"
-        });
-        trees.tidy()
-    })
-}
-
-const LINE: &[u8] = b"line\n";
-
-fn write_line(path: &Path) -> Result<(), Errno> {
-    let fd = loop {
-        match open(path, OFlags::WRONLY | OFlags::APPEND) {
-            Err(e) if raced_again(e) => {}
-            opened => break opened?,
-        }
-    };
-    write(&fd, LINE).map(drop)
-}
-
-/// Two guests with equal files.
-struct Trees {
-    dirs: [PathBuf; 2],
-    kept: PathBuf,
-    written: PathBuf,
-    content: Vec<u8>,
-}
-
-impl Trees {
-    fn new() -> Result<Self> {
-        let dirs = [place()?.join("tree-1"), place()?.join("tree-2")];
-        for dir in &dirs {
-            fs::create_dir_all(dir)?;
-        }
-        let [kept, written] = dirs.clone().map(|dir| dir.join("file"));
-        Ok(Self {
-            dirs,
-            kept,
-            written,
-            content: vec![b'.'; 50_000],
-        })
-    }
-
-    fn renew(&self) -> Result<()> {
-        for path in [&self.kept, &self.written] {
-            if path.exists() {
-                fs::remove_file(path)?;
-            }
-            fs::write(path, &self.content)?;
-            set_times(path, PAST)?;
-        }
-        Ok(())
-    }
-
-    /// There are no names but those of the files.
-    fn tidy(&self) -> Result<()> {
-        for dir in &self.dirs {
-            let names: Vec<_> = fs::read_dir(dir)?.collect();
-            ensure!(names.len() == 1, "{names:?}");
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Trees {
-    fn drop(&mut self) {
-        for dir in &self.dirs {
-            let _ = fs::remove_dir_all(dir);
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //! Breaks against the end of the breaker.
 
 use super::mounts::new_mount_namespace;
-use super::race::race;
+use super::race::{Order, race_until};
 use super::shared::{How, Shared, differ};
 use crate::process::{Gate, Status, spawn};
 use crate::unified::*;
@@ -15,7 +15,7 @@ use std::time::Instant;
 /// killed take the only mount of the path with them.
 pub fn kill() -> Result<()> {
     let shared = Shared::new("kill")?;
-    race(|race| {
+    race_until(&["nothing", "done"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let moment = race.moment();
@@ -37,10 +37,14 @@ pub fn kill() -> Result<()> {
             }
         })?;
         ready.pass()?;
-        go.open()?;
-        std::thread::sleep(moment);
-        // It may have exited.
-        let _ = child.kill(Signal::KILL);
+        if race.order() != Order::After {
+            go.open()?;
+            std::thread::sleep(moment);
+        }
+        if race.order() != Order::Before {
+            // It may have exited.
+            let _ = child.kill(Signal::KILL);
+        }
         let killed = match child.wait()? {
             Status::Exited(0) => false,
             Status::Killed(_) => true,

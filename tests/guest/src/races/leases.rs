@@ -2,11 +2,11 @@
 //! Breaks against leases and delegations: whoever was promised to hear of a change hears of it
 //! first, and the break goes on as soon as he has given his promise back.
 
-use super::race::{Race, race};
+use super::race::{Order, race, race_until};
 use super::shared::{How, Shared};
 use crate::unified::*;
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use rustix::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::path::PathBuf;
@@ -168,25 +168,33 @@ pub fn read_lease() -> Result<()> {
 pub fn delegations_come_and_go() -> Result<()> {
     let shared = Shared::new("come_and_go")?;
     let sigio = Sigio::block();
-    let come_and_go = |path: PathBuf, pause: Duration| -> Result<bool> {
-        let fd = open(&path, OFlags::RDONLY)?;
+    let come = |path: &PathBuf| -> Result<Option<OwnedFd>> {
+        let fd = open(path, OFlags::RDONLY)?;
         match Hold::Delegation.take(fd.as_fd()) {
-            Ok(()) => {}
+            Ok(()) => Ok(Some(fd)),
             // Somebody has it open for writing, or takes one back.
-            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::AGAIN) => Ok(None),
             Err(e) => bail!("{e}"),
         }
-        let told = sigio.comes(pause);
+    };
+    let go = |fd: Option<OwnedFd>, limit: Duration| -> Result<bool> {
+        let Some(fd) = fd else {
+            return Ok(false);
+        };
+        let told = sigio.comes(limit);
         Hold::Delegation.give_back(fd.as_fd())?;
         Ok(told)
     };
-    race(|race: &mut Race| {
+    race_until(&["told", "not told"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let path = race.pick(&[&shared.inner, &shared.a, &shared.b])?.clone();
-        let pause = race.moment();
-        let (got, told) = race.pair(|| how.run(&shared.a), || come_and_go(path, pause))?;
-        race.count(if told? { "told" } else { "not told" });
+        let limit = match race.order() {
+            Order::Inside => LONG,
+            _ => Duration::ZERO,
+        };
+        let (got, told) = race.held(|| how.run(&shared.a), || come(&path), |fd| go(fd, limit))?;
+        race.count(if told { "told" } else { "not told" });
         // One that came too late to be waited for.
         while sigio.comes(Duration::ZERO) {}
         got.with_context(|| format!("{how:?}"))?;

@@ -18,13 +18,15 @@ mod openers;
 mod race;
 mod readers;
 mod shared;
+mod tool;
 mod verity;
+mod worker;
 mod writers;
 
 use crate::harness::{Suite, Test};
 use crate::tests;
 use directory::fixed_directory;
-use flags::{no_torn_copy, tool, unify_at_once, ununify};
+use flags::{no_torn_copy, unify_at_once, ununify};
 use held_up::{open_held_by_a_lease, truncate_held_by_a_watcher};
 use kills::kill;
 use leases::{
@@ -46,6 +48,7 @@ use openers::{
     openers_and_unlink,
 };
 use readers::{lookers, readers};
+use tool::tool;
 use verity::verity_at_once;
 use writers::writers_in_flight;
 

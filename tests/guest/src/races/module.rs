@@ -3,7 +3,7 @@
 //! immutable, and there is nothing in between.
 
 use super::leases::{Hold, Sigio};
-use super::race::race;
+use super::race::race_until;
 use super::shared::{How, Shared};
 use crate::module::{insert, remove};
 use crate::process::isolated;
@@ -38,7 +38,7 @@ fn remove_soon() -> Result<()> {
 pub fn module_removal() -> Result<()> {
     let shared = Shared::new("module")?;
     let names = [shared.a.clone(), shared.inner.join("c")];
-    race(|race| {
+    race_until(&["done", "PermissionDenied"], |race| {
         shared.renew()?;
         for name in names.iter().skip(1) {
             fs::hard_link(&shared.b, name)?;

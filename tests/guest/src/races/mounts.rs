@@ -2,8 +2,9 @@
 //! Breaks against what happens to the mount and to the breaker's view of it: the break is done, or
 //! refused for that very reason with nothing changed.
 
-use super::race::{Race, Worker, race};
+use super::race::{Race, race_until};
 use super::shared::{How, Shared, place};
+use super::worker::Worker;
 use crate::process::{Status, spawn};
 use crate::unified::*;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -17,6 +18,7 @@ use rustix::mount::{
 use rustix::thread::UnshareFlags;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use vserver_abi as abi;
 
@@ -48,12 +50,15 @@ fn judged(
     shared.settled(&["in", "in/a"])
 }
 
+/// What has to come about where the path goes.
+const DONE_OR_GONE: &[&str] = &["done", "NotFound"];
+
 /// A lazy one, after which the path leads nowhere, or one that has to wait until nobody is there.
 pub fn unmount_the_path() -> Result<()> {
     let shared = Shared::new("umount")?;
     let top = PathBuf::from("/tmp/races-umount");
     fs::create_dir_all(&top)?;
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         mount_bind(&shared.dir, &top)?;
         let how = race.pick(How::ALL)?;
@@ -74,7 +79,7 @@ pub fn unmount_the_file_system() -> Result<()> {
     let Some(volume) = Volume::of_suite()? else {
         return vanish();
     };
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         let shared = Shared::new("shutdown")?;
         let how = race.pick(How::ALL)?;
         let flags = race.pick(&[UnmountFlags::DETACH, UnmountFlags::empty()])?;
@@ -92,7 +97,7 @@ pub fn unmount_the_file_system() -> Result<()> {
 fn vanish() -> Result<()> {
     let top = PathBuf::from("/tmp/races-tmpfs");
     fs::create_dir_all(&top)?;
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         mount("races", &top, "tmpfs", MountFlags::empty(), None)?;
         let shared = Shared::at(&top.join("shared"))?;
         let how = race.pick(How::ALL)?;
@@ -199,7 +204,7 @@ where
     fs::create_dir_all(top)?;
     mount_bind(&shared.dir, top)?;
     let a = seen_below(&shared, top)?;
-    let done = race(|race| {
+    let done = race_until(&["done", "ReadOnlyFilesystem"], |race| {
         shared.renew()?;
         let how = race.pick(hows)?;
         let (to, back) = ways(race, top)?;
@@ -245,21 +250,28 @@ pub fn freeze() -> Result<()> {
     if !freezable()? {
         return refused("FIFREEZE", control(&fd, FIFREEZE), Errno::OPNOTSUPP);
     }
-    race(|race| {
+    race_until(&["held up", "not held up"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
-        let pause = race.moment();
-        let frozen = || -> Result<bool, Errno> {
-            control(&fd, FIFREEZE)?;
-            let inode = || rustix::fs::stat(&shared.a).map(|stat| stat.st_ino);
-            let first = inode();
-            std::thread::sleep(pause);
-            let last = inode();
-            control(&fd, FITHAW)?;
-            Ok(first? == last?)
-        };
-        let (got, still) = race.pair(|| how.run(&shared.a), frozen)?;
-        ensure!(still.context("freeze")?, "{how:?}: changed while frozen");
+        let inode = || rustix::fs::stat(&shared.a).map(|stat| stat.st_ino);
+        let frozen = AtomicBool::new(false);
+        let ((begun, got), still) = race.held(
+            || (frozen.load(Ordering::SeqCst), how.run(&shared.a)),
+            || {
+                control(&fd, FIFREEZE).context("freeze")?;
+                let first = inode();
+                frozen.store(true, Ordering::SeqCst);
+                Ok(first)
+            },
+            |first| {
+                let last = inode();
+                frozen.store(false, Ordering::SeqCst);
+                control(&fd, FITHAW).context("thaw")?;
+                Ok(first? == last?)
+            },
+        )?;
+        ensure!(still, "{how:?}: changed while frozen");
+        race.count(if begun { "held up" } else { "not held up" });
         judged(race, &shared, how, got, &[])
     })
 }
@@ -270,24 +282,35 @@ pub fn mount_on_the_name() -> Result<()> {
     let other = shared.dir.join("other");
     fs::write(&other, b"other")?;
     let ino = look(&other)?.ino;
-    let mut elsewhere = Worker::new(new_mount_namespace, || {
-        match mount_bind(&other, &shared.a) {
-            // It was about to be replaced.
-            Err(Errno::NOENT) => return Ok(()),
-            mounted => mounted?,
+    // Whether the mount is there, from the first time to the second.
+    let mut mounted = None;
+    let elsewhere = Worker::new(new_mount_namespace, || {
+        match mounted.take() {
+            None => match mount_bind(&other, &shared.a) {
+                // It was about to be replaced.
+                Err(Errno::NOENT) => mounted = Some(false),
+                done => mounted = Some(done.map(|()| true)?),
+            },
+            Some(false) => {}
+            Some(true) => {
+                for _ in 0..5 {
+                    let now = rustix::fs::stat(&shared.a)?.st_ino;
+                    ensure!(now == ino, "the mount has gone");
+                    std::thread::sleep(Duration::from_micros(300));
+                }
+                unmount(&shared.a, UnmountFlags::empty())?;
+            }
         }
-        for _ in 0..5 {
-            std::thread::sleep(Duration::from_micros(300));
-            let now = rustix::fs::stat(&shared.a)?.st_ino;
-            ensure!(now == ino, "the mount has gone");
-        }
-        Ok(unmount(&shared.a, UnmountFlags::empty())?)
+        Ok(())
     })?;
-    race(|race| {
+    race_until(&["done", "ResourceBusy"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
-        let (got, mounted) = race.pair(|| how.run(&shared.a), || elsewhere.work())?;
-        mounted.with_context(|| format!("{how:?}: {got:?}"))?;
+        let (got, ()) = race.around(
+            || how.run(&shared.a),
+            || elsewhere.work(),
+            |()| elsewhere.work(),
+        )?;
         judged(race, &shared, how, got, &[Errno::BUSY])
     })
 }
@@ -330,7 +353,7 @@ pub fn change_root() -> Result<()> {
     let shared = Shared::new("chroot")?;
     let jail = shared.dir.join("jail");
     fs::create_dir(&jail)?;
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         let a = shared.a.clone();
         let leave = || std::os::unix::fs::chroot(&jail);
@@ -342,7 +365,7 @@ pub fn change_root() -> Result<()> {
 pub fn pivot_the_root() -> Result<()> {
     let shared = Shared::new("pivot")?;
     fs::create_dir_all(shared.dir.join("new/old"))?;
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         let prepare = || {
             new_mount_namespace()?;

@@ -3,8 +3,9 @@
 //! name gone. A name that has gone never comes back, and the file that another one leads to now is
 //! modified only if it was meant.
 
-use super::race::{Race, Worker, race};
+use super::race::{Race, race, race_until};
 use super::shared::{How, Shared};
+use super::worker::Worker;
 use crate::unified::*;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{self as rfs, CWD, RenameFlags};
@@ -15,6 +16,11 @@ use std::path::Path;
 use vserver_abi as abi;
 
 const XID: u32 = 320;
+
+/// What has to come about where the name goes.
+const DONE_OR_GONE: &[&str] = &["done", "NotFound"];
+/// What has to come about where another file gets the name.
+const BEFORE_OR_AFTER: &[&str] = &["before", "after"];
 
 /// One round: somebody modifies `a` while `other` happens, which succeeds.
 fn round(
@@ -40,7 +46,7 @@ fn only_gone(how: How, got: Result<u64, Errno>) -> Result<()> {
 
 pub fn unlink() -> Result<()> {
     let shared = Shared::new("unlink")?;
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let got = round(race, &shared, how, || fs::remove_file(&shared.a))?;
@@ -51,7 +57,7 @@ pub fn unlink() -> Result<()> {
 
 /// With no other name the flags are taken off in place.
 pub fn unlink_the_last() -> Result<()> {
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         let shared = Shared::new("unlink_last")?;
         fs::remove_file(&shared.b)?;
         let how = race.pick(How::ALL)?;
@@ -68,7 +74,7 @@ pub fn unlink_the_last() -> Result<()> {
 /// With the directory.
 pub fn remove_directory() -> Result<()> {
     let shared = Shared::new("rmdir")?;
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let got = round(race, &shared, how, || {
@@ -83,7 +89,7 @@ pub fn remove_directory() -> Result<()> {
 /// The name within its directory, or into another.
 pub fn rename_away() -> Result<()> {
     let shared = Shared::new("rename_away")?;
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let name = race.pick(&["in/c", "c"])?;
@@ -99,7 +105,7 @@ pub fn rename_away() -> Result<()> {
 pub fn rename_over() -> Result<()> {
     let shared = Shared::new("rename_over")?;
     let plain = shared.inner.join("plain");
-    race(|race| {
+    race_until(BEFORE_OR_AFTER, |race| {
         shared.renew()?;
         fs::write(&plain, b"plain")?;
         let before = look(&plain)?;
@@ -117,6 +123,7 @@ pub fn rename_over() -> Result<()> {
                     (meant && after == modified) || (other && after == before),
                     "{how:?}: {after:?} was {before:?}"
                 );
+                race.count(if after == before { "before" } else { "after" });
             }
             Err(e) => {
                 ensure!(
@@ -134,7 +141,7 @@ pub fn rename_over() -> Result<()> {
 pub fn exchange() -> Result<()> {
     let shared = Shared::new("exchange")?;
     let plain = shared.inner.join("plain");
-    race(|race| {
+    race_until(BEFORE_OR_AFTER, |race| {
         shared.renew()?;
         fs::write(&plain, b"plain")?;
         let before = look(&plain)?;
@@ -147,8 +154,10 @@ pub fn exchange() -> Result<()> {
         let after = look(&shared.a)?;
         ensure!(after.ino == before.ino, "{how:?}: not exchanged");
         if after == before {
+            race.count("before");
             shared.modified(&plain, how)?;
         } else {
+            race.count("after");
             ensure!(after == how.applied(&before, &after), "{how:?}: {after:?}");
             shared.untouched(&plain)?;
         }
@@ -160,7 +169,7 @@ pub fn exchange() -> Result<()> {
 pub fn exchange_unified() -> Result<()> {
     let (one, two) = (Shared::new("exchange_one")?, Shared::new("exchange_two")?);
     let c = one.guest.join("c");
-    race(|race| {
+    race_until(BEFORE_OR_AFTER, |race| {
         one.renew()?;
         fs::hard_link(&two.b, &c)?;
         let how = race.pick(How::ALL)?;
@@ -176,6 +185,7 @@ pub fn exchange_unified() -> Result<()> {
         ensure!(got != Ok(two.before.ino), "{how:?}: the other shared inode");
         // Either was it, but a descriptor can't be looked up again when its file has moved away.
         if one.untouched(&c).is_err() {
+            race.count("before");
             one.modified(&c, how)?;
             two.untouched(&one.a)?;
         } else if let Err(e) = got {
@@ -185,6 +195,7 @@ pub fn exchange_unified() -> Result<()> {
             );
             two.untouched(&one.a)?;
         } else {
+            race.count("after");
             two.modified(&one.a, how)?;
         }
         two.other_unchanged()?;
@@ -240,7 +251,7 @@ pub fn rename_directories() -> Result<()> {
         (&shared.inner, &elsewhere),
         (&shared.guest, &shared.dir.join("host")),
     ];
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let (from, to) = race.pick(moves)?;
@@ -257,13 +268,16 @@ pub fn rename_directories() -> Result<()> {
 pub fn link() -> Result<()> {
     let shared = Shared::new("link")?;
     let c = shared.guest.join("c");
-    race(|race| {
+    race_until(BEFORE_OR_AFTER, |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let got = round(race, &shared, how, || fs::hard_link(&shared.a, &c))?;
         got.with_context(|| format!("{how:?}"))?;
         shared.modified(&shared.a, how)?;
-        if look(&c)?.ino != look(&shared.a)?.ino {
+        if look(&c)?.ino == look(&shared.a)?.ino {
+            race.count("before");
+        } else {
+            race.count("after");
             shared.untouched(&c)?;
         }
         shared.settled(&["c", "in", "in/a"])
@@ -273,7 +287,7 @@ pub fn link() -> Result<()> {
 /// 10: while the flags are taken off a last name, the host gives the file another one. Should the
 /// file still be unified when it has that, it must stay what it is.
 pub fn link_the_last() -> Result<()> {
-    race(|race| {
+    race_until(&["unified", "plain"], |race| {
         let shared = Shared::new("link_last")?;
         let c = shared.guest.join("c");
         fs::remove_file(&shared.b)?;
@@ -308,7 +322,7 @@ pub fn link_the_last() -> Result<()> {
 pub fn link_inside_a_context() -> Result<()> {
     let shared = Shared::new("link_context")?;
     let c = shared.guest.join("c");
-    let mut guest = Worker::new(
+    let guest = Worker::new(
         || Ok(abi::ctx_create(XID, 0).map(drop)?),
         || Ok(fs::hard_link(&shared.a, &c)?),
     )?;

@@ -3,48 +3,114 @@
 //!
 //! A verdict never depends on who was first: a round's checks hold for every order. How long the
 //! moments are follows from how long the racers take, so that they meet at all their stages on
-//! fast and slow machines; what came of it is counted and printed, for people to see that they do.
+//! fast and slow machines. What came of it is counted and printed: racers who never met, or whose
+//! rounds never ended as some have to, were in no race, which goes on until they were. So that this
+//! is no matter of luck, some rounds have an order.
 
-use crate::process::{self, Child, pipe, spawn};
-use anyhow::{Context as _, Result, bail};
-use rustix::fd::OwnedFd;
+use crate::process;
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read as _, Write as _};
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a race goes on, times the variable RACES.
+/// How long a race goes on, times the variable RACES,
 const SLICE: Duration = Duration::from_millis(250);
+/// and how much longer for what has not come about yet.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// On however slow a machine.
-const LEAST_ROUNDS: u32 = 6;
+const LEAST_ROUNDS: usize = 6;
 /// Whoever takes longer hangs, in seconds.
 const ROUND_LIMIT: u32 = 60;
+
+/// When the first of the racers does what he does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// At any moment.
+    Any,
+    /// Before the others, who begin when he is done.
+    Before,
+    /// While what another does for a moment only is so; at any moment if there is no such.
+    Inside,
+    /// When the others are done.
+    After,
+}
+
+/// Those of the rounds, again and again: the least number of rounds has each.
+const ORDERS: [Order; 8] = [
+    Order::Before,
+    Order::Any,
+    Order::After,
+    Order::Any,
+    Order::Inside,
+    Order::Any,
+    Order::Any,
+    Order::Any,
+];
 
 /// A race that is being run.
 pub struct Race {
     random: u64,
-    /// About how long the first of the racers takes.
-    span: Duration,
+    order: Order,
+    /// About how long the first of the racers takes, once he has.
+    span: Option<Duration>,
     outcomes: BTreeMap<String, u32>,
 }
 
 /// Runs `round` again and again, each time to the end.
-pub fn race(mut round: impl FnMut(&mut Race) -> Result<()>) -> Result<()> {
+pub fn race(round: impl FnMut(&mut Race) -> Result<()>) -> Result<()> {
+    run(&[], round)
+}
+
+/// The same with orders, until each of these outcomes has come about.
+pub fn race_until(
+    wanted: &[impl AsRef<str>],
+    round: impl FnMut(&mut Race) -> Result<()>,
+) -> Result<()> {
+    let wanted: Vec<_> = wanted.iter().map(AsRef::as_ref).collect();
+    run(&wanted, round)
+}
+
+fn run(wanted: &[&str], mut round: impl FnMut(&mut Race) -> Result<()>) -> Result<()> {
     let times = std::env::var("RACES").map_or(Ok(1), |n| n.parse());
     let slice = SLICE * times.context("RACES")?;
     let mut race = Race::new()?;
     let start = Instant::now();
-    let mut rounds = 0;
-    while rounds < LEAST_ROUNDS || start.elapsed() < slice {
+    for n in 0.. {
+        if n >= LEAST_ROUNDS && start.elapsed() >= slice {
+            let missing = race.missing(wanted);
+            let outcomes = &race.outcomes;
+            if missing.is_empty() {
+                println!("# {n} rounds: {outcomes:?}");
+                return Ok(());
+            }
+            ensure!(
+                start.elapsed() < slice + PATIENCE,
+                "never {missing:?} in {n} rounds: {outcomes:?}"
+            );
+        }
+        if let Some(order) = ORDERS.get(n % ORDERS.len())
+            && !wanted.is_empty()
+        {
+            race.order = *order;
+        }
         process::alarm(ROUND_LIMIT);
-        round(&mut race).with_context(|| format!("round {rounds}"))?;
-        rounds += 1;
+        round(&mut race).with_context(|| format!("round {n}, {:?}", race.order))?;
     }
-    println!("# {rounds} rounds: {:?}", race.outcomes);
     Ok(())
+}
+
+/// Outcomes that every race of threads has: some were under way at once, or one after the other.
+const MET: &str = "met";
+const APART: &str = "apart";
+
+/// What a racer returns, and from when to when he was under way.
+type Timed<T> = (T, Instant, Instant);
+
+fn timed<T>(racer: impl FnOnce() -> T) -> Timed<T> {
+    let start = Instant::now();
+    (racer(), start, Instant::now())
 }
 
 impl Race {
@@ -54,9 +120,24 @@ impl Race {
         let now = std::time::UNIX_EPOCH.elapsed()?;
         Ok(Self {
             random: now.as_nanos() as u64 | 1,
-            span: Duration::from_millis(2),
+            order: Order::Any,
+            span: None,
             outcomes: BTreeMap::new(),
         })
+    }
+
+    /// The outcomes that have not come about.
+    fn missing<'a>(&self, wanted: &[&'a str]) -> Vec<&'a str> {
+        let apart = self.outcomes.contains_key(APART).then_some(MET);
+        let wanted = wanted.iter().copied().chain(apart);
+        wanted
+            .filter(|outcome| !self.outcomes.contains_key(*outcome))
+            .collect()
+    }
+
+    /// The order of this round.
+    pub fn order(&self) -> Order {
+        self.order
     }
 
     /// Notes how a round went.
@@ -87,19 +168,103 @@ impl Race {
         all.get(n).copied().context("nothing to pick from")
     }
 
+    /// Any part of `time`, or somewhat more.
+    pub fn within(&mut self, time: Duration) -> Duration {
+        let nanos = time.as_nanos() as usize;
+        Duration::from_nanos(self.below(nanos + nanos / 4) as u64)
+    }
+
     /// A time in which the first of the racers comes some part of its way, or beyond its end.
     pub fn moment(&mut self) -> Duration {
-        let nanos = self.span.as_nanos() as usize;
-        Duration::from_nanos(self.below(nanos + nanos / 4) as u64)
+        self.within(self.span.unwrap_or(Duration::from_millis(2)))
     }
 
     /// The first racer has taken so long.
     pub fn took(&mut self, time: Duration) {
-        self.span = (self.span * 7 + time.min(Duration::from_millis(100))) / 8;
+        let time = time.min(Duration::from_millis(100));
+        self.span = Some(self.span.map_or(time, |span| (span * 7 + time) / 8));
     }
 
-    /// Lets both run at once.
+    /// Whether these were under way at once.
+    fn count_meeting(&mut self, mut times: Vec<(Instant, Instant)>) {
+        times.sort();
+        let met = times
+            .iter()
+            .zip(times.iter().skip(1))
+            .any(|(one, next)| next.0 < one.1);
+        self.count(if met { MET } else { APART });
+    }
+
+    /// Lets both run at once, or in the order of the round.
     pub fn pair<A: Send, B: Send>(
+        &mut self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B + Send,
+    ) -> Result<(A, B)> {
+        match self.order {
+            Order::Before => {
+                let (got, start, end) = timed(first);
+                self.took(end - start);
+                Ok((got, second()))
+            }
+            Order::After => {
+                let other = second();
+                Ok((first(), other))
+            }
+            Order::Any | Order::Inside => self.together(first, second),
+        }
+    }
+
+    /// The second racer begins something, and ends it a moment later. The first is not held up by
+    /// what is between.
+    pub fn around<A: Send, S, B: Send>(
+        &mut self,
+        first: impl FnOnce() -> A + Send,
+        begin: impl FnOnce() -> Result<S> + Send,
+        end: impl FnOnce(S) -> Result<B> + Send,
+    ) -> Result<(A, B)> {
+        if self.order == Order::Inside {
+            let begun = begin()?;
+            let got = first();
+            return Ok((got, end(begun)?));
+        }
+        self.held(first, begin, end)
+    }
+
+    /// The same if the first may have to wait for the end: inside, he is under way when that comes.
+    pub fn held<A: Send, S, B: Send>(
+        &mut self,
+        first: impl FnOnce() -> A + Send,
+        begin: impl FnOnce() -> Result<S> + Send,
+        end: impl FnOnce(S) -> Result<B> + Send,
+    ) -> Result<(A, B)> {
+        let pause = self.moment();
+        if self.order == Order::Inside {
+            let under_way = Barrier::new(2);
+            let begun = begin()?;
+            let (got, ended) = std::thread::scope(|scope| {
+                let first = scope.spawn(|| {
+                    under_way.wait();
+                    first()
+                });
+                under_way.wait();
+                thread::sleep(pause);
+                let ended = end(begun);
+                (first.join(), ended)
+            });
+            let got = got.or_else(|_| bail!("panic"))?;
+            return Ok((got, ended?));
+        }
+        let (got, ended) = self.pair(first, || {
+            let begun = begin()?;
+            thread::sleep(pause);
+            end(begun)
+        })?;
+        Ok((got, ended?))
+    }
+
+    /// Each starts a moment late.
+    fn together<A: Send, B: Send>(
         &mut self,
         first: impl FnOnce() -> A + Send,
         second: impl FnOnce() -> B + Send,
@@ -113,23 +278,29 @@ impl Race {
             let second = scope.spawn(|| {
                 barrier.wait();
                 thread::sleep(late);
-                second()
+                timed(second)
             });
             barrier.wait();
             thread::sleep(early);
-            let start = Instant::now();
-            let got = first();
-            ((got, start.elapsed()), second.join())
+            (timed(first), second.join())
         });
-        self.took(first.1);
-        match second {
-            Ok(second) => Ok((first.0, second)),
-            Err(_) => bail!("panic"),
-        }
+        let second = second.or_else(|_| bail!("panic"))?;
+        self.took(first.2 - first.1);
+        self.count_meeting(vec![(first.1, first.2), (second.1, second.2)]);
+        Ok((first.0, second.0))
     }
 
-    /// Lets `n` run at once; gives what they return, by number.
+    /// Lets `n` run at once; gives what they return, by number. In an order, one after the other.
     pub fn many<T: Send>(&mut self, n: usize, each: impl Fn(usize) -> T + Sync) -> Result<Vec<T>> {
+        match self.order {
+            Order::Before => return Ok((0..n).map(each).collect()),
+            Order::After => {
+                let mut done: Vec<_> = (0..n).rev().map(each).collect();
+                done.reverse();
+                return Ok(done);
+            }
+            Order::Any | Order::Inside => {}
+        }
         let late: Vec<_> = (0..n).map(|_| self.moment() / 2).collect();
         let barrier = Barrier::new(n);
         let start = Instant::now();
@@ -139,72 +310,17 @@ impl Race {
                 scope.spawn(move || {
                     barrier.wait();
                     thread::sleep(late);
-                    each(i)
+                    timed(|| each(i))
                 })
             };
             let threads: Vec<_> = late.into_iter().enumerate().map(run).collect();
-            threads.into_iter().map(|t| t.join()).collect::<Vec<_>>()
-        });
-        self.took(start.elapsed());
-        done.into_iter()
-            .map(|got| got.or_else(|_| bail!("panic")))
-            .collect()
-    }
-}
-
-/// A process of its own, for what a thread can't be: in another context or mount namespace. It
-/// does its work each time it is asked.
-pub struct Worker {
-    ask: OwnedFd,
-    answer: File,
-    _child: Child,
-}
-
-impl Worker {
-    /// `prepare` makes the process what it is to be.
-    pub fn new(
-        prepare: impl FnOnce() -> Result<()>,
-        mut work: impl FnMut() -> Result<()>,
-    ) -> Result<Self> {
-        let (mut asked, ask) = pipe()?;
-        let (answer, answered) = pipe()?;
-        let child = spawn(|| {
-            let mut answered = File::from(answered);
-            let mut done = prepare();
-            loop {
-                let text = done.map_or_else(|e| format!("{e:#}"), |()| String::new());
-                let length = (text.len() as u32).to_ne_bytes();
-                let told = answered.write_all(&[&length, text.as_bytes()].concat());
-                // Its end is that nobody asks any more.
-                if told.is_err() || asked.read_exact(&mut [0]).is_err() {
-                    return 0;
-                }
-                done = work();
-            }
+            let joined = threads
+                .into_iter()
+                .map(|t| t.join().or_else(|_| bail!("panic")));
+            joined.collect::<Result<Vec<_>>>()
         })?;
-        let mut worker = Self {
-            ask,
-            answer,
-            _child: child,
-        };
-        worker.answer().context("to prepare")?;
-        Ok(worker)
-    }
-
-    /// Has the work done.
-    pub fn work(&mut self) -> Result<()> {
-        rustix::io::write(&self.ask, b"x")?;
-        self.answer()
-    }
-
-    fn answer(&mut self) -> Result<()> {
-        let mut length = [0; 4];
-        self.answer.read_exact(&mut length).context("the worker")?;
-        let mut text = vec![0; u32::from_ne_bytes(length) as usize];
-        self.answer.read_exact(&mut text).context("the worker")?;
-        if text.is_empty() {
-            return Ok(());
-        }
-        bail!("{}", String::from_utf8_lossy(&text))
+        self.took(start.elapsed());
+        self.count_meeting(done.iter().map(|(_, start, end)| (*start, *end)).collect());
+        Ok(done.into_iter().map(|(got, ..)| got).collect())
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! fs-verity, which takes its time.
 
-use super::race::race;
+use super::race::race_until;
 use super::shared::{How, place};
 use crate::matrix::sys::enable_verity;
 use crate::unified::*;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs;
@@ -14,7 +14,17 @@ use std::fs;
 pub fn verity_at_once() -> Result<()> {
     static CONTENT: [u8; 1 << 20] = [b'v'; 1 << 20];
     let dir = place()?.join("verity");
-    race(|race| {
+    let plain = place()?.join("plain");
+    fs::write(&plain, CONTENT)?;
+    let guarded = enable_verity(&open(&plain, OFlags::RDONLY)?);
+    fs::remove_file(&plain)?;
+    let (wanted, refusal) = match guarded {
+        Ok(_) => (&["unified", "guarded"][..], Errno::PERM),
+        // There is nothing to race for, and it stays so.
+        Err(e @ (Errno::NOTTY | Errno::OPNOTSUPP)) => (&["unified"][..], e),
+        Err(e) => bail!("enable_verity: {e}"),
+    };
+    race_until(wanted, |race| {
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir(&dir)?;
         let (a, b) = (dir.join("a"), dir.join("b"));
@@ -25,7 +35,7 @@ pub fn verity_at_once() -> Result<()> {
             || set_flags(&b, UNIFIED, UNIFIED),
         )?;
         match (guarded, unified) {
-            (Err(Errno::PERM | Errno::NOTTY | Errno::OPNOTSUPP), Ok(())) => {
+            (Err(e), Ok(())) if [Errno::PERM, refusal].contains(&e) => {
                 race.count("unified");
                 How::Append.run(&a)?;
                 ensure!(fs::read(&b)? == CONTENT);

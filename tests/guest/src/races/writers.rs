@@ -2,7 +2,7 @@
 //! Writers in flight against whoever makes the file unified.
 
 use super::flags::raced_again;
-use super::race::{Race, race};
+use super::race::{Race, race_until};
 use super::shared::place;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
@@ -158,12 +158,28 @@ pub fn writers_in_flight() -> Result<()> {
     let dir = place()?.join("in-flight");
     fs::create_dir_all(&dir)?;
     let (path, other) = (dir.join("file"), dir.join("other"));
-    let done = race(|race| round(race, &path, &other));
+    let mut kinds = vec![Kind::Calls, Kind::Mapping];
+    // tmpfs has no direct I/O of its own.
+    if !dir.starts_with("/mnt/tmpfs") {
+        kinds.extend([Kind::Direct, Kind::Submitted]);
+    }
+    let wanted: Vec<_> = kinds
+        .iter()
+        .flat_map(|kind| [outcome(*kind, true), outcome(*kind, false)])
+        .collect();
+    let done = race_until(&wanted, |race| {
+        let kind = race.pick(&kinds)?;
+        round(race, kind, &path, &other)
+    });
     fs::remove_dir_all(&dir)?;
     done
 }
 
-fn round(race: &mut Race, path: &PathBuf, other: &PathBuf) -> Result<()> {
+fn outcome(kind: Kind, copied: bool) -> String {
+    format!("{kind:?} {}", if copied { "copied" } else { "done before" })
+}
+
+fn round(race: &mut Race, kind: Kind, path: &PathBuf, other: &PathBuf) -> Result<()> {
     for name in [path, other] {
         if name.exists() {
             fs::remove_file(name)?;
@@ -171,14 +187,6 @@ fn round(race: &mut Race, path: &PathBuf, other: &PathBuf) -> Result<()> {
     }
     fs::write(path, [b'a'; BLOCK])?;
     fs::hard_link(path, other)?;
-    let mut kinds = vec![Kind::Calls, Kind::Mapping];
-    // tmpfs has no direct I/O of its own.
-    kinds.extend(
-        [Kind::Direct, Kind::Submitted]
-            .into_iter()
-            .filter(|_| !path.starts_with("/mnt/tmpfs")),
-    );
-    let kind = race.pick(&kinds)?;
     let blocks = [b'b', b'c'].map(|letter| Box::new(Block([letter; BLOCK])));
     let phase = AtomicU8::new(0);
     let (written, seen) = race.pair(
@@ -218,9 +226,6 @@ fn round(race: &mut Race, path: &PathBuf, other: &PathBuf) -> Result<()> {
         "{kind:?}: it changed while unified"
     );
     let copied = look(path)?.ino != look(other)?.ino;
-    race.count(format!(
-        "{kind:?} {}",
-        if copied { "copied" } else { "done before" }
-    ));
+    race.count(outcome(kind, copied));
     Ok(())
 }
