@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::path::Path;
 
 /// What is to happen to requests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disk {
     Good,
     /// Reading is an error.

@@ -100,21 +100,29 @@ const BREAKS: [(&str, &Case); 4] = [
     ("setxattr", &case::SETXATTR),
 ];
 
-/// With no page free, with one, with two ... until there are enough.
-pub fn no_space_at_any_step() -> Result<()> {
-    const PAGES: usize = 80;
-    // The file's owner may use what is reserved, so that all can be free or not.
+/// More than any break needs.
+pub const PAGES: usize = 80;
+
+/// A file whose copy takes space, where all can be free or not.
+pub fn where_space_counts(name: &str) -> Result<(Ground, Pair)> {
+    // The file's owner may use what is reserved.
     let ground = Ground::with(match super::kind().as_str() {
         "tmpfs" => "size=2m",
         "ext4" => "resuid=5000",
         "btrfs" => "nodatasum",
         _ => "",
     })?;
-    let pair = Pair::with("no_space", rich)?;
+    let pair = Pair::with(name, rich)?;
     if ground.kind() == "btrfs" {
         // A file without checksums can't be cloned to one that has them.
         mount_remount(&ground.at, MountFlags::empty(), c"datasum")?;
     }
+    Ok((ground, pair))
+}
+
+/// With no page free, with one, with two ... until there are enough.
+pub fn no_space_at_any_step() -> Result<()> {
+    let (ground, pair) = where_space_counts("no_space")?;
     let account = ground.account()?;
     let mut filler = Filler::new(&ground, PAGES)?;
     let mut cases = BREAKS.to_vec();

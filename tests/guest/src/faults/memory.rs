@@ -13,7 +13,7 @@ use vserver_abi as abi;
 
 /// Some file systems have other names for it: what keeps ext4 from charging blocks is a lack of
 /// quota, and a tmpfs without a new inode is full.
-fn no_memory_errors() -> &'static [Errno] {
+pub fn no_memory_errors() -> &'static [Errno] {
     match super::kind().as_str() {
         "ext4" => &[Errno::NOMEM, Errno::DQUOT],
         "tmpfs" => &[Errno::NOMEM, Errno::NOSPC],

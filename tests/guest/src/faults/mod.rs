@@ -17,6 +17,7 @@
 //! What else one leaves out is said there.
 
 mod case;
+mod crowd;
 mod durable;
 mod flaky;
 mod full;
@@ -31,6 +32,7 @@ mod xattrs;
 
 use crate::harness::Suite;
 use crate::tests;
+use crowd::*;
 use durable::unified_with_what_is_new;
 use full::*;
 use memory::*;
@@ -62,6 +64,7 @@ pub const EXT4: Suite = Suite {
     wants: r"ext4:96 raw:32 raw:96 timeout=300 allow=EXT4-fs.error.\(device.dm-",
     tests: tests![
         memory_open,
+        memory_many_openers,
         memory_chmod,
         memory_truncate,
         memory_setxattr,
@@ -72,6 +75,7 @@ pub const EXT4: Suite = Suite {
         memory_last_link,
         memory_link_inside,
         requests_open,
+        requests_many_openers,
         requests_chmod,
         requests_set_flags,
         requests_unify,
@@ -82,6 +86,7 @@ pub const EXT4: Suite = Suite {
         unified_with_what_is_new,
         unify_on_a_dead_disk,
         no_space_at_any_step,
+        no_space_for_many_openers,
         unify_on_a_full_disk,
         reserved_space,
         no_space_for_a_thread,
@@ -115,6 +120,7 @@ pub const XFS: Suite = Suite {
     wants: r"xfs timeout=300 allow=XFS.\(dm-.*(Internal.error.xfs_trans_cancel|Corruption.of.in-memory)",
     tests: tests![
         memory_open,
+        memory_many_openers,
         memory_chmod,
         memory_truncate,
         memory_setxattr,
@@ -125,6 +131,7 @@ pub const XFS: Suite = Suite {
         memory_last_link,
         memory_link_inside,
         requests_open,
+        requests_many_openers,
         requests_chmod,
         requests_set_flags,
         requests_unify,
@@ -135,6 +142,7 @@ pub const XFS: Suite = Suite {
         unified_with_what_is_new,
         unify_on_a_dead_disk,
         no_space_at_any_step,
+        no_space_for_many_openers,
         unify_on_a_full_disk,
         quota_of_the_user,
         quota_of_the_group,
@@ -160,6 +168,7 @@ pub const BTRFS: Suite = Suite {
     wants: r"btrfs timeout=300 allow=BTRFS:?.(error|critical).\(device.dm- allow=WARNING:.fs/btrfs/space-info.h",
     tests: tests![
         memory_open,
+        memory_many_openers,
         memory_chmod,
         memory_set_flags,
         memory_clear_flags,
@@ -172,6 +181,7 @@ pub const BTRFS: Suite = Suite {
         unified_with_what_is_new,
         unify_on_a_dead_disk,
         no_space_at_any_step,
+        no_space_for_many_openers,
         unify_on_a_full_disk,
         no_metadata,
         unify_without_metadata,
@@ -201,6 +211,7 @@ pub const F2FS: Suite = Suite {
         quota_of_the_project,
         quota_of_its_own_project,
         memory_open,
+        memory_many_openers,
         memory_chmod,
         memory_truncate,
         memory_setxattr,
@@ -210,6 +221,7 @@ pub const F2FS: Suite = Suite {
         memory_unify_second_name,
         memory_link_inside,
         requests_open,
+        requests_many_openers,
         requests_chmod,
         requests_set_flags,
         requests_unify,
@@ -219,6 +231,7 @@ pub const F2FS: Suite = Suite {
         unified_with_what_is_new,
         unify_on_a_dead_disk,
         no_space_at_any_step,
+        no_space_for_many_openers,
         unify_on_a_full_disk,
         killed_in_the_copy,
         signal_in_the_copy,
@@ -233,6 +246,7 @@ pub const TMPFS: Suite = Suite {
     wants: "timeout=300",
     tests: tests![
         memory_open,
+        memory_many_openers,
         memory_chmod,
         memory_set_flags,
         memory_clear_flags,
@@ -240,6 +254,7 @@ pub const TMPFS: Suite = Suite {
         memory_unify_second_name,
         memory_last_link,
         no_space_at_any_step,
+        no_space_for_many_openers,
         unify_on_a_full_disk,
         no_space_for_a_thread,
         no_inode,

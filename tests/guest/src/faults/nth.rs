@@ -29,6 +29,12 @@ fn debugfs(name: &str, value: &str) -> Result<()> {
     fs::write(&path, value).with_context(|| path.display().to_string())
 }
 
+fn counter() -> Result<File> {
+    let mut options = File::options();
+    let file = options.read(true).write(true);
+    Ok(file.open("/proc/thread-self/fail-nth")?)
+}
+
 impl Fault {
     pub fn new(point: &Point<'_>) -> Result<Self> {
         for what in ["failslab", "fail_page_alloc", "fail_make_request"] {
@@ -51,14 +57,19 @@ impl Fault {
         }
         debugfs("fail_page_alloc/min-order", if memory { "0" } else { "32" })?;
         let this = Self {
-            file: File::options()
-                .read(true)
-                .write(true)
-                .open("/proc/thread-self/fail-nth")?,
+            file: counter()?,
             device,
         };
         this.mark("1")?;
         Ok(this)
+    }
+
+    /// The same in another thread, while this one is there.
+    pub fn of_thread(&self) -> Result<Self> {
+        Ok(Self {
+            file: counter()?,
+            device: None,
+        })
     }
 
     fn mark(&self, value: &str) -> Result<()> {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The disk fails: at every request of an operation, at all writing, and altogether.
 
-use super::case::{self, Case, at_every_point, content, old_or_new, rich, sweep};
+use super::case::{self, Case, SIZE, at_every_point, content, link_again, old_or_new, rich, sweep};
 use super::flaky::Disk;
 use super::ground::Ground;
 use super::nth::Point;
 use crate::unified::{Pair, open};
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
+use rustix::fs::{self as rfs, OFlags};
+use rustix::io::{Errno, read, write};
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// What a file system says when it can't read or write, or when it has given up because of that.
 pub const BROKEN_DISK: &[Errno] = &[Errno::IO, Errno::ROFS];
@@ -41,30 +43,59 @@ pub fn requests_last_link() -> Result<()> {
     failing_requests(&case::LAST_LINK)
 }
 
+/// The disk does fail, whatever was asked of it so far: what nobody has read yet can't be read, or
+/// nothing new be written.
+pub fn strikes(ground: &Ground, disk: Disk, unread: &Path) -> Result<()> {
+    let got = match disk {
+        Disk::NoReads => read(&open(unread, OFlags::RDONLY)?, &mut [0; 1][..]).map(drop),
+        _ => {
+            let dir = open(&ground.at, OFlags::RDONLY)?;
+            let new = open(&ground.at.join("new"), OFlags::WRONLY | OFlags::CREATE);
+            new.and_then(|new| write(&new, b"new"))
+                .and_then(|_| rfs::syncfs(dir))
+        }
+    };
+    match got {
+        Err(e) if BROKEN_DISK.contains(&e) => Ok(()),
+        got => bail!("{disk:?}: {got:?}"),
+    }
+}
+
 /// Neither the second nor any other attempt to read or write gets through, but what the break needs
 /// first is in memory.
 fn failing_disk(disk: Disk) -> Result<()> {
+    const LARGE: usize = 1 << 20;
     let ground = Ground::scrap()?;
-    let pair = Pair::with("failing", |a| Ok(fs::write(a, content(1 << 20))?))?;
+    let pair = Pair::with("failing", |a| Ok(fs::write(a, content(LARGE))?))?;
+    let account = ground.account()?;
     ground.forget()?;
     vserver_abi::get_iattr(&pair.a)?;
     vserver_abi::get_iattr(&pair.b)?;
     ground.become_(disk)?;
     let got = open(&pair.a, OFlags::RDWR).map(drop);
+    println!("# {disk:?}: {got:?}");
     // Where blocks are shared there is no content to read or write, and the journal comes later.
     let shared = matches!(ground.kind(), "xfs" | "btrfs");
-    match got {
-        Err(e) if BROKEN_DISK.contains(&e) => (),
-        Ok(()) if shared => (),
-        got => bail!("{got:?}"),
+    ensure!(
+        got == Err(Errno::IO) || (got.is_ok() && shared),
+        "{disk:?}: {got:?}"
+    );
+    for (path, old) in [(&pair.a, got.is_err()), (&pair.b, true)] {
+        let ino = fs::metadata(path)?.ino();
+        ensure!((ino == pair.before.ino) == old, "{got:?}: {path:?}");
     }
+    strikes(&ground, disk, &pair.b)?;
     ground.mount_again()?;
     if old_or_new(&pair)? {
+        // What was not written may be lost.
+        ensure!(got.is_err() || disk == Disk::NoWrites, "the copy is lost");
         open(&pair.a, OFlags::RDWR)?;
-        return pair.broken_alike();
+        pair.broken_alike()?;
+    } else {
+        ensure!(got.is_ok(), "broken in spite of {got:?}");
     }
-    ensure!(got.is_ok(), "broken in spite of {got:?}");
-    Ok(())
+    link_again(&pair)?;
+    ground.nothing_leaked(&account, LARGE as u64)
 }
 
 pub fn no_reading() -> Result<()> {
@@ -82,23 +113,23 @@ pub fn dead_disk() -> Result<()> {
     let ground = Ground::scrap()?;
     let pair = Pair::with("dead_disk", rich)?;
     let other = Pair::with("dead_disk_2", rich)?;
+    let account = ground.account()?;
     ground.forget()?;
     open(&pair.a, OFlags::RDWR)?;
     ground.become_(Disk::Dead)?;
-    match open(&other.a, OFlags::RDWR) {
-        Err(e) if BROKEN_DISK.contains(&e) => (),
-        // All that it took was in memory.
-        Ok(_) => (),
-        Err(e) => bail!("{e}"),
-    }
-    let _ = ground.sync();
+    let got = open(&other.a, OFlags::RDWR).map(drop);
+    println!("# {got:?}");
+    // All that it took may have been in memory.
+    ensure!(matches!(got, Ok(()) | Err(Errno::IO)), "{got:?}");
+    strikes(&ground, Disk::Dead, &other.b)?;
     ground.mount_again()?;
-    for pair in [pair, other] {
-        sweep(&pair)?;
-        if old_or_new(&pair).with_context(|| pair.dir.display().to_string())? {
+    for pair in [&pair, &other] {
+        sweep(pair)?;
+        if old_or_new(pair).with_context(|| pair.dir.display().to_string())? {
             open(&pair.a, OFlags::RDWR)?;
             pair.broken_alike()?;
         }
+        link_again(pair)?;
     }
-    Ok(())
+    ground.nothing_leaked(&account, SIZE as u64)
 }

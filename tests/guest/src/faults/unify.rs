@@ -8,7 +8,7 @@ use super::full::{Filler, fill_block};
 use super::ground::Ground;
 use super::memory::no_memory;
 use super::quota::{self, Kind};
-use super::requests::{BROKEN_DISK, failing_requests};
+use super::requests::{BROKEN_DISK, failing_requests, strikes};
 use crate::process::{eventually, spawn};
 use crate::unified::{Pair, UNIFIED, look, open, refused, set_flags, set_times};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -131,7 +131,7 @@ pub fn unify_on_a_dead_disk() -> Result<()> {
                 Err(e) if BROKEN_DISK.contains(&e) => (),
                 Err(e) => bail!("{what}, {disk:?}: {e}"),
             }
-            let _ = ground.sync();
+            strikes(&ground, disk, &pair.b)?;
             ground.mount_again()?;
             sweep(&pair)?;
             finish(case, &pair).with_context(|| format!("{what}, {disk:?}"))?;
