@@ -18,6 +18,7 @@ KINDS = {
     # Its recovery leaves a block of attributes out of what the inode has; in here there is room.
     "ext4-fast": (256, [*EXT4, "-I", "512", "-O", "project,verity,fast_commit"]),
     "ext4-128": (64, [*EXT4, "-I", "128"]),         # no room for attributes in inodes
+    "ext4-ext3": (64, [*EXT4, "-I", "256", "-t", "ext3"]),      # blocks without extents
     "ext4-inline": (64, [*EXT4, "-I", "256", "-O", "quota,project,inline_data"]),
     "ext4-crypt": (64, [*EXT4, "-I", "256", "-O", "encrypt,casefold"]),
     "ext4-plain": (64, [*EXT4, "-I", "256"]),       # without quota, which is counted if it is there

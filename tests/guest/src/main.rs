@@ -59,6 +59,7 @@ const SUITES: &[Suite] = &[
     cow::F2FS,
     cow::TMPFS,
     cow::EXT4_128,
+    cow::EXT4_EXT3,
     cow::EXT4_INLINE,
     cow::XFS_PLAIN,
     crash::cuts::SUITE,

@@ -5,7 +5,7 @@ use crate::process::isolated;
 use crate::unified::*;
 use anyhow::{Result, bail, ensure};
 use rustix::fs::{self as rfs, OFlags};
-use rustix::io::{Errno, write};
+use rustix::io::{Errno, pwrite, write};
 use std::fs;
 use std::path::PathBuf;
 
@@ -31,6 +31,12 @@ impl Full {
             match rfs::fallocate(&fd, rfs::FallocateFlags::empty(), size, step) {
                 Ok(()) => size += step,
                 Err(Errno::NOSPC) => step /= 2,
+                // Nothing is set aside without extents.
+                Err(Errno::OPNOTSUPP) => match pwrite(&fd, &[0; 1 << 16], size) {
+                    Ok(len) => size += len as u64,
+                    Err(Errno::NOSPC) => break,
+                    Err(e) => bail!("write: {e}"),
+                },
                 Err(e) => bail!("fallocate: {e}"),
             }
         }

@@ -48,6 +48,7 @@ pub const BTRFS: Suite = Suite::new("cow-btrfs", "btrfs timeout=300", TESTS);
 pub const F2FS: Suite = Suite::new("cow-f2fs", "f2fs timeout=300", TESTS);
 pub const TMPFS: Suite = Suite::new("cow-tmpfs", "tmpfs timeout=300", TESTS);
 pub const EXT4_128: Suite = Suite::new("cow-ext4-128", "ext4-128 timeout=300", TESTS);
+pub const EXT4_EXT3: Suite = Suite::new("cow-ext4-ext3", "ext4-ext3 timeout=300", TESTS);
 pub const EXT4_INLINE: Suite = Suite::new("cow-ext4-inline", "ext4-inline timeout=300", TESTS);
 pub const XFS_PLAIN: Suite = Suite::new("cow-xfs-plain", "xfs-plain timeout=300", TESTS);
 

@@ -235,7 +235,8 @@ pub fn short(error: &anyhow::Error) -> String {
 }
 
 /// Lets `case` fail at its first point, its second, ... until it has no more. Each time the error is
-/// one of `errors` and nothing has happened, or the fault did no harm. Gives the number of points.
+/// one of `errors` and nothing has happened, or the fault did no harm, as not all do. Gives the number
+/// of points.
 pub fn at_every_point(
     ground: &Ground,
     point: &Point<'_>,
@@ -275,6 +276,7 @@ pub fn at_every_point(
         checked.map_err(|e| anyhow!("fault {nth}: {got:?}: {}", short(&e)))?;
         if !struck {
             println!("# {} faults, {harmless} of them did no harm", nth - 1);
+            ensure!(harmless + 1 < nth, "nothing failed");
             // One copy may be there at the end that was not before: none of them is left.
             ground.nothing_leaked(&account, SIZE as u64)?;
             return Ok(nth - 1);
