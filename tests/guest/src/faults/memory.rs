@@ -6,7 +6,7 @@ use super::ground::Ground;
 use super::nth::{Fault, Point};
 use crate::process::{Status, spawn};
 use crate::unified::Pair;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use rustix::io::Errno;
 use std::fs;
 use vserver_abi as abi;
@@ -25,9 +25,7 @@ pub fn no_memory_errors() -> &'static [Errno] {
 
 pub fn no_memory(case: &Case) -> Result<()> {
     let ground = Ground::scrap()?;
-    let faults = at_every_point(&ground, &Point::Memory, case, no_memory_errors(), || Ok(()))?;
-    ensure!(faults > 0, "nothing was allocated");
-    Ok(())
+    at_every_point(&ground, &Point::Memory, case, no_memory_errors(), || Ok(()))
 }
 
 pub fn memory_open() -> Result<()> {

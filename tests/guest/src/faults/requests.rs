@@ -22,9 +22,7 @@ pub fn failing_requests(case: &Case) -> Result<()> {
     let disk = ground.disk()?.name();
     let forget = || ground.mount_again();
     let point = Point::Requests(&disk);
-    let faults = at_every_point(&ground, &point, case, BROKEN_DISK, forget)?;
-    ensure!(faults > 0, "nothing was read");
-    Ok(())
+    at_every_point(&ground, &point, case, BROKEN_DISK, forget)
 }
 
 pub fn requests_open() -> Result<()> {
