@@ -139,7 +139,7 @@ pub fn no_torn_copy() -> Result<()> {
 /// found by the name, whoever was first.
 pub fn unify_at_once() -> Result<()> {
     let shared = Shared::new("unify")?;
-    race_until(&["unified", "in place"], |race| {
+    race_until(&["unified", "copied"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         fs::remove_file(&shared.a)?;

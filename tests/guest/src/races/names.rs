@@ -207,7 +207,7 @@ pub fn exchange_unified() -> Result<()> {
 pub fn rename_between_two_names() -> Result<()> {
     let shared = Shared::new("between")?;
     let c = shared.inner.join("c");
-    race(|race| {
+    race_until(DONE_OR_GONE, |race| {
         shared.renew()?;
         fs::hard_link(&shared.b, &c)?;
         let how = race.pick(How::ALL)?;

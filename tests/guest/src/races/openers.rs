@@ -186,20 +186,32 @@ pub fn many_names() -> Result<()> {
 /// Both names of two, by a process each, and no other is left: one may have the file itself, the
 /// other then has a copy.
 pub fn both_of_two() -> Result<()> {
-    race(|race| {
+    race_until(&["in place", "two copies"], |race| {
         let shared = Shared::new("both")?;
         let (one, two) = (race.pick(How::ALL)?, race.pick(How::ALL)?);
         let late = race.moment() / 2;
-        let other = spawn(|| {
-            std::thread::sleep(late);
-            two.run(&shared.b).map_or_else(|e| e.raw_os_error(), |_| 0)
-        })?;
-        let late = race.moment() / 2;
-        std::thread::sleep(late);
-        let start = std::time::Instant::now();
-        let got = one.run(&shared.a);
-        race.took(start.elapsed());
-        let status = other.wait()?;
+        let other = || {
+            spawn(|| {
+                std::thread::sleep(late);
+                two.run(&shared.b).map_or_else(|e| e.raw_os_error(), |_| 0)
+            })
+        };
+        let (got, status) = match race.order() {
+            Order::Before => (one.run(&shared.a), other()?.wait()?),
+            Order::After => {
+                let status = other()?.wait()?;
+                (one.run(&shared.a), status)
+            }
+            Order::Any | Order::Inside => {
+                let late = race.moment() / 2;
+                let other = other()?;
+                std::thread::sleep(late);
+                let start = std::time::Instant::now();
+                let got = one.run(&shared.a);
+                race.took(start.elapsed());
+                (got, other.wait()?)
+            }
+        };
         ensure!(
             got.is_ok() && status == crate::process::Status::Exited(0),
             "{one:?} {got:?}, {two:?} {status:?}"
