@@ -9,22 +9,24 @@ use super::memory::no_memory_errors;
 use super::nth::{Fault, Point};
 use super::requests::BROKEN_DISK;
 use crate::unified::{Pair, open};
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::fd::OwnedFd;
-use rustix::fs::{OFlags, fstat};
+use rustix::fs::{OFlags, fstat, stat};
 use rustix::io::Errno;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::Barrier;
 use std::thread;
 
 const OPENERS: usize = 5;
 
-/// How many of a crowd got the error, and whether a fault struck any of them.
-#[derive(Clone, Copy, Debug)]
+/// What came of a crowd.
+#[derive(Clone, Copy, Debug, Default)]
 struct Crowd {
+    /// So many got an error.
     failed: usize,
+    /// A fault struck any of them.
     struck: bool,
+    /// The file system did nothing more, for the others neither.
+    given_up: bool,
 }
 
 impl Crowd {
@@ -46,22 +48,25 @@ impl Crowd {
             let threads: Vec<_> = (0..OPENERS).map(run).collect();
             threads.into_iter().map(|t| t.join()).collect()
         });
-        let is = fs::metadata(&pair.a)?.ino();
-        let mut crowd = Self {
-            failed: 0,
-            struck: false,
-        };
+        let mut crowd = Self::default();
         for got in got {
             let (got, struck) = got.map_err(|_| anyhow!("panic"))??;
             crowd.struck |= struck;
             match got {
-                Ok(fd) => {
-                    let ino = fstat(&fd)?.st_ino;
-                    ensure!(ino != pair.before.ino, "the shared file");
-                    ensure!(ino == is, "not the file of the name");
+                Ok(fd) => match (fstat(&fd), stat(&pair.a)) {
+                    (Ok(file), Ok(name)) => {
+                        ensure!(file.st_ino != pair.before.ino, "the shared file");
+                        ensure!(file.st_ino == name.st_ino, "not the file of the name");
+                    }
+                    _ => crowd.given_up = true,
+                },
+                Err(e) => {
+                    crowd.failed += 1;
+                    if !errors.contains(&e) {
+                        ensure!(BROKEN_DISK.contains(&e), "{e:?}");
+                        crowd.given_up = true;
+                    }
                 }
-                Err(e) if errors.contains(&e) => crowd.failed += 1,
-                Err(e) => bail!("{e:?}"),
             }
         }
         Ok(crowd)
@@ -70,6 +75,7 @@ impl Crowd {
     /// The name has the old file, or the new one whole; unless the file system has gone back to what
     /// it was before, whoever got a file got that. The old one again, then.
     fn judge(self, pair: &Pair, back: bool) -> Result<()> {
+        ensure!(back || !self.given_up, "{self:?}: another error");
         let old = old_or_new(pair).map_err(|e| anyhow!("{self:?}: {}", short(&e)))?;
         ensure!(!old || back || self.failed == OPENERS, "{self:?}: lost");
         if old { Ok(()) } else { link_again(pair) }
