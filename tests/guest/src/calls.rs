@@ -104,6 +104,15 @@ pub struct Handle {
 impl Handle {
     /// That of the file at `path`.
     pub fn of(path: &Path) -> Result<Self, Errno> {
+        Self::with(path, 0)
+    }
+
+    /// One that also says in which directory the file is.
+    pub fn connectable(path: &Path) -> Result<Self, Errno> {
+        Self::with(path, libc::AT_HANDLE_CONNECTABLE)
+    }
+
+    fn with(path: &Path, flags: i32) -> Result<Self, Errno> {
         let path = c_path(path);
         let mut handle = Self {
             bytes: 128,
@@ -119,7 +128,7 @@ impl Handle {
                 path.as_ptr(),
                 &raw mut handle,
                 &raw mut mount,
-                0,
+                flags,
             )
         };
         syscall(ret)?;

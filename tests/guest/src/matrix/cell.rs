@@ -2,6 +2,7 @@
 //! One cell of the matrix: an operation in a place, on a plain file and on a unified one, and what
 //! it must have come to.
 
+use super::change::{self, Change, Moment};
 use super::errors;
 use super::look::Look;
 use super::place::{self, CONTEXT};
@@ -75,21 +76,34 @@ impl Body for Operation {
         let start = now()? - 2;
         let sites = Sites::new(&(self.content)())?;
         let before = sites.unified.look()?;
+        let plain_before = sites.plain.look()?;
         let shared = Look::at(&sites.other)?;
+        let since = Moment::after(&shared);
         let (plain, unified) = self.operate(place, &sites)?;
         let now = start..now()? + 2;
 
-        let after = sites.unified.look()?;
-        keeps(&shared, &after, &Look::at(&sites.other)?)?;
+        let (names, after) = (sites.plain.look()?, sites.unified.look()?);
+        let other = Look::at(&sites.other)?;
+        keeps(&shared, &after, &other)?;
         let found = label(unified, &before, &after);
         let what = || format!("{} on a plain file, {found} here", label_of(plain));
         let differs = plain != unified;
         let wanted = self.may_differ(unified);
         ensure!(!differs || wanted, "{}", what());
-        let names = sites.plain.look()?;
         same_names(&names, &after)?;
+        let here = Change {
+            before: &before,
+            after: &after,
+        };
+        let there = Change {
+            before: &plain_before,
+            after: &names,
+        };
+        change::of_the_shared(&since, (&shared, &other), &there, &here)
+            .with_context(|| format!("the shared inode, {}", what()))?;
         if !differs {
             alike(&names, &after, &now)?;
+            change::of_the_others(&since, shared.ino, &names, &here).with_context(what)?;
         }
         self.judge(place, unified.is_ok(), &before, &after)
             .with_context(what)?;

@@ -2,6 +2,7 @@
 //! All there is to see of a name: what must be the same on the name of a unified file, after an
 //! operation, as on a plain file after the same operation.
 
+use super::own::Own;
 use super::sys::{self, FS_IOC_FSGETXATTR, FsXattr};
 use crate::unified::{UNIFIED, open};
 use anyhow::{Context as _, Result, ensure};
@@ -15,7 +16,7 @@ use std::path::Path;
 use vserver_abi as abi;
 
 /// A time of a file.
-type Time = (i64, i64);
+pub type Time = (i64, i64);
 
 /// Of the inode flags not those that say how the file system stores the file, nor immutable.
 const FLAGS_ASIDE: u32 = 0x1000_0000 | 0x8_0000 | 0x10;
@@ -32,7 +33,11 @@ pub struct Look {
     mode: u32,
     owner: (u32, u32),
     size: u64,
-    times: [Time; 2],
+    /// Of the last access and modification.
+    pub times: [Time; 2],
+    /// When the inode was changed last.
+    pub changed: Time,
+    own: Own,
     content: Vec<u8>,
     xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     fsflags: Option<u32>,
@@ -44,8 +49,8 @@ impl fmt::Debug for Look {
         let start = self.content.get(..24).unwrap_or(&self.content);
         write!(
             f,
-            "inode {} links {} {:o} {:?} {} bytes {:?} times {:?} xattrs {:?} flags {:x?} {:x?} \
-             vserver {:#x}",
+            "inode {} links {} {:o} {:?} {} bytes {:?} times {:?} changed {:?} {:?} xattrs {:?} \
+             flags {:x?} {:x?} vserver {:#x}",
             self.ino,
             self.links,
             self.mode,
@@ -53,6 +58,8 @@ impl fmt::Debug for Look {
             self.size,
             String::from_utf8_lossy(start),
             self.times,
+            self.changed,
+            self.own,
             self.xattrs
                 .keys()
                 .map(|k| String::from_utf8_lossy(k))
@@ -79,6 +86,8 @@ impl Look {
                 (meta.atime(), meta.atime_nsec()),
                 (meta.mtime(), meta.mtime_nsec()),
             ],
+            changed: (meta.ctime(), meta.ctime_nsec()),
+            own: Own::default(),
             content: Vec::new(),
             xattrs: BTreeMap::new(),
             fsflags: None,
@@ -93,6 +102,7 @@ impl Look {
     fn read(&mut self, path: &Path) -> Result<()> {
         let file = open(path, OFlags::RDONLY | OFlags::NOATIME)?;
         self.flags = abi::fget_iattr(&file)?.flags;
+        self.own = Own::of(&file)?;
         self.fsflags = rfs::ioctl_getflags(&file)
             .ok()
             .map(|flags| flags.bits() & !FLAGS_ASIDE);
@@ -122,10 +132,12 @@ impl Look {
     }
 
     /// Whether this, on the name of a unified file, is what `plain` is on the name of a plain one.
-    /// Times that were set to "now" lie in `now`, and need not be the same.
+    /// Times that were set to "now" lie in `now`, and need not be the same; that of the last change
+    /// is left to [`super::change`].
     pub fn is_like(&self, plain: &Self, now: &std::ops::Range<i64>) -> Result<()> {
         let mut want = plain.clone();
         (want.ino, want.flags) = (self.ino, self.flags);
+        (want.changed, want.own) = (self.changed, self.own);
         if self.flags == UNIFIED {
             want.links = self.links;
         }
@@ -138,10 +150,11 @@ impl Look {
         Ok(())
     }
 
-    /// Whether nothing but the number of names has changed.
+    /// Whether nothing but the number of names has changed, and when that was.
     pub fn is_still(&self, before: &Self) -> Result<()> {
         let want = Self {
             links: self.links,
+            changed: self.changed,
             ..before.clone()
         };
         ensure!(*self == want, "was {before:?}\nis {self:?}");

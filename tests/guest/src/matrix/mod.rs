@@ -9,9 +9,11 @@
 //! where there must be a copy and where not, and the few operations that are refused.
 
 mod cell;
+mod change;
 mod errors;
 mod look;
 mod operations;
+mod own;
 mod place;
 mod site;
 pub mod sys;

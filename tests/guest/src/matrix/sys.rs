@@ -18,6 +18,7 @@ pub const DONE: Outcome = Ok(0);
 pub const FCHMODAT2: libc::c_long = 452;
 pub const SETXATTRAT: libc::c_long = 463;
 pub const REMOVEXATTRAT: libc::c_long = 466;
+pub const FILE_GETATTR: libc::c_long = 468;
 pub const FILE_SETATTR: libc::c_long = 469;
 
 pub const FS_IOC_SETVERSION: u64 = 0x4008_7602;
@@ -109,6 +110,7 @@ pub struct XattrArgs {
 
 /// `struct file_attr`
 #[repr(C)]
+#[derive(Default)]
 pub struct FileAttr {
     pub xflags: u64,
     pub extsize: u32,

@@ -4,12 +4,12 @@
 use crate::calls::truncate;
 use crate::twin::{Op, Twin};
 use crate::unified::*;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustix::fs::{self as rfs, AtFlags, CWD, Mode, OFlags, Timespec, Uid};
 use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::{read, write};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file to change.
 pub fn file(a: &Path) -> Result<()> {
@@ -91,10 +91,44 @@ pub fn compare<W, S: std::fmt::Debug + PartialEq>(
         });
         let [plain, unified] = both;
         let (plain, unified) = (plain?, unified?);
-        anyhow::ensure!(
+        ensure!(
             plain == unified,
             "{what}: of the unified file {unified:?}, of the plain one {plain:?}"
         );
+    }
+    Ok(())
+}
+
+/// What needs no descriptor that is open for reading.
+pub fn by_name() -> Vec<(&'static str, Op)> {
+    let mut changes = MODIFY.to_vec();
+    changes.retain(|(what, _)| *what != "fchmod");
+    changes
+}
+
+/// A directory with one more name `b` of a pair's file, another guest's. It goes with the next one.
+pub fn beside(pair: &Pair) -> Result<PathBuf> {
+    let other = root().join("beside");
+    let _ = Pair::clean(&other);
+    fs::create_dir(&other)?;
+    fs::hard_link(&pair.b, other.join("b"))?;
+    Ok(other)
+}
+
+/// Modifies a unified file by its name, in each way, while `watch` is on something that this is not
+/// about: then `seen` says nothing.
+pub fn unheard<W, S: std::fmt::Debug + Default + PartialEq>(
+    name: &str,
+    watch: impl Fn(&Pair) -> Result<W>,
+    seen: impl Fn(&W) -> Result<S>,
+) -> Result<()> {
+    // A descriptor that was got before is one of the shared inode.
+    for (what, op) in by_name() {
+        let pair = Pair::with(name, file)?;
+        let watch = watch(&pair)?;
+        op(&pair.a)?;
+        let events = seen(&watch)?;
+        ensure!(events == S::default(), "{what}: {events:?}");
     }
     Ok(())
 }

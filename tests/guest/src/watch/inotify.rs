@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //! inotify
 
-use super::changes::{LEAVE, MODIFY, compare, file};
-use crate::twin::Op;
-use crate::unified::*;
-use anyhow::{Context as _, Result, ensure};
+use super::changes::{LEAVE, MODIFY, beside, by_name, compare, unheard};
+use crate::unified::Pair;
+use anyhow::{Context as _, Result};
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
@@ -53,7 +52,7 @@ pub(super) fn inotify_of_the_directory() -> Result<()> {
 /// gives the name another one.
 pub(super) fn inotify_of_the_file() -> Result<()> {
     compare("inotify_file", LEAVE, watch, seen)?;
-    unseen("inotify_file", |pair| watch(&pair.a))
+    unheard("inotify_file", |pair| watch(&pair.a), seen)
 }
 
 /// A last link is not copied: both watches see all. But for what is done by a descriptor that is
@@ -74,35 +73,11 @@ pub(super) fn inotify_of_a_last_link() -> Result<()> {
 
 /// Whoever watches another guest's name hears nothing at all.
 pub(super) fn inotify_of_another_name() -> Result<()> {
-    unseen("inotify_other", |pair| {
-        let other = pair.dir.with_file_name("inotify_other_dir");
-        let _ = fs::remove_dir_all(&other);
-        fs::create_dir(&other)?;
-        fs::hard_link(&pair.b, other.join("b"))?;
+    let watched = |pair: &Pair| {
+        let other = beside(pair)?;
         let fd = watch(&other)?;
         inotify::add_watch(&fd, other.join("b"), WatchFlags::ALL_EVENTS)?;
         Ok(fd)
-    })?;
-    let other = root().join("inotify_other_dir");
-    set_flags(&other.join("b"), 0, UNIFIED)?;
-    Ok(fs::remove_dir_all(other)?)
-}
-
-/// What needs no descriptor that is open for reading.
-fn by_name() -> Vec<(&'static str, Op)> {
-    let mut changes = MODIFY.to_vec();
-    changes.retain(|(what, _)| *what != "fchmod");
-    changes
-}
-
-fn unseen(name: &str, watch: impl Fn(&Pair) -> Result<OwnedFd>) -> Result<()> {
-    // A descriptor that was got before is one of the shared inode.
-    for (what, op) in by_name() {
-        let pair = Pair::with(name, file)?;
-        let watch = watch(&pair)?;
-        op(&pair.a)?;
-        let events = seen(&watch)?;
-        ensure!(events.is_empty(), "{what}: {events:?}");
-    }
-    Ok(())
+    };
+    unheard("inotify_other", watched, seen)
 }

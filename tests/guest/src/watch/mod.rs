@@ -6,12 +6,14 @@
 //! with the shared inode, of which a modification through one name is none.
 
 mod changes;
+mod dnotify;
 pub mod fanotify;
 mod inotify;
 mod permission;
 
 use crate::harness::{Suite, Test};
 use crate::tests;
+use dnotify::*;
 use fanotify::*;
 use inotify::*;
 use permission::*;
@@ -28,6 +30,8 @@ const TESTS: &[Test] = tests![
     inotify_of_the_file,
     inotify_of_another_name,
     inotify_of_a_last_link,
+    dnotify_of_the_directory,
+    dnotify_of_another_name,
     fanotify_of_the_directory,
     fanotify_of_the_file_system,
     fanotify_of_the_mount,

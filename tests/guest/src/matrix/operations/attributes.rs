@@ -83,6 +83,11 @@ pub const TABLE: &[Operation] = &[
         let address = times.as_ptr() as usize;
         sys::call_path(libc::SYS_utime, &s.a(), [address, 0, 0])
     }),
+    op("utimes", Copy, |s| {
+        let times = [77i64, 5, 78, 6];
+        let address = times.as_ptr() as usize;
+        sys::call_path(libc::SYS_utimes, &s.a(), [address, 0, 0])
+    }),
     op("futimesat", Copy, |s| {
         let times = [77i64, 5, 78, 6];
         let args = [times.as_ptr() as usize, 0, 0, 0];

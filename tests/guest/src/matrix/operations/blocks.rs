@@ -15,22 +15,32 @@ pub const TABLE: &[Operation] = &[
     op("xfs: swap extents with a reader", Same, |s| {
         swap_extents(&equally_long(s)?, &s.reader()?)
     }),
+    op("xfs: exchange a range", CopyFirst, |s| {
+        exchange_range(&s.writer()?, &donor(s)?)
+    }),
+    op("xfs: exchange a range with it", CopyFirst, |s| {
+        exchange_range(&donor(s)?, &s.writer()?)
+    }),
     op("xfs: exchange a range of a reader", Same, |s| {
         exchange_range(&s.reader()?, &donor(s)?)
     }),
     op("xfs: exchange a range with a reader", Same, |s| {
         exchange_range(&donor(s)?, &s.reader()?)
     }),
+    op("xfs: commit a range", CopyFirst, |s| {
+        commit_range(&s.writer()?, &donor(s)?)
+    }),
     op("xfs: commit a range to a reader", Same, |s| {
-        let (file, from) = (s.reader()?, donor(s)?);
-        let mut range = [0u64; 11];
-        sys::ioctl(&file, XFS_IOC_START_COMMIT, &mut range)?;
-        range[0] = sys::fd(&from) as u64;
-        range[3] = BLOCK;
-        sys::ioctl(&file, XFS_IOC_COMMIT_RANGE, &mut range)
+        commit_range(&s.reader()?, &donor(s)?)
+    }),
+    op("xfs: commit a range of a reader", Same, |s| {
+        commit_range(&donor(s)?, &s.reader()?)
     }),
     op("ext4: move extents", CopyFirst, |s| {
         move_extents(&s.writer()?, &donor(s)?)
+    }),
+    op("ext4: move extents to it", CopyFirst, |s| {
+        move_extents(&donor(s)?, &s.writer()?)
     }),
     op("ext4: move extents of a reader", Same, |s| {
         move_extents(&s.reader()?, &donor(s)?)
@@ -49,6 +59,9 @@ pub const TABLE: &[Operation] = &[
     }),
     op("f2fs: move a range", CopyFirst, |s| {
         move_range(&donor(s)?, &s.writer()?)
+    }),
+    op("f2fs: move a range from it", CopyFirst, |s| {
+        move_range(&s.writer()?, &donor(s)?)
     }),
     op("f2fs: move a range to a reader", Same, |s| {
         move_range(&donor(s)?, &s.reader()?)
@@ -135,6 +148,15 @@ fn exchange_range(file: &OwnedFd, with: &OwnedFd) -> Outcome {
     // struct xfs_exchange_range: descriptor, two offsets, length, flags
     let mut range = [sys::fd(with) as u64, 0, 0, BLOCK, 0];
     sys::ioctl(file, XFS_IOC_EXCHANGE_RANGE, &mut range)
+}
+
+fn commit_range(file: &OwnedFd, from: &OwnedFd) -> Outcome {
+    // struct xfs_commit_range: as above, then how fresh the file is
+    let mut range = [0u64; 11];
+    sys::ioctl(file, XFS_IOC_START_COMMIT, &mut range)?;
+    range[0] = sys::fd(from) as u64;
+    range[3] = BLOCK;
+    sys::ioctl(file, XFS_IOC_COMMIT_RANGE, &mut range)
 }
 
 fn move_extents(file: &OwnedFd, donor: &OwnedFd) -> Outcome {

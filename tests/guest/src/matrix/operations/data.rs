@@ -45,10 +45,26 @@ pub const TABLE: &[Operation] = &[
         let mut range = [sys::fd(&from) as u64, 0, 4096, 4096];
         sys::ioctl(s.writer()?, sys::FICLONERANGE, &mut range)
     }),
-    op("FIDEDUPERANGE", CopyFirst, |s| dedupe(s, &s.writer()?)),
+    op("FIDEDUPERANGE", CopyFirst, |s| {
+        let equal = equal(s)?;
+        dedupe(&equal, &s.writer()?)
+    }),
     // The file system lets whoever may write the file do this by a reader.
     op("FIDEDUPERANGE by a reader", Refused(Errno::PERM), |s| {
-        dedupe(s, &s.reader()?)
+        let equal = equal(s)?;
+        dedupe(&equal, &s.reader()?)
+    }),
+    op("FICLONE from it", Same, |s| {
+        let to = site::open(&s.x(), libc::O_RDWR)?;
+        done(rfs::ioctl_ficlone(to, s.reader()?))
+    }),
+    op("FIDEDUPERANGE from it", Same, |s| {
+        let equal = equal(s)?;
+        dedupe(&s.reader()?, &equal)
+    }),
+    op("copy_file_range from it", Same, |s| {
+        let to = site::open(&s.x(), libc::O_RDWR)?;
+        done(rfs::copy_file_range(s.reader()?, None, to, None, 5000))
     }),
     op("copy_file_range", CopyFirst, |s| {
         let len = rfs::copy_file_range(reader(&s.x())?, None, s.writer()?, None, 5000)?;
@@ -116,15 +132,20 @@ fn reader(path: &std::path::Path) -> Result<OwnedFd, Errno> {
     site::open(path, libc::O_RDONLY)
 }
 
-/// Lets the file share its first block with an equal one.
-fn dedupe(s: &Site, to: &OwnedFd) -> Outcome {
+/// Another file of the same content.
+fn equal(s: &Site) -> Result<OwnedFd, Errno> {
     let equal = s.path("equal");
     let content = std::fs::read(s.a()).map_err(|e| sys::errno(&e))?;
     std::fs::write(&equal, content).map_err(|e| sys::errno(&e))?;
+    site::open(&equal, libc::O_RDWR)
+}
+
+/// Lets a file share its first block with an equal one.
+fn dedupe(from: &OwnedFd, to: &OwnedFd) -> Outcome {
     // struct file_dedupe_range: offset, length, one destination; then its descriptor and offset,
     // and for the answer the number of bytes and a status
     let mut range = [0, 4096, 1, sys::fd(to) as u64, 0, 0, 0];
-    sys::ioctl(reader(&equal)?, sys::FIDEDUPERANGE, &mut range)?;
+    sys::ioctl(from, sys::FIDEDUPERANGE, &mut range)?;
     match range[6] as i32 {
         error @ ..0 => Err(Errno::from_raw_os_error(-error)),
         _ => Ok(range[5]),

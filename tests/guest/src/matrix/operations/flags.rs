@@ -109,10 +109,7 @@ fn change_fsxattr(s: &Site, change: impl Fn(&mut FsXattr)) -> Outcome {
 fn file_setattr(dir: OwnedFd, path: &std::ffi::CStr, flags: i32) -> Outcome {
     let mut attr = FileAttr {
         xflags: XFLAG_NODUMP.into(),
-        extsize: 0,
-        nextents: 0,
-        projid: 0,
-        cowextsize: 0,
+        ..FileAttr::default()
     };
     let address = &raw mut attr as usize;
     let args = [address, size_of::<FileAttr>(), flags as usize, 0];

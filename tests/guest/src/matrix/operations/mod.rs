@@ -7,17 +7,21 @@ mod blocks;
 mod data;
 mod devices;
 mod flags;
+mod handle;
 mod ioctls;
 mod names;
 mod open;
 mod reading;
 mod size;
+mod uring;
 mod xattr;
 
 use super::cell::Operation;
 
 pub const TABLES: &[&[Operation]] = &[
     open::TABLE,
+    uring::TABLE,
+    handle::TABLE,
     size::TABLE,
     attributes::TABLE,
     xattr::TABLE,

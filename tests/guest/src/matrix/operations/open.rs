@@ -2,11 +2,6 @@
 //! Every way to open a file for writing.
 
 use super::prelude::*;
-use crate::uring::{self, HERE};
-use io_uring::{
-    opcode::{OpenAt, OpenAt2},
-    types::{Fd, OpenHow},
-};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 
 pub const TABLE: &[Operation] = &[
@@ -103,36 +98,6 @@ pub const TABLE: &[Operation] = &[
             other => other,
         }
     }),
-    op("io_uring openat", Copy, |s| {
-        let path = sys::c_path(&s.a())?;
-        let file = uring::run(
-            &OpenAt::new(HERE, path.as_ptr())
-                .flags(libc::O_WRONLY)
-                .build(),
-        )?;
-        sys::owned(file)?;
-        DONE
-    }),
-    op("io_uring openat O_TRUNC", Copy, |s| {
-        let path = sys::c_path(&s.a())?;
-        let file = uring::run(
-            &OpenAt::new(HERE, path.as_ptr())
-                .flags(libc::O_RDWR | libc::O_TRUNC)
-                .build(),
-        )?;
-        sys::owned(file)?;
-        DONE
-    }),
-    op("io_uring openat2", Copy, |s| {
-        let how = OpenHow::new()
-            .flags(libc::O_RDWR as u64)
-            .resolve(ResolveFlags::BENEATH.bits());
-        let dir = s.directory()?;
-        let file =
-            uring::run(&OpenAt2::new(Fd(dir.as_raw_fd()), c"a".as_ptr(), &raw const how).build())?;
-        sys::owned(file)?;
-        DONE
-    }),
     op("/proc/self/fd of O_PATH", Copy, |s| {
         reopen(&s.handle()?, libc::O_WRONLY)
     }),
@@ -148,42 +113,6 @@ pub const TABLE: &[Operation] = &[
         let link = format!("/proc/self/map_files/{start:x}-{end:x}");
         done(site::open(link.as_ref(), libc::O_WRONLY))
     }),
-    // A handle doesn't say whose name it is.
-    op("open_by_handle_at O_WRONLY", Refused(Errno::PERM), |s| {
-        done(by_handle(s, libc::O_WRONLY))
-    }),
-    op("open_by_handle_at O_TRUNC", Refused(Errno::PERM), |s| {
-        done(by_handle(s, libc::O_RDONLY | libc::O_TRUNC))
-    }),
-    op("open_by_handle_at O_RDONLY", Same, |s| {
-        done(by_handle(s, libc::O_RDONLY))
-    }),
-    op("fchmod by handle", Refused(Errno::PERM), |s| {
-        let file = by_handle(s, libc::O_RDONLY)?;
-        done(rustix::fs::fchmod(file, Mode::from_raw_mode(0o600)))
-    }),
-    op("fchown by handle", Refused(Errno::PERM), |s| {
-        let file = by_handle(s, libc::O_RDONLY)?;
-        done(rustix::fs::fchown(file, Some(rustix::fs::Uid::ROOT), None))
-    }),
-    op("futimens by handle", Refused(Errno::PERM), |s| {
-        let file = by_handle(s, libc::O_RDONLY)?;
-        done(rustix::fs::futimens(file, &THEN))
-    }),
-    op("fsetxattr by handle", Refused(Errno::PERM), |s| {
-        let file = by_handle(s, libc::O_RDONLY)?;
-        let flags = rustix::fs::XattrFlags::empty();
-        done(rustix::fs::fsetxattr(file, "user.new", b"new", flags))
-    }),
-    op("fremovexattr by handle", Refused(Errno::PERM), |s| {
-        let file = by_handle(s, libc::O_RDONLY)?;
-        done(rustix::fs::fremovexattr(file, "user.old"))
-    }),
-    op(
-        "reopen by /proc what a handle gave",
-        Refused(Errno::PERM),
-        |s| reopen(&by_handle(s, libc::O_RDONLY)?, libc::O_WRONLY),
-    ),
 ];
 
 /// Allows an empty path; not in libc yet.
@@ -198,11 +127,8 @@ fn resolved(s: &Site, resolve: ResolveFlags) -> Outcome {
     done(openat2(dir, "a", OFlags::WRONLY, mode, resolve))
 }
 
-fn reopen(file: &OwnedFd, flags: i32) -> Outcome {
+/// Opens what a descriptor is of once more.
+pub fn reopen(file: &OwnedFd, flags: i32) -> Outcome {
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
     done(site::open(link.as_ref(), flags))
-}
-
-fn by_handle(s: &Site, flags: i32) -> Result<OwnedFd, Errno> {
-    sys::Handle::of(&s.a())?.open(s.directory()?, flags)
 }

@@ -45,6 +45,11 @@ pub const TABLE: &[Operation] = &[
         let mut value = [0; 64];
         Ok(rfs::getxattr(s.a(), "user.old", &mut value[..])? as u64)
     }),
+    op("file_getattr", Same, |s| {
+        let mut attr = sys::FileAttr::default();
+        let args = [&raw mut attr as usize, size_of::<sys::FileAttr>(), 0, 0];
+        sys::call_at(sys::FILE_GETATTR, s.directory()?, c"a", args)
+    }),
     op("name_to_handle_at", Same, |s| done(sys::Handle::of(&s.a()))),
     op("fsync by a reader", Same, |s| done(rfs::fsync(s.reader()?))),
     op("fadvise", Same, |s| {

@@ -113,6 +113,10 @@ pub const TABLE: &[Operation] = &[
     op("ACL set, not valid", MayCopy, |s| {
         set(s, ACL_ACCESS, &[9, 9, 9, 9])
     }),
+    op("ACL set by descriptor", Copy, |s| {
+        let flags = XattrFlags::empty();
+        done(rfs::fsetxattr(s.reader()?, ACL_ACCESS, ACL, flags))
+    }),
     op("ACL removed", Copy, |s| {
         done(rfs::removexattr(s.a(), ACL_ACCESS))
     }),
