@@ -18,6 +18,7 @@ pub const F2FS: Suite = Suite::new("directories-f2fs-crypt", "f2fs-crypt", TESTS
 const TESTS: &[Test] = tests![
     encrypted,
     encrypted_without_the_key,
+    files_take_no_policy,
     case_is_nothing,
     encrypted_and_case_is_nothing,
 ];
@@ -113,20 +114,24 @@ impl Key {
     }
 
     fn encrypt(&self, dir: &Path) -> Result<()> {
+        self.set_policy(dir, 4).context("policy")
+    }
+
+    /// Has what is in a directory encrypted, and its names in some mode.
+    fn set_policy(&self, dir: &Path, names_mode: u8) -> Result<(), Errno> {
         let mut identifier = [0; 16];
         identifier.copy_from_slice(&self.name.identifier[..16]);
         let mut policy = Policy {
             version: 2,
             contents_mode: 1,
-            names_mode: 4,
+            names_mode,
             flags: 3,
             unit: 0,
             reserved: [0; 3],
             identifier,
         };
         let dir = open(dir, OFlags::RDONLY)?;
-        ioctl(dir, SET_POLICY, &mut policy).context("policy")?;
-        Ok(())
+        ioctl(dir, SET_POLICY, &mut policy).map(drop)
     }
 }
 
@@ -226,6 +231,20 @@ fn encrypted_without_the_key() -> Result<()> {
     ensure!(pair.broken()?.content == b"new");
     drop(pair);
     key.remove()
+}
+
+/// Nor does a unified one get another than it has from its directory.
+fn files_take_no_policy() -> Result<()> {
+    let key = Key::add()?;
+    let pair = Pair::new("no_policy")?;
+    pair.refused("a policy", key.set_policy(&pair.a, 4), Errno::NOTDIR)?;
+
+    key.encrypt(&directory("policy")?)?;
+    let pair = Pair::new("policy/pair")?;
+    let before = policy(&pair.a)?;
+    pair.refused("another", key.set_policy(&pair.a, 9), Errno::EXIST)?;
+    ensure!(policy(&pair.a)? == before, "another policy");
+    Ok(())
 }
 
 /// `A` is the name `a`, which keeps its case.
