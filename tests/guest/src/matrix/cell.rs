@@ -2,7 +2,7 @@
 //! One cell of the matrix: an operation in a place, on a plain file and on a unified one, and what
 //! it must have come to.
 
-use super::change::{self, Change, Moment};
+use super::change::{Change, Changes, Moment};
 use super::errors;
 use super::look::Look;
 use super::place::{self, CONTEXT};
@@ -91,19 +91,22 @@ impl Body for Operation {
         let wanted = self.may_differ(unified);
         ensure!(!differs || wanted, "{}", what());
         same_names(&names, &after)?;
-        let here = Change {
-            before: &before,
-            after: &after,
+        let changes = Changes {
+            since,
+            plain: Change {
+                before: &plain_before,
+                after: &names,
+            },
+            unified: Change {
+                before: &before,
+                after: &after,
+            },
+            shared: (&shared, &other),
         };
-        let there = Change {
-            before: &plain_before,
-            after: &names,
-        };
-        change::of_the_shared(&since, (&shared, &other), &there, &here)
-            .with_context(|| format!("the shared inode, {}", what()))?;
+        changes.of_the_shared().with_context(what)?;
         if !differs {
             alike(&names, &after, &now)?;
-            change::of_the_others(&since, shared.ino, &names, &here).with_context(what)?;
+            changes.of_the_others().with_context(what)?;
         }
         self.judge(place, unified.is_ok(), &before, &after)
             .with_context(what)?;

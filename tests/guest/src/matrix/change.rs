@@ -3,7 +3,7 @@
 //! and what it leaves alone keeps its time.
 
 use super::look::{Look, Time};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -68,60 +68,59 @@ impl Change<'_> {
         self.before.values().any(|look| look.ino == ino)
     }
 
-    /// The inode that a name had before.
+    /// The file that a name had before.
     fn old(&self, name: &str) -> Option<&Look> {
         let ino = self.before.get(name)?.ino;
         self.after.values().find(|look| look.ino == ino)
     }
 }
 
-/// The shared inode has the time of its last change where nothing but copies were made; a new one
-/// if it has lost or got a name, as any file then; and if it was renamed, what a plain file has.
-pub fn of_the_shared(
-    since: &Moment,
-    (before, after): (&Look, &Look),
-    plain: &Change<'_>,
-    unified: &Change<'_>,
-) -> Result<()> {
-    let want = if before.links != after.links {
-        Some(true)
-    } else if unified.has_moved(after.ino) {
-        plain.old("a").and_then(|a| since.has_changed(a))
-    } else {
-        ensure!(
-            after.changed == before.changed,
-            "changed at {:?}, before at {:?}",
-            after.changed,
-            before.changed
-        );
-        return Ok(());
-    };
-    agree(want, since.has_changed(after))
+/// What became of plain files, of unified ones and of the inode that these share.
+pub struct Changes<'a> {
+    pub since: Moment,
+    pub plain: Change<'a>,
+    pub unified: Change<'a>,
+    pub shared: (&'a Look, &'a Look),
 }
 
-/// A copy is new; another file has changed if a plain one would.
-pub fn of_the_others(
-    since: &Moment,
-    shared: u64,
-    plain: &Names,
-    unified: &Change<'_>,
-) -> Result<()> {
-    for (name, look) in unified.after.iter().filter(|(_, look)| look.ino != shared) {
-        let want = if unified.had(look.ino) {
-            plain.get(name).and_then(|look| since.has_changed(look))
-        } else {
+impl Changes<'_> {
+    /// The shared inode keeps its time if only copies were made. It has a new one if it has lost or
+    /// got a name, as any file then; and if it was renamed, what a plain file has.
+    pub fn of_the_shared(&self) -> Result<()> {
+        let (before, after) = self.shared;
+        let want = if before.links != after.links {
             Some(true)
+        } else if self.unified.has_moved(after.ino) {
+            let plain = self.plain.old("a");
+            plain.and_then(|a| self.since.has_changed(a))
+        } else {
+            let (was, is) = (before.changed, after.changed);
+            ensure!(is == was, "was changed at {was:?}, and again at {is:?}");
+            return Ok(());
         };
-        agree(want, since.has_changed(look)).map_err(|e| e.context(name.clone()))?;
+        agree(want, self.since.has_changed(after))
     }
-    Ok(())
+
+    /// A copy is new; another file has changed if a plain one would.
+    pub fn of_the_others(&self) -> Result<()> {
+        let shared = self.shared.0.ino;
+        for (name, look) in self.unified.after.iter() {
+            let want = match look.ino {
+                ino if ino == shared => continue,
+                ino if self.unified.had(ino) => {
+                    let plain = self.plain.after.get(name);
+                    plain.and_then(|look| self.since.has_changed(look))
+                }
+                _ => Some(true),
+            };
+            agree(want, self.since.has_changed(look)).with_context(|| name.clone())?;
+        }
+        Ok(())
+    }
 }
 
 fn agree(want: Option<bool>, is: Option<bool>) -> Result<()> {
     let differ = want.zip(is).is_some_and(|(want, is)| want != is);
-    ensure!(
-        !differ,
-        "the time of change is new: {is:?} instead of {want:?}"
-    );
+    ensure!(!differ, "changed: {is:?} instead of {want:?}");
     Ok(())
 }
