@@ -8,6 +8,7 @@ use super::shared::place;
 use crate::calls::truncate;
 use crate::unified::*;
 use crate::watch::fanotify::{group, mark};
+use crate::watch::permission::FAN_PRE_ACCESS;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd as _, FromRawFd as _, OwnedFd};
@@ -87,8 +88,6 @@ pub fn truncate_held_by_a_watcher() -> Result<()> {
         Ok(watcher)
     })
 }
-
-const FAN_PRE_ACCESS: u64 = 0x10_0000;
 
 /// Waits until a group is asked for something.
 fn asked(group: &OwnedFd) -> Result<()> {

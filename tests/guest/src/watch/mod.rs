@@ -9,7 +9,7 @@ mod changes;
 mod dnotify;
 pub mod fanotify;
 mod inotify;
-mod permission;
+pub mod permission;
 
 use crate::harness::{Suite, Test};
 use crate::tests;
@@ -39,5 +39,6 @@ const TESTS: &[Test] = tests![
     permission_asked_for_writing,
     permission_denied,
     permission_granted,
+    permission_to_provide_content,
     permission_of_the_file_itself,
 ];

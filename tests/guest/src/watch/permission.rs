@@ -21,6 +21,16 @@ fn asked(path: &Path) -> Result<OwnedFd> {
     Ok(group)
 }
 
+/// A new group that is asked before content is wanted, to provide it.
+fn provides(path: &Path) -> Result<OwnedFd> {
+    let group = group(libc::FAN_CLASS_PRE_CONTENT)?;
+    let mask = FAN_PRE_ACCESS | libc::FAN_EVENT_ON_CHILD;
+    mark(&group, 0, mask, path.parent().context("no parent")?)?;
+    Ok(group)
+}
+
+pub const FAN_PRE_ACCESS: u64 = 0x10_0000;
+
 /// Lets another process do `op`, and answers all questions with `answer`. Returns how often it was
 /// asked, and what came of it.
 fn answering(
@@ -59,13 +69,18 @@ fn answering(
 
 /// Answers what is asked now; returns how much that is.
 fn grant(group: &OwnedFd, answer: u32) -> Result<usize> {
-    const HEAD: usize = size_of::<libc::fanotify_event_metadata>();
     let mut buffer = [0; 4096];
     let len = read(group, &mut buffer[..])?;
-    let events = buffer.get(..len).unwrap_or_default().chunks_exact(HEAD);
-    let count = events.len();
-    for event in events {
-        let fd = i32::from_ne_bytes(event.get(16..20).context("short")?.try_into()?);
+    let mut rest = buffer.get(..len).unwrap_or_default();
+    let mut count = 0;
+    while !rest.is_empty() {
+        let number = |at: usize| -> Result<i32> {
+            let bytes = rest.get(at..at + 4).context("short")?;
+            Ok(i32::from_ne_bytes(bytes.try_into()?))
+        };
+        let (len, fd) = (usize::try_from(number(0)?)?, number(16)?);
+        rest = rest.get(len..).context("an event that is cut off")?;
+        count += 1;
         let answer = [fd.to_ne_bytes(), answer.to_ne_bytes()].concat();
         write(group, &answer)?;
         // SAFETY: it came with the event, and nobody else has it.
@@ -75,7 +90,12 @@ fn grant(group: &OwnedFd, answer: u32) -> Result<usize> {
 }
 
 /// Does everything to both files of a twin, and compares.
-fn compare(name: &str, answer: u32, check: fn(&Twin) -> Result<()>) -> Result<()> {
+fn compare(
+    name: &str,
+    asked: fn(&Path) -> Result<OwnedFd>,
+    answer: u32,
+    check: fn(&Twin) -> Result<()>,
+) -> Result<()> {
     for (what, op) in MODIFY {
         let twin = Twin::with(name, file)?;
         let on = |path: &Path| answering(asked(path)?, answer, *op, path);
@@ -121,7 +141,7 @@ pub(super) fn permission_asked_for_writing() -> Result<()> {
 
 /// What is not granted leaves the content as it is; O_TRUNC too, which empties a file only then.
 pub(super) fn permission_denied() -> Result<()> {
-    compare("denied", libc::FAN_DENY, |twin| {
+    compare("denied", asked, libc::FAN_DENY, |twin| {
         let a = look(&twin.pair.a)?;
         ensure!(
             a.content == CONTENT && a.mtime == twin.pair.before.mtime,
@@ -133,7 +153,23 @@ pub(super) fn permission_denied() -> Result<()> {
 
 /// One is asked as often as for a plain file: not about the copy, nor about reading the original.
 pub(super) fn permission_granted() -> Result<()> {
-    compare("granted", libc::FAN_ALLOW, |_| Ok(()))
+    compare("granted", asked, libc::FAN_ALLOW, |_| Ok(()))
+}
+
+/// Who provides content is asked before it is written or cut off, as for a plain file, and not by the
+/// copying. Nobody does so on a tmpfs or f2fs.
+pub(super) fn permission_to_provide_content() -> Result<()> {
+    if root().ends_with("tmpfs") || root().ends_with("f2fs") {
+        let file = root().join("provided");
+        ensure!(provides(&file).is_err(), "content can be provided");
+        return Ok(());
+    }
+    compare("provided", provides, libc::FAN_ALLOW, |_| Ok(()))?;
+    compare("not_provided", provides, libc::FAN_DENY, |twin| {
+        let (plain, a) = (look(&twin.plain())?, look(&twin.pair.a)?);
+        ensure!(plain.content == a.content, "{plain:?}\n{a:?}");
+        twin.pair.has_names(&["a", "b"])
+    })
 }
 
 /// A mark on the file itself is one on the shared inode: one is asked about those who read it. The
