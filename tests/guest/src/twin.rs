@@ -46,10 +46,12 @@ impl Twin {
         self.plain_dir.join("a")
     }
 
-    /// Does `op` to both as `who`, and fails unless the same comes of it. What is refused
+    /// Does `op` to both as `who`, and fails unless the same comes of it. The shared inode is not
+    /// changed, unless it loses the name. What is refused
     /// to him must not have made a copy; what nobody could do, such as to set an ACL with ids that
     /// are not mapped, may have.
     pub fn same(&self, who: Who, op: Op) -> Result<()> {
+        let shared = change(&self.pair.b)?;
         let plain = who.does(op, &self.plain())?;
         let unified = who.does(op, &self.pair.a)?;
         ensure!(
@@ -57,6 +59,11 @@ impl Twin {
             "the unified file: {unified:?}, the plain one: {plain:?}"
         );
         self.pair.others_unchanged()?;
+        let now = change(&self.pair.b)?;
+        ensure!(
+            now == shared || now.0 < shared.0,
+            "the shared inode was changed: {shared:?}, is {now:?}"
+        );
         self.pair.has_names(&["a", "b"])?;
         let (plain, a) = (look(&self.plain())?, look(&self.pair.a)?);
         ensure!(

@@ -70,6 +70,12 @@ pub fn look(path: &Path) -> Result<Look> {
     })
 }
 
+/// How many names a file has, and when its inode was changed last.
+pub fn change(path: &Path) -> Result<(u64, (i64, i64))> {
+    let meta = fs::symlink_metadata(path)?;
+    Ok((meta.nlink(), (meta.ctime(), meta.ctime_nsec())))
+}
+
 pub fn set_flags(path: &Path, flags: u32, mask: u32) -> Result<(), Errno> {
     abi::set_iattr(
         path,
