@@ -5,8 +5,9 @@
 //!
 //! Each cell does the operation twice: on plain files, and on unified ones that look the same.
 //! Result, names, content and metadata have to be equal then, whatever they are, and the unified
-//! inode, which another guest has a name of, has to be what it was. Beside that the table says
-//! where there must be a copy and where not, and the few operations that are refused.
+//! inode, which another guest has a name of, has to be what it was: when it was changed last, too,
+//! unless it has lost or got a name. Beside that the table says where there must be a copy and where
+//! not, and the few operations that are refused.
 
 mod cell;
 mod change;
