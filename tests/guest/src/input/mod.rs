@@ -5,7 +5,6 @@
 mod calls;
 mod forged;
 mod kinds;
-mod maps;
 mod places;
 mod space;
 
@@ -14,7 +13,6 @@ use crate::tests;
 use calls::*;
 use forged::*;
 use kinds::*;
-use maps::*;
 use places::*;
 use space::*;
 
@@ -53,7 +51,6 @@ pub const EXT4: Suite = Suite::new(
         forged_directory,
         quota_file,
         active_quota_file,
-        file_without_extents,
         no_room_for_the_attribute,
         attributes_that_just_fit,
     ],
