@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs the command with its other names, manual pages, completions, documents,
-# systemd units and what rotates logs: DESTDIR=dir PREFIX=/usr.
+# systemd units, their generator and what rotates logs: DESTDIR=dir PREFIX=/usr.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 set_paths
@@ -21,7 +21,7 @@ put "$program" "$root/sbin" 755
 "$program" generate --names | while read -r name; do
 	ln -sfn vserver "$root/sbin/$name"
 done
-for page in "$made"/man[15]/*; do
+for page in "$made"/man[158]/*; do
 	put "$page" "$root/share/man/man${page##*.}"
 done
 for file in "$made"/completions/*; do
@@ -35,6 +35,8 @@ for unit in "$REPO"/tools/systemd/*; do
 	sed "s:/usr/sbin/vserver:${PREFIX:-/usr}/sbin/vserver:" "$unit" >"$made/unit"
 	put "$made/unit" "$root/lib/systemd/system" 644 "$(basename "$unit")"
 done
+mkdir -p "$root/lib/systemd/system-generators"
+ln -sfn ../../../sbin/vserver "$root/lib/systemd/system-generators/vserver-generator"
 for document in "$REPO"/Documentation/*.rst; do
 	put "$document" "$root/share/doc/vserver-tools"
 done

@@ -9,6 +9,7 @@ mod classic_files;
 mod classic_guests;
 mod cmd;
 mod exit;
+mod generator;
 mod interrupt;
 mod notify;
 mod output;
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
         if name == guest::WATCHER {
             return end(watch(words.iter().cloned()));
         }
+    }
+    if let Some(code) = generator::run(&words) {
+        return code;
     }
     if let Some(result) = classic_files::run(&words).or_else(|| classic_guests::run(&words)) {
         return end(result);

@@ -439,6 +439,7 @@ fn every_name_has_a_manual_page_and_completions() {
     }
     let read = |file: &str| fs::read_to_string(dir.path().join(file)).unwrap();
     assert!(read("man5/vserver.toml.5").contains("init.style"));
+    assert!(read("man8/vserver-generator.8").contains("daemon\\-reload"));
     for option in ["dry-run", "destination", "manually"] {
         let of_bash = read("completions/vhashify.bash");
         assert!(of_bash.contains(&format!("--{option}")), "{option}");
@@ -482,6 +483,11 @@ fn units_run_the_command_where_it_is_installed() {
             let own = text.matches(&format!("{prefix}/sbin/vserver")).count();
             assert_eq!(own, other, "{unit}: {text}");
         }
+        let generator = root.join("lib/systemd/system-generators/vserver-generator");
+        assert_eq!(
+            fs::canonicalize(generator).unwrap(),
+            fs::canonicalize(root.join("sbin/vserver")).unwrap()
+        );
         for completions in [
             "bash-completion/completions/vkill",
             "zsh/site-functions/_vkill",

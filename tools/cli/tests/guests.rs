@@ -112,6 +112,38 @@ fn quotas_of_each_guest_are_written_down_whatever_is_wrong_with_another() {
 }
 
 #[test]
+fn a_generator_of_systemd_orders_units() {
+    let dir = with(&[
+        ("etc/vserver/web.toml", "requires = ['db']"),
+        ("etc/vserver/db.toml", "colour = 'red'"),
+    ]);
+    let generator = dir.path().join("vserver-generator");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vserver"), &generator).unwrap();
+    let run = |dirs: &[&str]| {
+        let dirs = dirs.iter().map(|name| dir.path().join(name));
+        let mut command = Command::new(&generator);
+        let command = command.args(dirs).env("VSERVER_PREFIX", dir.path());
+        command.env_remove("SYSTEMD_SCOPE").output().unwrap()
+    };
+    for dirs in [&["normal", "early", "late"][..], &["alone"]] {
+        let output = run(dirs);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let first = format!("vserver-generator: {}", dir.path().display());
+        assert!(said.starts_with(&first), "{said}");
+        assert!(said.contains("db.toml:1:1: colour"), "{said}");
+        let made = format!("{}/vserver@web.service.d/50-order.conf", dirs[0]);
+        let text = fs::read_to_string(dir.path().join(made)).unwrap();
+        assert!(text.contains("\nAfter=vserver@db.service\n"), "{text}");
+    }
+    for other in ["early", "late"] {
+        assert!(!dir.path().join(other).exists(), "{other}");
+    }
+    assert_eq!(run(&[]).status.code(), Some(2));
+    assert_eq!(run(&["etc/vserver/db.toml"]).status.code(), Some(1));
+}
+
+#[test]
 fn configurations_are_checked_and_shown() {
     let dir = with(&[
         ("etc/vserver/web.toml", "xid = 7\n"),

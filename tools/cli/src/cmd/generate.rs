@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use super::file_page;
 use crate::args::{Cli, Generate};
+use crate::generator::Generator;
 use crate::output::line;
 use crate::{classic, classic_files, classic_guests};
 
@@ -25,6 +27,7 @@ pub(crate) fn generate(args: &Generate) -> anyhow::Result<ExitCode> {
     if let Some(dir) = &args.dir {
         manual(&dir.join("man1"))?;
         page_of_file(&dir.join("man5"))?;
+        page_of_generator(&dir.join("man8"))?;
         completions(&dir.join("completions"))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -47,6 +50,15 @@ fn page_of_file(dir: &Path) -> anyhow::Result<()> {
     let page = file_page::page().context("the guide does not say what is in a guest's file")?;
     let path = dir.join("vserver.toml.5");
     fs::write(&path, page).with_context(|| format!("write {}", path.display()))
+}
+
+/// The page of what nobody but systemd calls.
+fn page_of_generator(dir: &Path) -> anyhow::Result<()> {
+    make(dir)?;
+    let page = Man::new(Generator::command()).section("8");
+    page.generate_to(dir)
+        .with_context(|| format!("write to {}", dir.display()))?;
+    Ok(())
 }
 
 /// The command, and those that its other names stand for.

@@ -2,7 +2,8 @@
 //! What guests shall be like: a TOML file each, `/etc/vserver/<name>.toml`.
 //!
 //! [`Guest`] is such a file, [`read`](mod@read) understands one and says what is wrong with it,
-//! [`store`] finds all there are, [`legacy`] reads the directories that the old tools used.
+//! [`store`] finds all there are, [`legacy`] reads the directories that the old tools used, [`units`]
+//! tells systemd of their order.
 
 pub mod check;
 pub mod legacy;
@@ -10,6 +11,7 @@ mod order;
 pub mod read;
 pub mod store;
 mod text;
+pub mod units;
 mod xids;
 
 use std::collections::BTreeMap;
