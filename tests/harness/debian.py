@@ -31,6 +31,7 @@ class Debian(Boot):
             return
         packages = self.built.packages()
         scripts = os.path.join(TESTS, "guest.d")
+        self._debugfs("mkdir /tests", "mkdir /packages")
         self._put("/tests", [os.path.join(TESTS, "debian-init"), TUTORIAL,
                              *(os.path.join(scripts, name) for name in os.listdir(scripts))])
         self._put("/packages", glob.glob(os.path.join(packages, "*.deb")))
@@ -47,8 +48,8 @@ class Debian(Boot):
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
     def _put(self, directory, sources):
-        """Writes files into a directory, which is made if need be."""
-        commands = [f"mkdir {directory}", f"cd {directory}"]
+        """Writes files into a directory that is there: mkdir of one would leave a stray inode."""
+        commands = [f"cd {directory}"]
         for source in sources:
             name = os.path.basename(source)
             commands += [f"rm {name}", f"write {source} {name}"]
