@@ -87,8 +87,8 @@ impl Crowd {
     }
 }
 
-/// Something fails for each of them, at points of their own, until none has so many. The first is
-/// spared every other time. Gives all crowds.
+/// Something fails for each of them: at the first point of all, then at points of their own, until
+/// none has so many. The first is spared every other time. Gives all crowds.
 fn at_every_point(
     point: &Point<'_>,
     errors: &[Errno],
@@ -101,14 +101,15 @@ fn at_every_point(
     let mut crowds = Vec::new();
     for round in 0.. {
         before_each()?;
+        let spared = round % 2 == 1;
         let crowd = Crowd::open(&pair, errors, |i| {
             let act = || open(&pair.a, OFlags::RDWR);
-            if i == 0 && round % 2 == 0 {
-                return Ok((act(), false));
-            }
-            fault
-                .of_thread()?
-                .strike((round * OPENERS + i + 1) as u32, act)
+            let nth = match (round, i) {
+                (0, _) => 1,
+                (_, 0) if spared => return Ok((act(), false)),
+                _ => (round - 1) * OPENERS + i + 1,
+            };
+            fault.of_thread()?.strike(nth as u32, act)
         })
         .with_context(|| format!("round {round}"))?;
         let healed = ground.heal()?;
@@ -119,7 +120,7 @@ fn at_every_point(
             .judge(&pair, healed)
             .with_context(|| format!("round {round}"))?;
         crowds.push(crowd);
-        if !crowd.struck {
+        if !crowd.struck && !spared {
             break;
         }
     }

@@ -44,7 +44,9 @@ pub fn requests_last_link() -> Result<()> {
 /// nothing new be written.
 pub fn strikes(ground: &Ground, disk: Disk, unread: &Path) -> Result<()> {
     let got = match disk {
-        Disk::NoReads => read(&open(unread, OFlags::RDONLY)?, &mut [0; 1][..]).map(drop),
+        Disk::NoReads => open(unread, OFlags::RDONLY)
+            .and_then(|file| read(&file, &mut [0; 1][..]))
+            .map(drop),
         _ => {
             let dir = open(&ground.at, OFlags::RDONLY)?;
             let new = open(&ground.at.join("new"), OFlags::WRONLY | OFlags::CREATE);
