@@ -144,7 +144,9 @@ pub fn requests_many_openers() -> Result<()> {
     let disk = ground.disk()?.name();
     let point = Point::Requests(&disk);
     let crowds = at_every_point(&point, BROKEN_DISK, &ground, || ground.mount_again())?;
-    ensure!(crowds.iter().any(|crowd| crowd.failed > 0), "{crowds:?}");
+    // f2fs tries again, and with so many somebody gets through.
+    let hit = |crowd: &Crowd| crowd.failed > 0 || (crowd.struck && ground.kind() == "f2fs");
+    ensure!(crowds.iter().any(hit), "{crowds:?}");
     Ok(())
 }
 
