@@ -136,6 +136,7 @@ uses() {
 	check "a guest is a service" systemctl start vserver@web
 	check "which is up when it runs" vserver status web
 	check "and has quotas written down from time to time" timed vserver-disk-save
+	systemctl stop vserver-disk-save.timer
 	with_quotas
 	check "a guest whose users have quotas is up" systemctl start vserver@counted
 	check "which were written down" rm $KEPT
@@ -145,7 +146,8 @@ uses() {
 		'journalctl -u vserver-disk-save.service | grep "typo.toml:1:1: colour: "'
 	check "they are those that there were" grep '"hard": *1234567' $KEPT
 	check "the guest is stopped" systemctl stop vserver@counted
-	umount /vservers/counted
+	check "its file system can be unmounted" soon umount /vservers/counted
+	systemctl start vserver-disk-save.timer
 	rm -r /vservers/counted /etc/vserver/counted.toml $KEPT
 	check "it reboots" sh -c 'vserver exec web -- /bin/reboot -f; [ $? = 137 ]'
 	check "and comes back" soon vserver exec web -- /bin/sh -c :

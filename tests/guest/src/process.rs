@@ -148,11 +148,16 @@ pub fn last_words(child: Child, mut pipe: std::fs::File) -> Result<(Status, Stri
     Ok((status, String::from_utf8_lossy(&text).into_owned()))
 }
 
+/// How many times as long everything may take on this machine.
+pub fn patience() -> u32 {
+    let patience = std::env::var("PATIENCE").ok().and_then(|p| p.parse().ok());
+    patience.unwrap_or(1)
+}
+
 /// Kills the process after that many seconds, or a multiple of them in a machine that is known to be
 /// slow; 0 is never.
 pub fn alarm(seconds: u32) {
-    let patience = std::env::var("PATIENCE").ok().and_then(|p| p.parse().ok());
-    let seconds = seconds * patience.unwrap_or(1);
+    let seconds = seconds * patience();
     // SAFETY: no handler is installed: the signal kills the process.
     unsafe { libc::alarm(seconds) };
 }
@@ -188,7 +193,7 @@ pub fn until_ended(xid: u32) -> Result<()> {
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
     let start = Instant::now();
     while !done() {
-        if start.elapsed() > Duration::from_secs(30) {
+        if start.elapsed() > Duration::from_secs(30) * patience() {
             bail!("never: {what}");
         }
         std::thread::sleep(Duration::from_millis(5));

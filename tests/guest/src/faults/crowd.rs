@@ -88,7 +88,7 @@ impl Crowd {
 }
 
 /// Something fails for each of them: at the first point of all, then at points of their own, until
-/// none has so many. The first is spared every other time. Gives all crowds.
+/// none has so many. The first is spared every other time, and those points with him. Gives all crowds.
 fn at_every_point(
     point: &Point<'_>,
     errors: &[Errno],

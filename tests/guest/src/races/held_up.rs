@@ -8,7 +8,7 @@ use super::shared::place;
 use crate::calls::truncate;
 use crate::unified::*;
 use crate::watch::fanotify::{group, mark};
-use crate::watch::permission::FAN_PRE_ACCESS;
+use crate::watch::permission::{FAN_PRE_ACCESS, can_be_provided};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd as _, FromRawFd as _, OwnedFd};
@@ -72,10 +72,9 @@ pub fn open_held_by_a_lease() -> Result<()> {
 }
 
 /// truncate(2) waits for who provides content when it is wanted, and gets write access only then.
-/// Nobody does so on a tmpfs or f2fs.
 pub fn truncate_held_by_a_watcher() -> Result<()> {
     const KEPT: usize = 5;
-    if root().ends_with("tmpfs") || root().ends_with("f2fs") {
+    if !can_be_provided() {
         return Ok(());
     }
     let pair = ordinary("held_truncate")?;

@@ -21,7 +21,6 @@ pub fn kill() -> Result<()> {
         let moment = race.moment();
         let alone = race.below(2) == 0;
         let (ready, go) = (Gate::new()?, Gate::new()?);
-        let start = Instant::now();
         let child = spawn(|| {
             let prepare = || -> Result<()> {
                 if alone {
@@ -37,8 +36,11 @@ pub fn kill() -> Result<()> {
             }
         })?;
         ready.pass()?;
+        let start = Instant::now();
         if race.order() != Order::After {
             go.open()?;
+        }
+        if matches!(race.order(), Order::Any | Order::Inside) {
             std::thread::sleep(moment);
         }
         if race.order() != Order::Before {

@@ -250,7 +250,7 @@ pub fn freeze() -> Result<()> {
     if !freezable()? {
         return refused("FIFREEZE", control(&fd, FIFREEZE), Errno::OPNOTSUPP);
     }
-    race_until(&["held up", "not held up"], |race| {
+    race_until(&["begun when frozen", "begun before or after"], |race| {
         shared.renew()?;
         let how = race.pick(How::ALL)?;
         let inode = || rustix::fs::stat(&shared.a).map(|stat| stat.st_ino);
@@ -271,7 +271,10 @@ pub fn freeze() -> Result<()> {
             },
         )?;
         ensure!(still, "{how:?}: changed while frozen");
-        race.count(if begun { "held up" } else { "not held up" });
+        race.count(match begun {
+            true => "begun when frozen",
+            false => "begun before or after",
+        });
         judged(race, &shared, how, got, &[])
     })
 }

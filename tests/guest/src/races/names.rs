@@ -212,7 +212,7 @@ pub fn rename_between_two_names() -> Result<()> {
         fs::hard_link(&shared.b, &c)?;
         let how = race.pick(How::ALL)?;
         // `a` goes, or is what the other one becomes.
-        let away = race.below(2) == 0;
+        let away = race.order() == Order::After || race.below(2) == 0;
         let (from, to) = if away {
             (&shared.a, &c)
         } else {

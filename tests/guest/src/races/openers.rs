@@ -3,7 +3,7 @@
 
 use super::race::{Order, race, race_until};
 use super::shared::{How, Shared};
-use crate::process::{Status, eventually, spawn, state};
+use crate::process::{Gate, Status, eventually, spawn, state};
 use crate::raw::{list_into, unfilled_page};
 use crate::unified::*;
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -190,21 +190,31 @@ pub fn both_of_two() -> Result<()> {
         let shared = Shared::new("both")?;
         let (one, two) = (race.pick(How::ALL)?, race.pick(How::ALL)?);
         let late = race.moment() / 2;
+        let (ready, go) = (Gate::new()?, Gate::new()?);
         let other = || {
             spawn(|| {
+                if ready.open().and_then(|()| go.pass()).is_err() {
+                    return 255;
+                }
                 std::thread::sleep(late);
                 two.run(&shared.b).map_or_else(|e| e.raw_os_error(), |_| 0)
             })
         };
         let (got, status) = match race.order() {
-            Order::Before => (one.run(&shared.a), other()?.wait()?),
+            Order::Before => {
+                go.open()?;
+                (one.run(&shared.a), other()?.wait()?)
+            }
             Order::After => {
+                go.open()?;
                 let status = other()?.wait()?;
                 (one.run(&shared.a), status)
             }
             Order::Any | Order::Inside => {
                 let late = race.moment() / 2;
                 let other = other()?;
+                ready.pass()?;
+                go.open()?;
                 std::thread::sleep(late);
                 let start = std::time::Instant::now();
                 let got = one.run(&shared.a);

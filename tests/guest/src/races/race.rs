@@ -3,9 +3,9 @@
 //!
 //! A verdict never depends on who was first: a round's checks hold for every order. How long the
 //! moments are follows from how long the racers take, so that they meet at all their stages on
-//! fast and slow machines. What came of it is counted and printed: racers who never met, or whose
-//! rounds never ended as some have to, were in no race, which goes on until they were. So that this
-//! is no matter of luck, some rounds have an order.
+//! fast and slow machines. What came of it is counted and printed: threads that never met, or racers
+//! whose rounds never ended as some have to, were in no race, which goes on until they were. So that
+//! this is no matter of luck, some rounds have an order.
 
 use crate::process;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// How long a race goes on, times the variable RACES,
 const SLICE: Duration = Duration::from_millis(250);
-/// and how much longer for what has not come about yet.
+/// and how much longer for what has not come about yet, on a machine that is as quick as most.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// On however slow a machine.
 const LEAST_ROUNDS: usize = 6;
@@ -86,7 +86,7 @@ fn run(wanted: &[&str], mut round: impl FnMut(&mut Race) -> Result<()>) -> Resul
                 return Ok(());
             }
             ensure!(
-                start.elapsed() < slice + PATIENCE,
+                start.elapsed() < slice + PATIENCE * process::patience(),
                 "never {missing:?} in {n} rounds: {outcomes:?}"
             );
         }

@@ -31,6 +31,11 @@ fn provides(path: &Path) -> Result<OwnedFd> {
 
 pub const FAN_PRE_ACCESS: u64 = 0x10_0000;
 
+/// Whether the file system lets somebody provide content when it is wanted.
+pub fn can_be_provided() -> bool {
+    !root().ends_with("tmpfs") && !root().ends_with("f2fs")
+}
+
 /// Lets another process do `op`, and answers all questions with `answer`. Returns how often it was
 /// asked, and what came of it.
 fn answering(
@@ -89,13 +94,14 @@ fn grant(group: &OwnedFd, answer: u32) -> Result<usize> {
     Ok(count)
 }
 
-/// Does everything to both files of a twin, and compares.
+/// Does everything to both files of a twin, and compares. Somebody has to be asked.
 fn compare(
     name: &str,
     asked: fn(&Path) -> Result<OwnedFd>,
     answer: u32,
     check: fn(&Twin) -> Result<()>,
 ) -> Result<()> {
+    let (mut times, mut denied) = (0, 0);
     for (what, op) in MODIFY {
         let twin = Twin::with(name, file)?;
         let on = |path: &Path| answering(asked(path)?, answer, *op, path);
@@ -104,11 +110,18 @@ fn compare(
             plain == unified,
             "{what}: the unified file {unified:?}, the plain one {plain:?}"
         );
+        times += unified.0;
         if unified.1 == Err(Errno::PERM) {
+            denied += 1;
             check(&twin).context(*what)?;
         }
         twin.pair.others_unchanged().context(*what)?;
     }
+    ensure!(times > 0, "nobody was asked");
+    ensure!(
+        (denied > 0) == (answer == libc::FAN_DENY),
+        "{denied} denied"
+    );
     Ok(())
 }
 
@@ -157,11 +170,12 @@ pub(super) fn permission_granted() -> Result<()> {
 }
 
 /// Who provides content is asked before it is written or cut off, as for a plain file, and not by the
-/// copying. Nobody does so on a tmpfs or f2fs.
+/// copying.
 pub(super) fn permission_to_provide_content() -> Result<()> {
-    if root().ends_with("tmpfs") || root().ends_with("f2fs") {
-        let file = root().join("provided");
-        ensure!(provides(&file).is_err(), "content can be provided");
+    if !can_be_provided() {
+        let got = provides(&root().join("provided"));
+        let errno = got.err().and_then(|e| e.downcast_ref::<Errno>().copied());
+        ensure!(errno == Some(Errno::OPNOTSUPP), "{errno:?}");
         return Ok(());
     }
     compare("provided", provides, libc::FAN_ALLOW, |_| Ok(()))?;

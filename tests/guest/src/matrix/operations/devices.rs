@@ -148,12 +148,15 @@ pub fn mount_read_only(s: &Site) -> Outcome {
 
 /// A ring that has gone keeps its files for a while.
 fn remount_when_idle(top: &std::path::Path, flags: MountFlags) -> Outcome {
-    loop {
-        match mount_remount(top, flags, c"") {
-            Err(Errno::BUSY) => std::thread::sleep(std::time::Duration::from_millis(1)),
-            other => return done(other),
+    let mut got = Err(Errno::BUSY);
+    for _ in 0..20_000 {
+        got = mount_remount(top, flags, c"");
+        if got != Err(Errno::BUSY) {
+            break;
         }
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
+    done(got)
 }
 
 fn execute(s: &Site) -> Outcome {
