@@ -47,6 +47,7 @@ pub fn unhashify(
     for path in paths {
         let pooled = Pooled::of(path, pool)?;
         let mut part = pooled.part(path);
+        let failed_before = undone.errors.len();
         for entry in walk(path, options) {
             progress.done(1);
             let done = entry.and_then(|entry| {
@@ -67,13 +68,13 @@ pub fn unhashify(
             }
         }
         if let (Some(part), Some(pool)) = (part, &pooled.pool) {
-            part.save(pool);
+            part.save(pool, undone.errors.len() == failed_before);
         }
     }
     Ok(undone)
 }
 
-/// A tree of which it is remembered that something is shared, or a part of one.
+/// A tree that was hashified, or a part of one in which something is shared.
 struct Part<'a> {
     tree: Tree,
     state: State,
@@ -86,6 +87,10 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
+    fn is_whole(&self) -> bool {
+        self.below.as_os_str().is_empty()
+    }
+
     /// Notes a path that is shared no more because that was asked for.
     fn forget(&mut self, path: &Path) {
         let Ok(rest) = path.strip_prefix(self.named) else {
@@ -96,7 +101,12 @@ impl Part<'_> {
         self.gone.push(key::of_path(path.as_os_str().as_bytes()));
     }
 
-    fn save(mut self, pool: &Pool) {
+    /// Remembers what is left.
+    fn save(mut self, pool: &Pool, all_undone: bool) {
+        if all_undone && self.is_whole() {
+            // What was removed since then is not shared either.
+            self.state.shared.clear();
+        }
         self.gone.sort_unstable();
         let gone = |path: &u64| self.gone.binary_search(path).is_ok();
         self.state.shared.retain(|path| !gone(path));
@@ -167,14 +177,16 @@ impl Pooled {
         path.ancestors().find_map(|above| {
             let tree = Tree::new(above).ok()?;
             let state = State::load(pool, &tree);
-            let below = path.strip_prefix(above).ok()?.to_owned();
-            state.shares().then_some(Part {
+            let part = Part {
+                below: path.strip_prefix(above).ok()?.to_owned(),
                 tree,
                 state,
                 named,
-                below,
                 gone: Vec::new(),
-            })
+            };
+            let known = part.state.shares() || (part.is_whole() && part.state.time > 0);
+            // And not by a link, which is not followed.
+            (known && part.tree.path == above).then_some(part)
         })
     }
 }

@@ -186,6 +186,28 @@ fn what_was_unhashified_is_not_broken() {
 }
 
 #[test]
+fn of_a_tree_that_was_unhashified_nothing_is_remembered() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    let pool = trees.options().pool;
+    let hashified = || {
+        let all = status(&trees.trees(), pool.as_deref(), &fake, &Quiet).unwrap();
+        let tree = &all[0].trees[1];
+        (tree.hashified.is_some(), tree.broken.len())
+    };
+    fs::remove_file(trees.path("b", "usr/bin/tool")).unwrap();
+    assert_eq!(hashified(), (true, 0));
+    symlink("b", trees.path("", "link")).unwrap();
+    let unhashify = |path| hashify::unhashify(&[path], pool.as_deref(), &Quiet).unwrap();
+    unhashify(trees.path("", "link"));
+    assert_eq!(hashified(), (true, 0), "a link is not followed");
+    unhashify(trees.path("b", ""));
+    trees.write("b", "usr/bin/tool", b"its own");
+    assert_eq!(hashified(), (false, 0));
+}
+
+#[test]
 fn guests_are_directories_and_what_is_configured() {
     let trees = Trees::empty(&["vservers", "srv"]);
     for dir in ["web", "db", "typo", ".hash", "lost+found"] {
