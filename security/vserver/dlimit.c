@@ -164,19 +164,15 @@ void vserver_space_add(const struct super_block *sb, u32 xid, s64 bytes)
 		atomic64_add(bytes, &dl->space.used);
 }
 
-/*
- * The same of whose the inode is in there; with its i_lock, or if it comes or
- * goes.
- */
-void vserver_inode_owners_add(struct inode *inode, u32 xid, s64 bytes,
-			      s64 inodes)
+/* The same of whose the inode is in there; with its i_lock. */
+void vserver_inode_owners_add(struct inode *inode, u32 xid, s64 bytes)
 {
 	const struct vserver_dlimit *dl;
 
 	guard(rcu)();
 	dl = vserver_dlimit_find(inode->i_sb, xid);
 	if (dl)
-		vserver_owners_add(dl, vserver_owners(inode), bytes, inodes);
+		vserver_owners_add(dl, vserver_owners(inode), bytes, 0);
 }
 
 int __vserver_charge_space(struct inode *inode, u64 bytes, int flags)

@@ -86,8 +86,7 @@ void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes);
 
 /* dlimit.c: for a file system that charges by itself */
 void vserver_space_add(const struct super_block *sb, u32 xid, s64 bytes);
-void vserver_inode_owners_add(struct inode *inode, u32 xid, s64 bytes,
-			      s64 inodes);
+void vserver_inode_owners_add(struct inode *inode, u32 xid, s64 bytes);
 
 /* dlimit_set.c */
 extern spinlock_t vserver_dlimit_lock;

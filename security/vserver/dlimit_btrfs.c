@@ -73,7 +73,7 @@ void __vserver_btrfs_change(struct inode *inode, u64 delalloc, s64 reserved,
 	if (!vserver_sb(sb)->tag)
 		return;
 	xid = vserver_btrfs_xid(inode);
-	vserver_inode_owners_add(inode, xid, more, 0);
+	vserver_inode_owners_add(inode, xid, more);
 	if (more > 0 && hold->inode == inode && hold->room.xid == xid) {
 		held = min(more, hold->room.bytes);
 		hold->room.bytes -= held;

@@ -34,17 +34,6 @@ static u32 vserver_xfs_xid(struct inode *inode, const struct vserver_xfs *x)
 	return vserver_known_tag(inode, &tag) ? tag : 0;
 }
 
-static void vserver_xfs_charge_inode(const struct super_block *sb, u32 xid,
-				     int n)
-{
-	struct vserver_dlimit *dl;
-
-	guard(rcu)();
-	dl = vserver_dlimit_find(sb, xid);
-	if (dl)
-		atomic64_add(n, &dl->inodes.used);
-}
-
 /*
  * Who comes first since the inode was read, or since there are limits, sees what
  * it has by then, which whoever added a limit has counted.
@@ -79,7 +68,7 @@ void __vserver_xfs_unlock(struct inode *inode, struct vserver_xfs *x,
 	guard(spinlock)(&inode->i_lock);
 	inode_set_bytes(inode, bytes);
 	xid = vserver_xfs_xid(inode, x);
-	vserver_inode_owners_add(inode, xid, more, 0);
+	vserver_inode_owners_add(inode, xid, more);
 	if (xid == x->xid)
 		more -= x->reserved;
 	else
@@ -210,12 +199,14 @@ EXPORT_SYMBOL_GPL(__vserver_xfs_created);
 
 void __vserver_xfs_freed(struct inode *inode, const struct vserver_xfs *x)
 {
-	u32 xid = vserver_xfs_xid(inode, x);
+	struct vserver_dlimit *dl;
 
-	if (!vserver_sb(inode->i_sb)->tag)
+	guard(rcu)();
+	dl = vserver_dlimit_find(inode->i_sb, vserver_xfs_xid(inode, x));
+	if (!dl)
 		return;
-	vserver_xfs_charge_inode(inode->i_sb, xid, -1);
-	vserver_inode_owners_add(inode, xid, 0, -1);
+	atomic64_dec(&dl->inodes.used);
+	vserver_owners_add(dl, vserver_owners(inode), 0, -1);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_freed);
 

@@ -3,7 +3,7 @@
 //! name gone. A name that has gone never comes back, and the file that another one leads to now is
 //! modified only if it was meant.
 
-use super::race::{Race, race, race_until};
+use super::race::{Order, Race, race, race_until};
 use super::shared::{How, Shared};
 use super::worker::Worker;
 use crate::unified::*;
