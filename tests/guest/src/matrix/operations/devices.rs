@@ -63,13 +63,6 @@ pub const TABLE: &[Operation] = &[
         mount_remount(&s.dir, MountFlags::BIND, c"")?;
         done(s.writer())
     }),
-    op("open on a read-only file system", Same, |s| {
-        let top = crate::unified::root();
-        remount_when_idle(&top, MountFlags::RDONLY)?;
-        let opened = done(s.writer());
-        mount_remount(&top, MountFlags::empty(), c"")?;
-        opened
-    }),
     op("a single file that is mounted", Refused(Errno::BUSY), |s| {
         place::own_mounts()?;
         mount_bind(s.a(), s.x())?;
@@ -144,19 +137,6 @@ pub fn mount_read_only(s: &Site) -> Outcome {
     mount_bind(&s.dir, &s.dir)?;
     let flags = MountFlags::BIND | MountFlags::RDONLY;
     done(mount_remount(&s.dir, flags, c""))
-}
-
-/// A ring that has gone keeps its files for a while.
-fn remount_when_idle(top: &std::path::Path, flags: MountFlags) -> Outcome {
-    let mut got = Err(Errno::BUSY);
-    for _ in 0..20_000 {
-        got = mount_remount(top, flags, c"");
-        if got != Err(Errno::BUSY) {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    done(got)
 }
 
 fn execute(s: &Site) -> Outcome {
