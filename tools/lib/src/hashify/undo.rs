@@ -67,8 +67,8 @@ pub fn unhashify(
                 }
             }
         }
-        if let (Some(part), Some(pool)) = (part, &pooled.pool) {
-            part.save(pool, undone.errors.len() == failed_before);
+        if let Some(part) = part {
+            part.save(undone.errors.len() == failed_before);
         }
     }
     Ok(undone)
@@ -76,6 +76,7 @@ pub fn unhashify(
 
 /// A tree that was hashified, or a part of one in which something is shared.
 struct Part<'a> {
+    pool: &'a Pool,
     tree: Tree,
     state: State,
     /// The part, as it was named,
@@ -102,7 +103,7 @@ impl Part<'_> {
     }
 
     /// Remembers what is left.
-    fn save(mut self, pool: &Pool, all_undone: bool) {
+    fn save(mut self, all_undone: bool) {
         if all_undone && self.is_whole() {
             // What was removed since then is not shared either.
             self.state.shared.clear();
@@ -112,8 +113,8 @@ impl Part<'_> {
         self.state.shared.retain(|path| !gone(path));
         // At worst it goes on being remembered.
         let _ = match self.state.shares() {
-            true => self.state.save(pool, &self.tree).ok(),
-            false => State::remove(pool, &self.tree.path).ok(),
+            true => self.state.save(self.pool, &self.tree).ok(),
+            false => State::remove(self.pool, &self.tree.path).ok(),
         };
     }
 }
@@ -165,7 +166,7 @@ impl Pooled {
     }
 
     /// What is remembered of the tree that the path is, or is a part of.
-    fn part<'a>(&self, named: &'a Path) -> Option<Part<'a>> {
+    fn part<'a>(&'a self, named: &'a Path) -> Option<Part<'a>> {
         let pool = self.pool.as_ref()?;
         let dir = named.parent().filter(|dir| !dir.as_os_str().is_empty());
         let path = match named.file_name() {
@@ -178,6 +179,7 @@ impl Pooled {
             let tree = Tree::new(above).ok()?;
             let state = State::load(pool, &tree);
             let part = Part {
+                pool,
                 below: path.strip_prefix(above).ok()?.to_owned(),
                 tree,
                 state,
