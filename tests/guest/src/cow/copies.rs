@@ -137,10 +137,10 @@ impl Hints {
         nodefrag.dir.xflags = NODEFRAG;
         nodefrag.file.xflags = NODEFRAG;
         Ok(match rfs::statfs(root())?.f_type as u32 {
-            // There is no room for a project id in an inode of 128 bytes.
-            EXT4 if root().ends_with("ext4-128") => vec![nodump, journal],
-            // Nor projects where everything is as in ext3.
-            EXT4 if root().ends_with("ext4-ext3") => vec![nodump, journal],
+            // There is no room for a project id in an inode of 128 bytes, nor where all is as in ext3.
+            EXT4 if root().ends_with("ext4-128") || root().ends_with("ext4-ext3") => {
+                vec![nodump, journal]
+            }
             EXT4 => vec![nodump, project, journal],
             F2FS => vec![nodump, project],
             // Without reflink there is no copying on write to give hints for.

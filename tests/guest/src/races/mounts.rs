@@ -3,7 +3,7 @@
 //! refused for that very reason with nothing changed.
 
 use super::race::{Race, race_until};
-use super::shared::{How, Shared, place};
+use super::shared::{DONE_OR_GONE, How, Shared, place};
 use super::worker::Worker;
 use crate::process::{Status, spawn};
 use crate::unified::*;
@@ -49,9 +49,6 @@ fn judged(
     shared.consistent(&shared.a, how, got)?;
     shared.settled(&["in", "in/a"])
 }
-
-/// What has to come about where the path goes.
-const DONE_OR_GONE: &[&str] = &["done", "NotFound"];
 
 /// A lazy one, after which the path leads nowhere, or one that has to wait until nobody is there.
 pub fn unmount_the_path() -> Result<()> {

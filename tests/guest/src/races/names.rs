@@ -4,7 +4,7 @@
 //! modified only if it was meant.
 
 use super::race::{Order, Race, race, race_until};
-use super::shared::{How, Shared};
+use super::shared::{DONE_OR_GONE, How, Shared};
 use super::worker::Worker;
 use crate::unified::*;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -17,8 +17,6 @@ use vserver_abi as abi;
 
 const XID: u32 = 320;
 
-/// What has to come about where the name goes.
-const DONE_OR_GONE: &[&str] = &["done", "NotFound"];
 /// What has to come about where another file gets the name.
 const BEFORE_OR_AFTER: &[&str] = &["before", "after"];
 

@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 /// More than one extent and more than one read.
 const SIZE: usize = 100_000;
 
+/// What has to come about where the name goes, or the path to it.
+pub const DONE_OR_GONE: &[&str] = &["done", "NotFound"];
+
 /// See above.
 pub struct Shared {
     pub dir: PathBuf,

@@ -9,7 +9,7 @@ use rustix::fs::{self as rfs, AtFlags, CWD, Mode, OFlags, Timespec, Uid};
 use rustix::fs::{XattrFlags, setxattr};
 use rustix::io::{read, write};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A file to change.
 pub fn file(a: &Path) -> Result<()> {
@@ -106,15 +106,6 @@ pub fn by_name() -> Vec<(&'static str, Op)> {
     changes
 }
 
-/// A directory with one more name `b` of a pair's file, another guest's. It goes with the next one.
-pub fn beside(pair: &Pair) -> Result<PathBuf> {
-    let other = root().join("beside");
-    let _ = Pair::clean(&other);
-    fs::create_dir(&other)?;
-    fs::hard_link(&pair.b, other.join("b"))?;
-    Ok(other)
-}
-
 /// Modifies a unified file by its name, in each way, while `watch` is on something that this is not
 /// about: then `seen` says nothing.
 pub fn unheard<W, S: std::fmt::Debug + Default + PartialEq>(
@@ -131,4 +122,21 @@ pub fn unheard<W, S: std::fmt::Debug + Default + PartialEq>(
         ensure!(events == S::default(), "{what}: {events:?}");
     }
     Ok(())
+}
+
+/// The same while `watch` is on a directory that has one more name `b` of the file, another guest's.
+pub fn unheard_beside<W, S: std::fmt::Debug + Default + PartialEq>(
+    name: &str,
+    watch: impl Fn(&Path) -> Result<W>,
+    seen: impl Fn(&W) -> Result<S>,
+) -> Result<()> {
+    let other = root().join("beside");
+    let watched = |pair: &Pair| {
+        let _ = Pair::clean(&other);
+        fs::create_dir(&other)?;
+        fs::hard_link(&pair.b, other.join("b"))?;
+        watch(&other)
+    };
+    unheard(name, watched, seen)?;
+    Pair::clean(&other)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! dnotify: a signal for each event of a kind, and not which name it is about.
 
-use super::changes::{LEAVE, MODIFY, beside, compare, unheard};
+use super::changes::{LEAVE, MODIFY, compare, unheard_beside};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsRawFd as _, OwnedFd};
@@ -120,5 +120,5 @@ fn something_is_heard() -> Result<()> {
 
 /// Whoever watches the directory of another guest's name hears nothing at all.
 pub(super) fn dnotify_of_another_name() -> Result<()> {
-    unheard("dnotify_other", |pair| watch(&beside(pair)?), heard)
+    unheard_beside("dnotify_other", watch, heard)
 }

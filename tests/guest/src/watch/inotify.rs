@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! inotify
 
-use super::changes::{LEAVE, MODIFY, beside, by_name, compare, unheard};
-use crate::unified::Pair;
+use super::changes::{LEAVE, MODIFY, by_name, compare, unheard, unheard_beside};
 use anyhow::{Context as _, Result};
 use rustix::fd::OwnedFd;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
@@ -73,11 +72,10 @@ pub(super) fn inotify_of_a_last_link() -> Result<()> {
 
 /// Whoever watches another guest's name hears nothing at all.
 pub(super) fn inotify_of_another_name() -> Result<()> {
-    let watched = |pair: &Pair| {
-        let other = beside(pair)?;
-        let fd = watch(&other)?;
+    let watched = |other: &Path| {
+        let fd = watch(other)?;
         inotify::add_watch(&fd, other.join("b"), WatchFlags::ALL_EVENTS)?;
         Ok(fd)
     };
-    unheard("inotify_other", watched, seen)
+    unheard_beside("inotify_other", watched, seen)
 }
