@@ -145,7 +145,7 @@ pub fn requests_many_openers() -> Result<()> {
     let point = Point::Requests(&disk);
     let crowds = at_every_point(&point, BROKEN_DISK, &ground, || ground.mount_again())?;
     // f2fs tries again, and with so many somebody gets through.
-    let hit = |crowd: &Crowd| crowd.failed > 0 || (crowd.struck && ground.kind() == "f2fs");
+    let hit = |crowd: &Crowd| crowd.failed > 0 || (crowd.struck && ground.fs() == "f2fs");
     ensure!(crowds.iter().any(hit), "{crowds:?}");
     Ok(())
 }

@@ -113,7 +113,7 @@ pub fn where_space_counts(name: &str) -> Result<(Ground, Pair)> {
         _ => "",
     })?;
     let pair = Pair::with(name, rich)?;
-    if ground.kind() == "btrfs" {
+    if ground.fs() == "btrfs" {
         // A file without checksums can't be cloned to one that has them.
         mount_remount(&ground.at, MountFlags::empty(), c"datasum")?;
     }

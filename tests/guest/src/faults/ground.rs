@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The file system, mounted where [`root`] says; what was mounted there is not any more.
 pub struct Ground {
+    /// What was made: a file system, or one and how, after a dash.
     kind: String,
     options: CString,
     source: PathBuf,
@@ -33,7 +34,7 @@ impl Ground {
     pub fn with(options: &str) -> Result<Self> {
         let at = root();
         let kind = at.file_name().context("no kind")?.to_string_lossy();
-        let disk = std::env::var(format!("DISK_{}", kind.to_uppercase())).ok();
+        let disk = std::env::var(format!("DISK_{}", kind.to_uppercase().replace('-', "_"))).ok();
         Self::on(disk.as_deref(), &kind, options)
     }
 
@@ -84,15 +85,20 @@ impl Ground {
         mount(
             &self.source,
             &self.at,
-            &*self.kind,
+            self.fs(),
             MountFlags::empty(),
             options,
         )
-        .with_context(|| format!("mount {} {options:?}", self.kind))
+        .with_context(|| format!("mount {} {options:?}", self.fs()))
     }
 
-    pub fn kind(&self) -> &str {
-        &self.kind
+    pub fn fs(&self) -> &str {
+        self.kind.split('-').next().unwrap_or_default()
+    }
+
+    /// Are blocks shared by a copy and its original?
+    pub fn reflinks(&self) -> bool {
+        matches!(&*self.kind, "xfs" | "btrfs")
     }
 
     pub fn disk(&self) -> Result<&Flaky> {

@@ -30,7 +30,7 @@ mod signals;
 mod unify;
 mod xattrs;
 
-use crate::harness::Suite;
+use crate::harness::{Suite, Test};
 use crate::tests;
 use crowd::*;
 use durable::unified_with_what_is_new;
@@ -118,47 +118,56 @@ pub const EXT4: Suite = Suite {
 pub const XFS: Suite = Suite {
     name: "faults-xfs",
     wants: r"xfs timeout=300 allow=XFS.\(dm-.*(Internal.error.xfs_trans_cancel|Corruption.of.in-memory)",
-    tests: tests![
-        memory_open,
-        memory_many_openers,
-        memory_chmod,
-        memory_truncate,
-        memory_setxattr,
-        memory_set_flags,
-        memory_clear_flags,
-        memory_unify_last_name,
-        memory_unify_second_name,
-        memory_last_link,
-        memory_link_inside,
-        requests_open,
-        requests_many_openers,
-        requests_chmod,
-        requests_set_flags,
-        requests_unify,
-        requests_last_link,
-        no_reading,
-        no_writing,
-        dead_disk,
-        unified_with_what_is_new,
-        unify_on_a_dead_disk,
-        no_space_at_any_step,
-        no_space_for_many_openers,
-        unify_on_a_full_disk,
-        quota_of_the_user,
-        quota_of_the_group,
-        quota_in_a_directory_of_another_group,
-        quota_of_the_project,
-        quota_of_its_own_project,
-        quota_in_a_directory_of_another_project,
-        unify_at_the_limit_of_the_user,
-        unify_at_the_limit_of_the_group,
-        unify_at_the_limit_of_the_project,
-        killed_in_the_copy,
-        signal_in_the_copy,
-        killed_at_any_moment,
-        unify_killed_at_any_moment,
-    ],
+    tests: ON_XFS,
 };
+
+/// Without reflink.
+pub const XFS_PLAIN: Suite = Suite {
+    name: "faults-xfs-plain",
+    wants: r"xfs-plain timeout=300 allow=XFS.\(dm-.*(Internal.error.xfs_trans_cancel|Corruption.of.in-memory)",
+    tests: ON_XFS,
+};
+
+const ON_XFS: &[Test] = tests![
+    memory_open,
+    memory_many_openers,
+    memory_chmod,
+    memory_truncate,
+    memory_setxattr,
+    memory_set_flags,
+    memory_clear_flags,
+    memory_unify_last_name,
+    memory_unify_second_name,
+    memory_last_link,
+    memory_link_inside,
+    requests_open,
+    requests_many_openers,
+    requests_chmod,
+    requests_set_flags,
+    requests_unify,
+    requests_last_link,
+    no_reading,
+    no_writing,
+    dead_disk,
+    unified_with_what_is_new,
+    unify_on_a_dead_disk,
+    no_space_at_any_step,
+    no_space_for_many_openers,
+    unify_on_a_full_disk,
+    quota_of_the_user,
+    quota_of_the_group,
+    quota_in_a_directory_of_another_group,
+    quota_of_the_project,
+    quota_of_its_own_project,
+    quota_in_a_directory_of_another_project,
+    unify_at_the_limit_of_the_user,
+    unify_at_the_limit_of_the_group,
+    unify_at_the_limit_of_the_project,
+    killed_in_the_copy,
+    signal_in_the_copy,
+    killed_at_any_moment,
+    unify_killed_at_any_moment,
+];
 
 /// Mounting has read all that a break needs, as blocks are shared: no request and no signal comes in
 /// between, so no `requests_*`, `killed_in_the_copy` and `signal_in_the_copy`. Quotas are those of

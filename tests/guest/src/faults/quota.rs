@@ -197,7 +197,7 @@ fn charged(kind: Kind, handed_down: bool) -> Result<()> {
     let root = usage(&ground, Kind::User, 0)?;
     // For xfs a project is a small file system.
     let over = match kind {
-        Kind::Project if ground.kind() == "xfs" => Errno::NOSPC,
+        Kind::Project if ground.fs() == "xfs" => Errno::NOSPC,
         _ => Errno::DQUOT,
     };
     // The directory is its project's as well.
@@ -216,7 +216,7 @@ fn charged(kind: Kind, handed_down: bool) -> Result<()> {
         pair.refused("chmod", chmod_it(), over)?;
     }
     // xfs lets whoever may give a file a project id exceed the limit of inodes with it.
-    if handed_down || ground.kind() != "xfs" {
+    if handed_down || ground.fs() != "xfs" {
         limit(&ground, kind, kind.id(), 0, before.inodes)?;
         pair.refused("open", open_it(), over)?;
         pair.refused("chmod", chmod_it(), over)?;
@@ -347,7 +347,7 @@ pub fn quota_in_a_directory_of_another_project() -> Result<()> {
         usage(&ground, Kind::Project, OTHER)?,
     );
     // xfs lets whoever may give a file a project id exceed its limit.
-    let stays = ground.kind() != "xfs";
+    let stays = ground.fs() != "xfs";
     ensure!(got == if stays { OTHER } else { PROJECT }, "project {got}");
     let [file, directory] = [now.0.inodes - was.0.inodes, now.1.inodes - was.1.inodes];
     ensure!(

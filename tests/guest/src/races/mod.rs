@@ -55,6 +55,11 @@ use writers::writers_in_flight;
 // The same on each file system; the part of a suite's name after the dash says which.
 pub const EXT4: Suite = Suite::new("races", "ext4 cpus=4 timeout=600 env=RACES", TESTS);
 pub const XFS: Suite = Suite::new("races-xfs", "xfs cpus=4 timeout=600 env=RACES", TESTS);
+pub const XFS_PLAIN: Suite = Suite::new(
+    "races-xfs-plain",
+    "xfs-plain cpus=4 timeout=600 env=RACES",
+    TESTS,
+);
 pub const BTRFS: Suite = Suite::new("races-btrfs", "btrfs cpus=4 timeout=600 env=RACES", TESTS);
 pub const F2FS: Suite = Suite::new("races-f2fs", "f2fs cpus=4 timeout=600 env=RACES", TESTS);
 pub const TMPFS: Suite = Suite::new("races-tmpfs", "cpus=4 timeout=600 env=RACES", TESTS);
