@@ -40,7 +40,7 @@ bool safe_hardlink_source(struct mnt_idmap *idmap, struct inode *inode);
 
 #ifdef CONFIG_SECURITY_VSERVER
 
-DECLARE_STATIC_KEY_FALSE(vserver_key);
+DECLARE_STATIC_KEY_FALSE(vserver_module_key);
 
 bool __vserver_unified(struct inode *inode);
 bool __vserver_maybe_unified(struct inode *inode);
@@ -115,7 +115,7 @@ struct file *vserver_tmpfile_open(struct mnt_idmap *idmap,
  */
 static __always_inline bool vserver_unified(struct inode *inode)
 {
-	return static_branch_unlikely(&vserver_key) &&
+	return static_branch_unlikely(&vserver_module_key) &&
 	       unlikely(IS_IMMUTABLE(inode)) && __vserver_unified(inode);
 }
 
@@ -129,7 +129,7 @@ static __always_inline bool vserver_unified(struct inode *inode)
  */
 static __always_inline bool vserver_maybe_unified(struct inode *inode)
 {
-	return static_branch_unlikely(&vserver_key) &&
+	return static_branch_unlikely(&vserver_module_key) &&
 	       unlikely(IS_IMMUTABLE(inode)) && __vserver_maybe_unified(inode);
 }
 
@@ -346,7 +346,7 @@ static __always_inline int vserver_nameless(struct dentry **dentry)
 static __always_inline int vserver_raced(struct inode *inode, int error,
 					 bool nowait)
 {
-	if (static_branch_unlikely(&vserver_key) &&
+	if (static_branch_unlikely(&vserver_module_key) &&
 	    unlikely(error == -EPERM || error == -ETXTBSY))
 		return __vserver_raced(inode, error, nowait);
 	return error;
@@ -379,7 +379,7 @@ static __always_inline int vserver_truncate(struct path *path, loff_t length)
  */
 static __always_inline bool vserver_silent(void)
 {
-	return static_branch_unlikely(&vserver_key) && __vserver_silent();
+	return static_branch_unlikely(&vserver_module_key) && __vserver_silent();
 }
 
 #else

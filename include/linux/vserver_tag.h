@@ -11,7 +11,7 @@ struct dentry;
 
 #ifdef CONFIG_SECURITY_VSERVER
 
-DECLARE_STATIC_KEY_FALSE(vserver_key);
+DECLARE_STATIC_KEY_FALSE(vserver_module_key);
 
 int __vserver_tag_sb(struct fs_context *fc);
 ssize_t __vserver_hide_xattr(struct dentry *dentry, char *list, size_t size,
@@ -47,7 +47,7 @@ static inline int vserver_tag_sb(struct fs_context *fc)
 static inline ssize_t vserver_hide_xattr(struct dentry *dentry, char *list,
 					 size_t size, ssize_t len)
 {
-	if (static_branch_unlikely(&vserver_key))
+	if (static_branch_unlikely(&vserver_module_key))
 		return __vserver_hide_xattr(dentry, list, size, len);
 	return len;
 }

@@ -23,6 +23,7 @@ struct task_struct;
 #ifdef CONFIG_SECURITY_VSERVER
 
 DECLARE_STATIC_KEY_FALSE(vserver_key);
+DECLARE_STATIC_KEY_FALSE(vserver_module_key);
 
 bool __vserver_sees(const struct task_struct *p);
 bool __vserver_may_trace(const struct task_struct *p);
@@ -112,7 +113,7 @@ static __always_inline bool vserver_lists_nr(pid_t nr)
  */
 static __always_inline bool vserver_sees_entry(u32 iattr)
 {
-	return !static_branch_unlikely(&vserver_key) ||
+	return !static_branch_unlikely(&vserver_module_key) ||
 	       !(iattr & IATTR_HIDE) || __vserver_sees_entry(iattr);
 }
 

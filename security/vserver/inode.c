@@ -152,7 +152,7 @@ int vserver_inode_file_setattr(struct dentry *dentry, struct file_kattr *fa)
 	 * As any kernel does it: without the module the tools take the flag off
 	 * and put it back, and the file is to stay what it was.
 	 */
-	if (!static_branch_unlikely(&vserver_key))
+	if (!static_branch_unlikely(&vserver_module_key))
 		return 0;
 	if (IS_IMMUTABLE(inode) || !(fa->flags & FS_IMMUTABLE_FL) ||
 	    !S_ISREG(inode->i_mode) || !vserver_iattr_mask(inode))

@@ -20,8 +20,8 @@
 #include <uapi/linux/vserver.h>
 
 /*
- * On while a module is registered. Contexts pin it: without the key no blob
- * has one.
+ * On from the first context of a module that is registered until it goes.
+ * Contexts pin it: without the key no blob has one.
  */
 DECLARE_STATIC_KEY_FALSE(vserver_key);
 
@@ -517,6 +517,12 @@ enum vserver_release vserver_idle_wait(struct vserver_ctx *ctx, bool again,
 /* ops.c: the registered operations, pinned for one call, or NULL */
 const struct vserver_ops *vserver_ops_get(void);
 void vserver_ops_put(const struct vserver_ops *ops);
+
+/* ops.c: switches on what asks for contexts */
+void vserver_contexts_begin(void);
+
+/* lsm.c */
+void vserver_hooks_switch(bool on);
 
 /* ops.c: contexts and calls in progress, which need the operations */
 void vserver_users_inc(void);

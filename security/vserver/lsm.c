@@ -30,25 +30,18 @@ static const struct lsm_id vserver_lsmid = {
 	.id = LSM_ID_VSERVER,
 };
 
+/*
+ * What is asked while there is no context, too: unified files, tags and disk
+ * limits outlast contexts, and are guarded without the module.
+ */
 static struct security_hook_list vserver_hooks[] __ro_after_init = {
-	LSM_HOOK_INIT(task_alloc, vserver_task_alloc),
-	LSM_HOOK_INIT(task_free, vserver_task_free),
-	LSM_HOOK_INIT(bprm_committed_creds, vserver_bprm_committed_creds),
-	LSM_HOOK_INIT(cred_prepare, vserver_cred_prepare),
-	LSM_HOOK_INIT(cred_transfer, vserver_cred_transfer),
-	LSM_HOOK_INIT(cred_free, vserver_cred_free),
-	LSM_HOOK_INIT(userns_create, vserver_userns_create),
 	LSM_HOOK_INIT(sb_alloc_security, vserver_sb_alloc),
 	LSM_HOOK_INIT(sb_delete, vserver_sb_delete),
 	LSM_HOOK_INIT(sb_free_security, vserver_dlimit_free),
 	LSM_HOOK_INIT(sb_show_options, vserver_sb_show_options),
 	LSM_HOOK_INIT(fs_context_parse_param, vserver_fs_context_parse_param),
-	LSM_HOOK_INIT(syslog, vserver_syslog),
-	LSM_HOOK_INIT(netlink_send, vserver_netlink_send),
-	LSM_HOOK_INIT(kernel_module_request, vserver_kernel_module_request),
-	LSM_HOOK_INIT(kernel_load_data, vserver_kernel_load_data),
-	LSM_HOOK_INIT(kernel_read_file, vserver_kernel_read_file),
-	LSM_HOOK_INIT(inode_permission, vserver_inode_permission),
+	LSM_HOOK_INIT(task_alloc, vserver_task_alloc),
+	LSM_HOOK_INIT(task_free, vserver_task_free),
 	LSM_HOOK_INIT(inode_setattr, vserver_inode_setattr),
 	LSM_HOOK_INIT(inode_post_setattr, vserver_inode_post_setattr),
 	LSM_HOOK_INIT(inode_setxattr, vserver_inode_setxattr),
@@ -58,6 +51,30 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(inode_getxattr, vserver_inode_getxattr),
 	LSM_HOOK_INIT(inode_copy_up_xattr, vserver_inode_copy_up_xattr),
 	LSM_HOOK_INIT(inode_set_acl, vserver_inode_set_acl),
+	LSM_HOOK_INIT(inode_init_security, vserver_inode_init_security),
+	LSM_HOOK_INIT(d_instantiate, vserver_d_instantiate),
+	LSM_HOOK_INIT(inode_file_setattr, vserver_inode_file_setattr),
+	LSM_HOOK_INIT(quota_on, vserver_quota_on),
+	LSM_HOOK_INIT(file_ioctl, vserver_file_ioctl),
+	LSM_HOOK_INIT(file_ioctl_compat, vserver_file_ioctl),
+#ifdef CONFIG_KEYS
+	LSM_HOOK_INIT(key_alloc, vserver_key_alloc),
+#endif
+};
+
+/* What asks which context somebody is in: see vserver_hooks_switch(). */
+static struct security_hook_list vserver_ctx_hooks[] __ro_after_init = {
+	LSM_HOOK_INIT(bprm_committed_creds, vserver_bprm_committed_creds),
+	LSM_HOOK_INIT(cred_prepare, vserver_cred_prepare),
+	LSM_HOOK_INIT(cred_transfer, vserver_cred_transfer),
+	LSM_HOOK_INIT(cred_free, vserver_cred_free),
+	LSM_HOOK_INIT(userns_create, vserver_userns_create),
+	LSM_HOOK_INIT(syslog, vserver_syslog),
+	LSM_HOOK_INIT(netlink_send, vserver_netlink_send),
+	LSM_HOOK_INIT(kernel_module_request, vserver_kernel_module_request),
+	LSM_HOOK_INIT(kernel_load_data, vserver_kernel_load_data),
+	LSM_HOOK_INIT(kernel_read_file, vserver_kernel_read_file),
+	LSM_HOOK_INIT(inode_permission, vserver_inode_permission),
 	LSM_HOOK_INIT(inode_remove_acl, vserver_inode_remove_acl),
 	LSM_HOOK_INIT(inode_link, vserver_inode_link),
 	LSM_HOOK_INIT(inode_unlink, vserver_inode_unlink),
@@ -65,12 +82,6 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(inode_rename, vserver_inode_rename),
 	LSM_HOOK_INIT(inode_readlink, vserver_inode_readlink),
 	LSM_HOOK_INIT(inode_follow_link, vserver_inode_follow_link),
-	LSM_HOOK_INIT(inode_init_security, vserver_inode_init_security),
-	LSM_HOOK_INIT(d_instantiate, vserver_d_instantiate),
-	LSM_HOOK_INIT(inode_file_setattr, vserver_inode_file_setattr),
-	LSM_HOOK_INIT(quota_on, vserver_quota_on),
-	LSM_HOOK_INIT(file_ioctl, vserver_file_ioctl),
-	LSM_HOOK_INIT(file_ioctl_compat, vserver_file_ioctl),
 
 	LSM_HOOK_INIT(task_kill, vserver_task_kill),
 	LSM_HOOK_INIT(ptrace_access_check, vserver_ptrace_access_check),
@@ -102,7 +113,6 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(unix_may_send, vserver_unix_may_send),
 
 #ifdef CONFIG_KEYS
-	LSM_HOOK_INIT(key_alloc, vserver_key_alloc),
 	LSM_HOOK_INIT(key_permission, vserver_key_permission),
 #endif
 #ifdef CONFIG_BPF_SYSCALL
@@ -128,10 +138,36 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(sk_free_security, vserver_sk_free),
 };
 
+/**
+ * vserver_hooks_switch - have the hooks called that ask for a context, or not
+ * @on:	have them called
+ *
+ * They are on the way of every open file and every component of a path. May
+ * sleep.
+ */
+void vserver_hooks_switch(bool on)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(vserver_ctx_hooks); i++) {
+		struct lsm_static_call *call = vserver_ctx_hooks[i].scalls;
+
+		for (unsigned int n = 0; n < MAX_LSM_COUNT; n++, call++) {
+			if (call->hl != &vserver_ctx_hooks[i])
+				continue;
+			if (on)
+				static_branch_enable(call->active);
+			else
+				static_branch_disable(call->active);
+		}
+	}
+}
+
 static int __init vserver_lsm_init(void)
 {
 	security_add_hooks(vserver_hooks, ARRAY_SIZE(vserver_hooks),
 			   &vserver_lsmid);
+	security_add_hooks(vserver_ctx_hooks, ARRAY_SIZE(vserver_ctx_hooks),
+			   &vserver_lsmid);
+	vserver_hooks_switch(false);
 	vserver_lsm_enabled = true;
 	pr_info("Up and running.\n");
 	return 0;

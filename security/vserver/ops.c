@@ -2,9 +2,10 @@
 /*
  * Linux-VServer, built-in part: the module's operations
  *
- * vserver_key is on while a module is registered. Hooks that have a context
- * at hand reach the operations through it: a context holds a reference to the
- * module. The others pin the module for the call.
+ * vserver_module_key is on while a module is registered, vserver_key from its
+ * first context on. Hooks that have a context at hand reach the operations
+ * through it: a context holds a reference to the module. The others pin the
+ * module for the call.
  */
 
 #include <linux/export.h>
@@ -18,9 +19,12 @@
 
 struct static_key_false vserver_key = STATIC_KEY_FALSE_INIT;
 EXPORT_SYMBOL_GPL(vserver_key);
+struct static_key_false vserver_module_key = STATIC_KEY_FALSE_INIT;
+EXPORT_SYMBOL_GPL(vserver_module_key);
 
 static const struct vserver_ops __rcu *vserver_ops;
 static DEFINE_MUTEX(vserver_ops_lock);
+static DEFINE_MUTEX(vserver_begin_lock);	/* for those whom the other waits for */
 static atomic_t vserver_users = ATOMIC_INIT(0);
 
 /**
@@ -44,8 +48,7 @@ int vserver_register(const struct vserver_ops *ops)
 	if (error)
 		return error;
 	vserver_charge_start(ops);
-	static_branch_enable(&vserver_key);
-	/* Not earlier: those in a context pass hooks that all are on, to count. */
+	static_branch_enable(&vserver_module_key);
 	rcu_assign_pointer(vserver_ops, ops);
 	return 0;
 }
@@ -63,14 +66,31 @@ void vserver_unregister(const struct vserver_ops *ops)
 	guard(mutex)(&vserver_ops_lock);
 	if (WARN_ON_ONCE(rcu_access_pointer(vserver_ops) != ops))
 		return;
-	static_branch_disable(&vserver_key);
-	vserver_charge_stop();
 	RCU_INIT_POINTER(vserver_ops, NULL);
 	synchronize_rcu();
 	wait_var_event(&vserver_users, !atomic_read(&vserver_users));
+	static_branch_disable(&vserver_module_key);
+	static_branch_disable(&vserver_key);
+	vserver_hooks_switch(false);
+	vserver_charge_stop();
 	vserver_traffic_stop();
 }
 EXPORT_SYMBOL_GPL(vserver_unregister);
+
+/**
+ * vserver_contexts_begin - there is to be a context, or a spectator
+ *
+ * Called before anybody can enter it: those in a context pass hooks that all are
+ * on, to count. They stay on as long as the module does. May sleep.
+ */
+void vserver_contexts_begin(void)
+{
+	guard(mutex)(&vserver_begin_lock);
+	if (static_key_enabled(&vserver_key))
+		return;
+	vserver_hooks_switch(true);
+	static_branch_enable(&vserver_key);
+}
 
 const struct vserver_ops *vserver_ops_get(void)
 {

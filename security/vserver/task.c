@@ -137,6 +137,8 @@ static_assert(offsetofend(struct vserver_ctx, cpu) <= SMP_CACHE_BYTES);
  * @xid:	its id
  * @ops:	the module's operations
  *
+ * May sleep.
+ *
  * Return: 0, -ENOMEM, or -ENODEV if the module is going away.
  */
 int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
@@ -152,6 +154,7 @@ int vserver_ctx_init(struct vserver_ctx *ctx, u32 xid,
 		free_percpu(ctx->cpu);
 		return -ENODEV;
 	}
+	vserver_contexts_begin();
 	ctx->xid = xid;
 	ctx->serial = atomic64_inc_return(&vserver_serial);
 	refcount_set(&ctx->usage, 1);
@@ -282,6 +285,8 @@ int vserver_enter(struct vserver_ctx *ctx, u32 xid)
 		commit_creds(cred);
 		/* What it left undone with semaphores is the host's. */
 		exit_sem(current);
+	} else {
+		vserver_contexts_begin();
 	}
 	WRITE_ONCE(vt->xid, xid);
 	WRITE_ONCE(vt->tag, ctx ? xid : 0);
