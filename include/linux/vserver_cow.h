@@ -81,6 +81,7 @@ void vserver_sweep_again(struct inode *dir);
 void vserver_cred_silence(struct cred *cred);
 void vserver_act_begin(struct vserver_acting *acting, const struct cred *cred);
 void vserver_act_end(const struct vserver_acting *acting);
+bool vserver_may_clear_last(const struct path *path);
 int vserver_clear_last(const struct path *path, int readers);
 int vserver_copy_fsflags(struct dentry *from, struct dentry *to, bool project);
 void vserver_copy_mode(struct inode *copy, const struct inode *of, bool mtime);

@@ -226,6 +226,13 @@ impl Path {
         to_result(unsafe { bindings::vserver_iattr_set(&self.0, attr.xid, attr.flags, attr.mask) })
     }
 
+    /// Whether [`clear_last`](Self::clear_last) would make a unified file an ordinary one now, for a
+    /// caller who does not have it open. May sleep.
+    pub fn may_clear_last(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vserver_may_clear_last(&self.0) }
+    }
+
     /// Makes a unified file an ordinary one, if this is its last name and nobody else has it open
     /// or is about to. The caller itself has it open for reading `readers` times.
     ///

@@ -118,11 +118,9 @@ fn begin_breaking(inode: &Inode) -> Result<Breaking<'_>> {
 ///
 /// As [`break_link`].
 pub(crate) fn check_breakable(path: &Path) -> Result {
-    if path.inode().nlink() <= 1 {
-        return Ok(());
-    }
-    check_replaceable(path)?;
-    check_directory(&path.parent())
+    check_replaceable(path)
+        .and_then(|()| check_directory(&path.parent()))
+        .or_else(|e| if path.may_clear_last() { Ok(()) } else { Err(e) })
 }
 
 /// Decides what no look at the directory is needed for: whether another file may have the name of

@@ -11,8 +11,6 @@
  * unified.
  */
 
-#define pr_fmt(fmt) "vserver: " fmt
-
 #include <linux/cleanup.h>
 #include <linux/dcache.h>
 #include <linux/export.h>
@@ -20,7 +18,6 @@
 #include <linux/fileattr.h>	/* wants fs.h before it */
 #include <linux/mount.h>
 #include <linux/pagemap.h>
-#include <linux/printk.h>
 #include <linux/security.h>
 #include <linux/vserver_cow.h>
 #include <linux/xattr.h>
@@ -255,9 +252,8 @@ static void vserver_make_immutable_again(const struct path *path)
  * it was, on the way out what was asked for. The other order would leave an
  * immutable one that nobody inside a context could replace or remove.
  */
-static int vserver_change_iattr(const struct path *path,
-				struct vserver_xattr *old,
-				struct vserver_xattr *new, bool immutable)
+int vserver_change_iattr(const struct path *path, struct vserver_xattr *old,
+			 struct vserver_xattr *new, bool immutable)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	u32 fsflags = immutable ? FS_IMMUTABLE_FL : 0;
@@ -407,71 +403,6 @@ out_breaking:
 		vserver_breaking_end(inode, true);
 	return error;
 }
-
-/*
- * Whoever holds the inode by O_PATH or in a path walk does so by the dentry of
- * some name, also of one that is gone.
- */
-static bool vserver_only_alias(struct inode *inode, struct dentry *dentry)
-{
-	guard(spinlock)(&inode->i_lock);
-	return hlist_is_singular_node(&dentry->d_alias, &inode->i_dentry);
-}
-
-/**
- * vserver_clear_last - make the last name of a unified file an ordinary one
- * @path:	the file, on a mount with write access
- * @readers:	how often the caller itself has it open for reading
- *
- * In place, if nobody else can see the inode: another guest may still read or
- * map a file whose name it has removed, have its pages in a pipe, or hold it by
- * an O_PATH descriptor that it could open for writing then. Nor if the name has
- * gone to another file, which is the one that the caller wants; of an inode
- * without names any of them may have been his. The inode's lock keeps
- * vfs_link() out.
- *
- * Return: 0 if the file is not unified any more, -EMLINK if a copy is needed,
- * or another negative errno.
- */
-int vserver_clear_last(const struct path *path, int readers)
-{
-	struct inode *inode = d_backing_inode(path->dentry);
-	struct vserver_inode *vi = vserver_inode(inode);
-	struct vserver_xattr x, want;
-	s64 held;
-	int error;
-
-	guard(rwsem_write)(&inode->i_rwsem);
-	if (!__vserver_unified(inode))
-		return 0;
-	if (inode->i_nlink > 1 || atomic_read(&inode->i_readcount) > readers ||
-	    (inode->i_nlink && d_unlinked(path->dentry)) ||
-	    (!inode->i_nlink &&
-	     READ_ONCE(vi->state) & VSERVER_STATE_REPLACED) ||
-	    !vserver_only_alias(inode, path->dentry) ||
-	    vserver_stays_readonly(inode) || vserver_is_used(inode->i_mapping))
-		return -EMLINK;
-	error = vserver_xattr_read(inode, &x);
-	if (error)
-		return error;
-	want = x;
-	want.flags &= ~VSERVER_XATTR_IUNLINK;
-	if (vserver_sb(inode->i_sb)->tag)
-		want.xid = cpu_to_le32(vserver_current_tag());
-	error = vserver_dlimit_hold(path, le32_to_cpu(want.xid), &held);
-	if (error)
-		return error;
-	error = vserver_change_iattr(path, &x, &want, false);
-	vserver_dlimit_drop(inode, le32_to_cpu(want.xid), held);
-	/* Without the flag it is private and ordinary, whatever is left of it. */
-	if (error && !IS_IMMUTABLE(inode)) {
-		pr_warn_once("attribute of a private file not removed: %d\n",
-			     error);
-		error = 0;
-	}
-	return error;
-}
-EXPORT_SYMBOL_GPL(vserver_clear_last);
 
 #ifdef CONFIG_SECURITY_VSERVER_KUNIT_TEST
 #include "inode_test.c"

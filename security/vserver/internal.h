@@ -360,6 +360,8 @@ int vserver_inode_iattr_get(struct inode *inode, u32 *xid, u32 *flags,
 			    u32 *mask);
 int vserver_inode_iattr_set(const struct path *path, u32 xid, u32 flags,
 			    u32 mask);
+int vserver_change_iattr(const struct path *path, struct vserver_xattr *old,
+			 struct vserver_xattr *new, bool immutable);
 u32 vserver_iattr_mask(struct inode *inode);
 int vserver_learn(struct inode *inode, bool nowait);
 u32 vserver_xattr_to_iattr(const struct inode *inode, u8 flags);

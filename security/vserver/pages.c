@@ -59,11 +59,19 @@ static bool vserver_folio_is_pinned(struct folio *folio)
 
 /*
  * Whoever has pinned pages of the file may write to them when the descriptor
- * and the mapping that he did it by have gone.
+ * and the mapping that he did it by have gone. Of pages that are the disk's own
+ * any reference counts.
  */
 static bool vserver_is_pinned(struct address_space *mapping)
 {
-	return vserver_any_folio(mapping, vserver_folio_is_pinned);
+	bool pinned;
+
+	if (!dax_mapping(mapping))
+		return vserver_any_folio(mapping, vserver_folio_is_pinned);
+	filemap_invalidate_lock(mapping);
+	pinned = dax_layout_busy_page(mapping);
+	filemap_invalidate_unlock(mapping);
+	return pinned;
 }
 
 /*

@@ -127,6 +127,7 @@ const TESTS: &[Test] = tests![
     overlay_above,
     overlay_of_unified_files,
     unwilling_directory,
+    last_name_in_an_unwilling_directory,
     debris_is_removed,
     much_debris_is_removed,
     debris_behind_others_is_removed,

@@ -28,6 +28,32 @@ pub(super) fn unwilling_directory() -> Result<()> {
     Ok(())
 }
 
+/// The last name there needs no copy, unless somebody reads the file.
+pub(super) fn last_name_in_an_unwilling_directory() -> Result<()> {
+    for flag in [IFlags::APPEND, IFlags::IMMUTABLE] {
+        let pair = Pair::new("unwilling_last")?;
+        fs::remove_file(&pair.b)?;
+        let dir = open(&pair.dir, OFlags::RDONLY)?;
+        let flags = rfs::ioctl_getflags(&dir)?;
+        rfs::ioctl_setflags(&dir, flags | flag)?;
+        let attempt = |what: &str, want| {
+            let got = rfs::access(&pair.a, Access::WRITE_OK);
+            ensure!(got == want, "access {what}: {got:?}");
+            let got = open(&pair.a, OFlags::WRONLY).map(drop);
+            ensure!(got == want, "open {what}: {got:?}");
+            Ok(())
+        };
+        let reader = open(&pair.a, OFlags::RDONLY)?;
+        let checked = attempt("while it is read", Err(Errno::PERM)).and_then(|()| {
+            drop(reader);
+            attempt("when nobody does", Ok(()))
+        });
+        rfs::ioctl_setflags(&dir, flags)?;
+        checked?;
+    }
+    Ok(())
+}
+
 /// The temporary name of a copy that has this number and generation.
 fn temporary_name(pair: &Pair, ino: u64, generation: u32) -> PathBuf {
     pair.dir
