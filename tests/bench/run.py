@@ -16,7 +16,8 @@ FIGURE = re.compile(r"# figure (.*): ([\d ]+)$")
 # The guest's clock counts instructions, of which an emulated machine does not do 10^9 a second.
 PATIENCE = 4
 # Where calls are counted, as the tables call it.
-ABSENT, LOADED, INSIDE = "without the module", "with the module", "in a context"
+ABSENT, LOADED = "without the module", "with the module"
+BESIDE, INSIDE = "beside a context", "in a context"
 
 
 class Value:
@@ -61,10 +62,10 @@ def measure(suite, built, accel):
 
 
 def compare(what, built, disks=(), boots=1):
-    """Counts calls on the stock kernel, without the module, with it, and in a context.
+    """Counts calls on the stock kernel, without the module, with it, beside and in a context.
 
     `what` is a command of the guest's program, `boots` in how many boots of each it is run. Gives
-    for each of the last three the words of a figure's labels, where it is from, its Value there and
+    for each of the last four the words of a figure's labels, where it is from, its Value there and
     on the stock kernel.
     """
     def run(name, kernel, places, module):
@@ -75,9 +76,9 @@ def compare(what, built, disks=(), boots=1):
                 for labels in found[0]}
 
     stock = run("stock", Built.stock(), "host", False)
-    loaded = run("with", built, "host context", True)
+    loaded = run("with", built, "host beside context", True)
     ours = {ABSENT: (run("without", built, "host", False), "host"),
-            LOADED: (loaded, "host"), INSIDE: (loaded, "context")}
+            LOADED: (loaded, "host"), BESIDE: (loaded, "beside"), INSIDE: (loaded, "context")}
     for labels in stock:
         words = dict(label.split("=", 1) for label in labels)
         for where, (found, place) in ours.items():
