@@ -92,7 +92,6 @@ orders() {
 }
 # has GUEST PROPERTY WORD: its unit has that among the words of a property
 has() { systemctl show --value -p "$2" "vserver@$1" | tee /dev/stderr | tr ' ' '\n' | grep -qx "$3"; }
-not() { ! "$@"; }
 # timed NAME: it is among the timers, with its service and a next time
 timed() {
 	systemctl list-timers --no-legend --no-pager --full | tee /dev/stderr |

@@ -50,7 +50,6 @@ commands() {
 	awk '/^===*$/ && last { print "= " last } { last = $0 }
 		/^    / { sub(/^ */, ""); sub(/  +# .*/, ""); print }' /tests/tutorial.rst
 }
-not() { ! "$@"; }
 is_shared() { [ "/vservers/$1/$3" -ef "/vservers/$2/$3" ]; }
 says() { [ "$(vserver exec "$1" -- hello)" = "hello $2" ]; }
 
