@@ -188,6 +188,10 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	switch (cmd) {
 	case FS_IOC_SETVERSION:
 	case FS_IOC32_SETVERSION:
+		/* ecryptfs passes these on to a file about which nobody is asked. */
+		if (file_inode(file)->i_sb->s_stack_depth)
+			return -EPERM;
+		fallthrough;
 	case EXT4_IOC_SETVERSION:
 	case EXT4_IOC32_SETVERSION:
 	case EXT4_IOC_MIGRATE:
