@@ -13,6 +13,7 @@ mod crash;
 mod directories;
 mod dlimits;
 mod dm;
+mod ecryptfs;
 mod escape;
 mod events;
 mod failsafe;
@@ -75,6 +76,7 @@ const SUITES: &[Suite] = &[
     dlimits::CRASH_XFS,
     dlimits::CRASH_BTRFS,
     dlimits::CRASH_F2FS,
+    ecryptfs::SUITE,
     escape::SUITE,
     events::EXT4,
     events::XFS,

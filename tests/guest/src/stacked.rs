@@ -30,7 +30,7 @@ pub const SUITE: Suite = Suite {
 };
 
 /// A directory where something can be mounted that nobody else sees.
-fn mount_point(name: &str) -> Result<PathBuf> {
+pub fn mount_point(name: &str) -> Result<PathBuf> {
     let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     abi::process::unshare(UnshareFlags::NEWNS)?;
     mount_change("/", flags)?;
