@@ -20,7 +20,7 @@
 #define VSERVER_COPY_FSFLAGS	(FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL |  \
 				 FS_SYNC_FL | FS_NODUMP_FL | FS_NOATIME_FL | \
 				 FS_NOCOMP_FL | FS_NOTAIL_FL | FS_NOCOW_FL | \
-				 FS_DAX_FL)
+				 FS_DAX_FL | FS_CASEFOLD_FL)
 
 /* xfs's hints of where to allocate, and how much at a time */
 #define VSERVER_COPY_XFLAGS	(FS_XFLAG_REALTIME | FS_XFLAG_NODEFRAG | \

@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Unified files in directories of ext4 and f2fs whose names or contents are encrypted, or where
-//! `A` and `a` are one name. A copy is made in the directory, and so is what a file made there is.
+//! `A` and `a` are one name, as tmpfs has them, too. A copy is made in the directory, and so is what
+//! a file made there is.
 
 use crate::calls::ioctl;
 use crate::harness::{Suite, Test};
+use crate::namespace::new_mounts;
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, Mode, OFlags, XattrFlags, setxattr};
 use rustix::io::{Errno, write};
+use rustix::mount::{MountFlags, mount};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub const EXT4: Suite = Suite::new("directories-ext4-crypt", "ext4-crypt", TESTS);
 pub const F2FS: Suite = Suite::new("directories-f2fs-crypt", "f2fs-crypt", TESTS);
+pub const TMPFS: Suite = Suite::new(
+    "directories-tmpfs",
+    "tmpfs",
+    tests![case_is_nothing_in_memory, files_made_in_memory],
+);
 
 const TESTS: &[Test] = tests![
     encrypted,
@@ -248,39 +256,39 @@ fn files_take_no_policy() -> Result<()> {
 }
 
 /// `A` is the name `a`, which keeps its case.
-fn breaks_by_another_case(name: &str) -> Result<()> {
+fn breaks_by_another_case(name: &str, make: fn(&str) -> Result<Pair>) -> Result<()> {
     let upper = |pair: &Pair| pair.dir.join("A");
 
-    let pair = Pair::new(&format!("{name}/open"))?;
+    let pair = make(&format!("{name}/open"))?;
     open(&upper(&pair), OFlags::WRONLY)?;
     pair.broken_alike()?;
     ensure!(look(&upper(&pair))? == look(&pair.a)?, "two files");
 
-    let pair = Pair::new(&format!("{name}/create"))?;
+    let pair = make(&format!("{name}/create"))?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
     open(&upper(&pair), flags)?;
     ensure!(pair.broken()?.content.is_empty());
 
-    let pair = Pair::new(&format!("{name}/chmod"))?;
+    let pair = make(&format!("{name}/chmod"))?;
     rfs::chmod(upper(&pair), Mode::from_raw_mode(0o600))?;
     ensure!(pair.broken()?.mode & 0o777 == 0o600);
 
     // The descriptor was got by one case, the name is looked for by the other.
-    let pair = Pair::new(&format!("{name}/fchmod"))?;
+    let pair = make(&format!("{name}/fchmod"))?;
     let file = open(&upper(&pair), OFlags::RDONLY)?;
     fs::write(&pair.a, b"new")?;
     rfs::fchmod(&file, Mode::from_raw_mode(0o600))?;
     let a = pair.broken()?;
     ensure!(a.mode & 0o777 == 0o600 && a.content == b"new", "{a:?}");
 
-    let pair = Pair::new(&format!("{name}/exclusive"))?;
+    let pair = make(&format!("{name}/exclusive"))?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     pair.refused("O_EXCL", open(&upper(&pair), flags), Errno::EXIST)
 }
 
 fn case_is_nothing() -> Result<()> {
     fold_case(&directory("folded")?)?;
-    breaks_by_another_case("folded")
+    breaks_by_another_case("folded", Pair::new)
 }
 
 fn encrypted_and_case_is_nothing() -> Result<()> {
@@ -288,5 +296,67 @@ fn encrypted_and_case_is_nothing() -> Result<()> {
     let dir = directory("both")?;
     key.encrypt(&dir)?;
     fold_case(&dir)?;
-    breaks_by_another_case("both")
+    breaks_by_another_case("both", Pair::new)
+}
+
+/// Where the file system under test is, one that can have such directories: for this process alone.
+fn fold_in_memory() -> Result<()> {
+    new_mounts()?;
+    let none = MountFlags::empty();
+    mount("tmpfs", root(), "tmpfs", none, Some(c"casefold")).context("casefold")?;
+    fold_case(&directory("folded")?)
+}
+
+/// A file that has come from a directory where case counts, see [`files_made_in_memory`].
+fn moved_in(name: &str) -> Result<Pair> {
+    let outside = root().join("outside");
+    Pair::with(name, |a| {
+        fs::write(&outside, CONTENT)?;
+        Ok(fs::rename(&outside, a)?)
+    })
+}
+
+fn case_is_nothing_in_memory() -> Result<()> {
+    fold_in_memory()?;
+    breaks_by_another_case("folded", moved_in)?;
+
+    // With a flag of its own, and none that its directory hands down.
+    let pair = Pair::with("folded/nodump", |a| {
+        let outside = root().join("outside");
+        fs::write(&outside, CONTENT)?;
+        rfs::ioctl_setflags(open(&outside, OFlags::RDONLY)?, IFlags::NODUMP)?;
+        Ok(fs::rename(&outside, a)?)
+    })?;
+    let plain = |path: &Path| -> Result<IFlags> {
+        let flags = rfs::ioctl_getflags(open(path, OFlags::RDONLY)?)?;
+        Ok(flags - IFlags::IMMUTABLE)
+    };
+    open(&pair.dir.join("A"), OFlags::WRONLY)?;
+    pair.broken_alike()?;
+    ensure!(plain(&pair.a)? == IFlags::NODUMP && plain(&pair.b)? == IFlags::NODUMP);
+    // So it can be shared again.
+    set_flags(&pair.a, UNIFIED, UNIFIED)?;
+    Ok(())
+}
+
+/// tmpfs hands a flag down to them that a file can't have, and then refuses all others.
+fn files_made_in_memory() -> Result<()> {
+    fold_in_memory()?;
+    let path = root().join("folded/made");
+    fs::write(&path, CONTENT)?;
+    let file = open(&path, OFlags::RDONLY)?;
+    let flags = rfs::ioctl_getflags(&file)?;
+    let chattr = rfs::ioctl_setflags(&file, flags | IFlags::IMMUTABLE);
+    if chattr.is_ok() {
+        rfs::ioctl_setflags(&file, flags)?;
+    }
+    drop(file);
+    let set = set_flags(&path, UNIFIED, UNIFIED);
+    ensure!(set == chattr, "{set:?}, and {chattr:?} by chattr");
+    let now = look(&path)?.flags;
+    ensure!(now == if set.is_ok() { UNIFIED } else { 0 }, "{now:#x}");
+    // Then it is an ordinary file, still.
+    fs::write(root().join("folded/MADE"), b"new")?;
+    ensure!(fs::read(&path)? == b"new");
+    Ok(())
 }

@@ -67,6 +67,7 @@ const SUITES: &[Suite] = &[
     crash::replay::SUITE,
     directories::EXT4,
     directories::F2FS,
+    directories::TMPFS,
     dlimits::EXT4,
     dlimits::XFS,
     dlimits::BTRFS,
