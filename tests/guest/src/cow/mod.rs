@@ -14,6 +14,7 @@ mod copies;
 mod flags;
 mod last_link;
 mod limits;
+mod nameless;
 mod names;
 mod openers;
 mod opens;
@@ -32,6 +33,7 @@ use copies::*;
 use flags::*;
 use last_link::*;
 use limits::*;
+use nameless::*;
 use names::*;
 use openers::*;
 use opens::*;
@@ -86,6 +88,9 @@ const TESTS: &[Test] = tests![
     ununified_read_anew,
     immutable_read_anew,
     last_link_is_linked_again,
+    nameless_file_of_one_reader,
+    nameless_file_open_twice,
+    nameless_file_read_elsewhere,
     unlink_rename_link,
     unify_gives_the_name,
     unify_follows_the_name,
