@@ -311,7 +311,7 @@ static bool vserver_ioctl_swaps(const struct super_block *sb, unsigned int cmd)
 	       _IOC_NR(cmd) == XFS_IOC_NR_SWAPEXT;
 }
 
-/* Subvolumes go without asking whose the files in them are. */
+/* Subvolumes come, change and go without asking whose the files in them are. */
 static bool vserver_ioctl_is_subvolume(const struct super_block *sb,
 				       unsigned int cmd)
 {
@@ -324,6 +324,7 @@ static bool vserver_ioctl_is_subvolume(const struct super_block *sb,
 	case BTRFS_IOC_SNAP_CREATE_V2:
 	case BTRFS_IOC_SNAP_DESTROY:
 	case BTRFS_IOC_SNAP_DESTROY_V2:
+	case BTRFS_IOC_SUBVOL_SETFLAGS:	/* what is read-only does not count */
 		return true;
 	default:
 		return false;

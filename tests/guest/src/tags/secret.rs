@@ -200,6 +200,8 @@ pub(super) const ROWS: &[crate::harness::Test] = rows! {
     "BTRFS_IOC_SUBVOL_CREATE", NO, |f| only("btrfs", 0x5000_940e, f);
     "BTRFS_IOC_SNAP_CREATE_V2", NO, |f| only("btrfs", 0x5000_9417, f);
     "BTRFS_IOC_SNAP_DESTROY", NO, |f| only("btrfs", 0x5000_940f, f);
+    // btrfs would say that this is no subvolume.
+    "BTRFS_IOC_SUBVOL_SETFLAGS", NO, |f| only("btrfs", 0x4008_941a, f);
     // All that two files have changes sides, whosever they are.
     "XFS_IOC_SWAPEXT", NO, |f| only("xfs", 0xc0c0_586d, f);
     "XFS_IOC_ATTRLIST_BY_HANDLE", NO, |f| only("xfs", 0x4058_587a, f);
