@@ -294,7 +294,9 @@ static bool vserver_ioctl_shows_tags(const struct super_block *sb,
 	case BTRFS_SUPER_MAGIC:
 		return cmd == BTRFS_IOC_TREE_SEARCH ||
 		       cmd == BTRFS_IOC_TREE_SEARCH_V2 ||
-		       cmd == BTRFS_IOC_SEND;
+		       /* Those of 32 bits have it in another size. */
+		       (_IOC_TYPE(cmd) == BTRFS_IOCTL_MAGIC &&
+			_IOC_NR(cmd) == _IOC_NR(BTRFS_IOC_SEND));
 	case XFS_SUPER_MAGIC:
 		return _IOC_TYPE(cmd) == 'X' &&
 		       (_IOC_NR(cmd) == XFS_IOC_NR_ATTRLIST ||

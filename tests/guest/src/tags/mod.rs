@@ -25,7 +25,13 @@ pub const F2FS: Suite = Suite::new("tags-f2fs", "f2fs timeout=300", &TESTS);
 pub const TMPFS: Suite = Suite::new("tags-tmpfs", "tmpfs timeout=300", &TESTS);
 pub const EXT4_128: Suite = Suite::new("tags-ext4-128", "ext4-128 timeout=300", &TESTS);
 
-const TABLES: &[&[Test]] = &[access::ROWS, secret::ROWS, keep::TESTS, mounts::TESTS];
+const TABLES: &[&[Test]] = &[
+    access::ROWS,
+    secret::ROWS,
+    secret::TESTS,
+    keep::TESTS,
+    mounts::TESTS,
+];
 
 const TESTS: [Test; crate::escape::count(TABLES)] = crate::escape::join(TABLES);
 

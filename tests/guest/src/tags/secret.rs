@@ -6,6 +6,8 @@ use super::{NAME, OTHER, OWN, belongs, fresh, inside, kind, mount_at};
 use crate::calls::{c_path, ioctl};
 use crate::harness::Body;
 use crate::raw;
+use crate::subvolumes::{destroy, make};
+use crate::tests;
 use crate::unified::*;
 use anyhow::{Result, ensure};
 use rustix::fs::{self as rfs, OFlags, XattrFlags};
@@ -152,6 +154,28 @@ fn mount_tmpfs(_: &Path) -> Found {
 fn remount(_: &Path) -> Found {
     mount_remount(root(), MountFlags::empty(), c"tag").map(|()| 0)
 }
+
+/// btrfs sends only what is read-only, and would say that these arguments are not valid.
+fn sent() -> Result<()> {
+    if kind()? != "btrfs" {
+        return Ok(());
+    }
+    let dir = fresh("sent")?;
+    let (volume, copy) = (dir.join("volume"), dir.join("copy"));
+    make(&volume, None, false)?;
+    make(&copy, Some(&volume), true)?;
+    // That of 32 bits has a shorter structure.
+    let done = [0x4048_9426, 0x4044_9426].iter().try_for_each(|&request| {
+        let send = || ioctl(open(&copy, OFlags::RDONLY)?, request, &mut [!0u64; 9]);
+        let host = send();
+        ensure!(host.is_err_and(|e| e != Errno::PERM), "{request:#x}: {host:?}");
+        inside(OWN, || expect(send(), Errno::PERM))
+    });
+    destroy(&copy)?;
+    done
+}
+
+pub(super) const TESTS: &[crate::harness::Test] = tests![sent];
 
 const NO: Found = Err(Errno::PERM);
 
