@@ -417,13 +417,14 @@ int vserver_inode_link(struct dentry *old_dentry, struct inode *dir,
 int vserver_inode_unlink(struct inode *dir, struct dentry *dentry);
 int vserver_inode_rename(struct inode *old_dir, struct dentry *old_dentry,
 			 struct inode *new_dir, struct dentry *new_dentry);
-int vserver_inode_readlink(struct dentry *dentry);
+int vserver_inode_read(struct dentry *dentry);
 int vserver_inode_follow_link(struct dentry *dentry, struct inode *inode,
 			      bool rcu);
 int vserver_inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 			  const char *acl_name, struct posix_acl *kacl);
-int vserver_inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry,
-			     const char *acl_name);
+int vserver_inode_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+		      const char *acl_name);
+int vserver_inode_file_getattr(struct dentry *dentry, struct file_kattr *fa);
 int vserver_tag_ioctl(const struct file *file, unsigned int cmd);
 
 /* dlimit.c */

@@ -260,7 +260,8 @@ int vserver_inode_rename(struct inode *old_dir, struct dentry *old_dentry,
 	return vserver_tag_permission(d_backing_inode(new_dentry), false);
 }
 
-int vserver_inode_readlink(struct dentry *dentry)
+/* inode_readlink, inode_listxattr */
+int vserver_inode_read(struct dentry *dentry)
 {
 	return vserver_tag_permission(d_backing_inode(dentry), false);
 }
@@ -281,8 +282,14 @@ int vserver_inode_set_acl(struct mnt_idmap *idmap, struct dentry *dentry,
 	       vserver_dlimit_fits(inode, size);
 }
 
-int vserver_inode_remove_acl(struct mnt_idmap *idmap, struct dentry *dentry,
-			     const char *acl_name)
+/* inode_get_acl, inode_remove_acl */
+int vserver_inode_acl(struct mnt_idmap *idmap, struct dentry *dentry,
+		      const char *acl_name)
+{
+	return vserver_tag_permission(d_backing_inode(dentry), false);
+}
+
+int vserver_inode_file_getattr(struct dentry *dentry, struct file_kattr *fa)
 {
 	return vserver_tag_permission(d_backing_inode(dentry), false);
 }

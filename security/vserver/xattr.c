@@ -247,13 +247,20 @@ void vserver_inode_post_removexattr(struct dentry *dentry, const char *name)
 }
 
 /* To whom a file belongs is no business of those inside. */
+static bool vserver_is_hidden(const struct inode *inode, const char *name)
+{
+	return vserver_is_kept(inode, name) ||
+	       (vserver_confining() && !strcmp(name, VSERVER_XATTR_NAME));
+}
+
+/* For most names the VFS asks nobody else. */
 int vserver_inode_getxattr(struct dentry *dentry, const char *name)
 {
-	if (vserver_is_kept(d_backing_inode(dentry), name))
+	struct inode *inode = d_backing_inode(dentry);
+
+	if (vserver_is_hidden(inode, name))
 		return -ENODATA;
-	if (likely(!vserver_confining()) || strcmp(name, VSERVER_XATTR_NAME))
-		return 0;
-	return -ENODATA;
+	return vserver_tag_permission(inode, false);
 }
 
 /* In overlayfs a copy belongs to whoever makes it. */
@@ -261,12 +268,6 @@ int vserver_inode_copy_up_xattr(struct dentry *src, const char *name)
 {
 	return strcmp(name, VSERVER_XATTR_NAME) &&
 	       strcmp(name, VSERVER_KEPT_NAME) ? -EOPNOTSUPP : -ECANCELED;
-}
-
-static bool vserver_is_hidden(const struct inode *inode, const char *name)
-{
-	return vserver_is_kept(inode, name) ||
-	       (vserver_confining() && !strcmp(name, VSERVER_XATTR_NAME));
 }
 
 static ssize_t vserver_take_out(const struct inode *inode, char *list,

@@ -125,28 +125,33 @@ fn acl() -> Vec<u8> {
     acl
 }
 
-/// file_setattr(2), by name: there is no descriptor that was opened before.
-fn file_setattr(files: &Files) -> Done {
-    const FILE_GETATTR: libc::c_long = 468;
-    const FILE_SETATTR: libc::c_long = 469;
+const FILE_GETATTR: libc::c_long = 468;
+const FILE_SETATTR: libc::c_long = 469;
+
+/// By name: there is no descriptor that was opened before. What is set is what a new file has.
+fn file_attr(files: &Files, call: libc::c_long) -> Done {
     let mut attr = [0u64; 3];
     let path = c_path(&files.file);
-    let size = size_of_val(&attr);
-    for call in [FILE_GETATTR, FILE_SETATTR] {
-        // SAFETY: the structure is as large as is said, the path a C string.
-        let ret = unsafe {
-            libc::syscall(
-                call,
-                libc::AT_FDCWD,
-                path.as_ptr(),
-                attr.as_mut_ptr(),
-                size,
-                0,
-            )
-        };
-        syscall(ret)?;
+    // SAFETY: the structure is as large as is said, the path a C string.
+    let ret = unsafe {
+        libc::syscall(
+            call,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            attr.as_mut_ptr(),
+            size_of_val(&attr),
+            0,
+        )
+    };
+    syscall(ret).map(drop)
+}
+
+/// One that the file need not have.
+fn attribute(files: &Files, name: &str) -> Done {
+    match rfs::getxattr(&files.file, name, &mut [0; 64][..]) {
+        Err(Errno::NODATA) => Ok(()),
+        got => got.map(drop),
     }
-    Ok(())
 }
 
 fn by_handle(files: &Files) -> Done {
@@ -209,7 +214,13 @@ pub(super) const ROWS: &[crate::harness::Test] = rows! {
         Err(Errno::NODATA) => Ok(()),
         done => done,
     };
-    "file_setattr", NO, file_setattr;
+    "get an attribute", NO, |f| attribute(f, "user.one");
+    "get one of security.*", NO, |f| attribute(f, "security.capability");
+    "get one of trusted.*", NO, |f| attribute(f, "trusted.one");
+    "get an ACL", NO, |f| attribute(f, "system.posix_acl_access");
+    "list attributes", NO, |f| rfs::listxattr(&f.file, &mut [0; 4096][..]).map(drop);
+    "file_getattr", NO, |f| file_attr(f, FILE_GETATTR);
+    "file_setattr", NO, |f| file_attr(f, FILE_SETATTR);
     "FS_IOC_FSSETXATTR", NO, fsxattr;
     "unlink", NO, |f| rfs::unlink(&f.file);
     "unlink a symlink", NO, |f| rfs::unlink(&f.link);
