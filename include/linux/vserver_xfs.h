@@ -54,6 +54,7 @@ void __vserver_xfs_created(struct inode *inode, struct vserver_xfs_hold *hold);
 void __vserver_xfs_freed(struct inode *inode, const struct vserver_xfs *x);
 void __vserver_xfs_evict(struct inode *inode, struct vserver_xfs *x);
 bool __vserver_xfs_counts(const struct super_block *sb);
+void __vserver_xfs_attempt(void);
 bool __vserver_xfs_refused(void);
 bool __vserver_quota_shown(const struct super_block *sb);
 
@@ -237,6 +238,17 @@ static inline bool vserver_xfs_quota(const struct super_block *sb)
 }
 
 /**
+ * vserver_xfs_attempt - the caller tries to write
+ *
+ * What it was refused before is not why that fails, if it does.
+ */
+static inline void vserver_xfs_attempt(void)
+{
+	if (static_branch_unlikely(&vserver_dlimit_key))
+		__vserver_xfs_attempt();
+}
+
+/**
  * vserver_xfs_refused - was it a limit that the caller reached, not the disk?
  * @ret:	what came of an attempt to write
  *
@@ -320,6 +332,10 @@ static inline bool vserver_xfs_counts(const struct super_block *sb)
 static inline bool vserver_xfs_quota(const struct super_block *sb)
 {
 	return false;
+}
+
+static inline void vserver_xfs_attempt(void)
+{
 }
 
 static inline bool vserver_xfs_refused(ssize_t ret)

@@ -100,10 +100,10 @@ int __vserver_xfs_reserve(struct inode *inode, struct vserver_xfs *x,
 	if (error)
 		return error;
 	error = vserver_amount_take(dl, &dl->space, bytes);
-	if (error) {
-		vserver_task(current)->charge_refused = true;
+	/* Less may fit: xfs asks for more than it needs first. */
+	vserver_task(current)->charge_refused = error;
+	if (error)
 		return error;
-	}
 	/* It has changed sides meanwhile. */
 	if (xid != x->xid && x->reserved) {
 		vserver_space_add(sb, x->xid, -x->reserved);
@@ -228,6 +228,12 @@ bool __vserver_xfs_counts(const struct super_block *sb)
 	return !xa_empty(&vserver_sb(sb)->dlimits);
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_counts);
+
+void __vserver_xfs_attempt(void)
+{
+	vserver_task(current)->charge_refused = false;
+}
+EXPORT_SYMBOL_GPL(__vserver_xfs_attempt);
 
 bool __vserver_xfs_refused(void)
 {

@@ -49,7 +49,8 @@ union bpf_attr;
  *		check under way; 0 if there is none. Its own.
  * @hold:	the task waits for tokens before it returns to user mode; set
  *		under the run queue's lock, cleared by the task itself
- * @charge_refused: a disk limit has, and nobody has asked yet; its own
+ * @charge_refused: a disk limit has what was charged last, and nobody has asked
+ *		yet; its own
  * @prio_bias:	what of @ctx->prio_bias its weight has; its own, and its
  *		parent's until it runs
  * @btrfs_hold:	its own

@@ -3,11 +3,11 @@
 
 use super::{KEEP, OTHER, OWN, counted, equals_a_scan, limit_inodes, limit_space, on};
 use crate::harness::Test;
-use crate::process::{Gate, Status, isolated, spawn};
+use crate::process::{Gate, Status, spawn};
 use crate::tags::{enter, inside, set_tag};
 use crate::tests;
 use crate::unified::*;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use rustix::fs::{self as rfs, FallocateFlags, IFlags, OFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -28,19 +28,16 @@ pub(super) const TESTS: &[Test] = tests![
     break_of_a_link,
     last_name,
     for_root_alone,
-    others_go_on,
-    others_need_not_wait,
-    others_are_not_written_out,
     changes_take_effect_at_once,
     below_what_is_used,
     given_away_when_full,
     lists_of_rights,
 ];
 
-const LIMIT: u64 = 1024;
+pub(super) const LIMIT: u64 = 1024;
 
 /// Writes until it is refused, and says how much was written.
-fn fill(path: &Path, flags: OFlags) -> Result<u64> {
+pub(super) fn fill(path: &Path, flags: OFlags) -> Result<u64> {
     let file = open(path, OFlags::RDWR | OFlags::CREATE | flags)?;
     // Aligned, for those who write directly.
     let buffer = vec![1u8; 128 << 10];
@@ -310,113 +307,6 @@ fn for_root_alone() -> Result<()> {
     })?;
     ensure!(equals_a_scan(OWN)?.0 <= LIMIT << 10);
     Ok(())
-}
-
-fn others_go_on() -> Result<()> {
-    let dir = counted("others")?;
-    limit_space(&dir, OWN, LIMIT)?;
-    inside(OWN, || fill(&dir.join("own"), OFlags::empty()).map(drop))?;
-    for xid in [OTHER, abi::VX_XID_HOST] {
-        inside(xid, || {
-            Ok(fs::write(dir.join(xid.to_string()), vec![1; 2 << 20])?)
-        })?;
-    }
-    // What is nobody's does not count, whoever makes it grow.
-    inside(OWN, || Ok(fs::write(dir.join("0"), vec![1; 3 << 20])?))
-}
-
-/// How often somebody wanted the journal of a file system to be committed; 0 if there is none. On
-/// btrfs how often it was.
-fn commits_wanted() -> Result<u64> {
-    if on("btrfs") {
-        return commits_of_btrfs();
-    }
-    let Ok(journals) = fs::read_dir("/proc/fs/jbd2") else {
-        return Ok(0);
-    };
-    let mut sum = 0;
-    for journal in journals {
-        let text = fs::read_to_string(journal?.path().join("info"))?;
-        let (_, rest) = text.split_once('(').context("info of a journal")?;
-        let (wanted, _) = rest.split_once(' ').context("info of a journal")?;
-        sum += wanted.parse::<u64>()?;
-    }
-    Ok(sum)
-}
-
-fn commits_of_btrfs() -> Result<u64> {
-    let mut sum = 0;
-    for disk in fs::read_dir("/sys/fs/btrfs")? {
-        // There is a directory beside them that is none.
-        let Ok(text) = fs::read_to_string(disk?.path().join("commit_stats")) else {
-            continue;
-        };
-        let count = text.lines().find_map(|line| line.strip_prefix("commits "));
-        sum += count.context("commits")?.parse::<u64>()?;
-    }
-    Ok(sum)
-}
-
-/// That a commit might free something does not help who is at his limit.
-fn others_need_not_wait() -> Result<()> {
-    let dir = counted("wait")?;
-    limit_space(&dir, OWN, LIMIT)?;
-    inside(OWN, || fill(&dir.join("own"), OFlags::empty()).map(drop))?;
-    for _ in 0..5 {
-        let host = dir.join("host");
-        fs::write(&host, vec![1; 1 << 20])?;
-        rfs::syncfs(open(&dir, OFlags::RDONLY)?)?;
-        fs::remove_file(&host)?;
-        let before = commits_wanted()?;
-        inside(OWN, || {
-            let file = open(&dir.join("own"), OFlags::WRONLY | OFlags::APPEND)?;
-            expect(rustix::io::write(&file, &[1; 8192]), Errno::NOSPC)
-        })?;
-        ensure!(commits_wanted()? == before);
-    }
-    Ok(())
-}
-
-/// How much xfs has found a place for when it was written out.
-fn written_out() -> Result<u64> {
-    let text = fs::read_to_string("/proc/fs/xfs/stat")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("xpc "));
-    let first = line.and_then(|line| line.split(' ').next());
-    Ok(first.context("xpc")?.parse()?)
-}
-
-/// Nor does that others' files would take less when they are written out.
-fn others_are_not_written_out() -> Result<()> {
-    if !on("xfs") {
-        return Ok(());
-    }
-    let dir = counted("written-out")?;
-    limit_space(&dir, OWN, LIMIT)?;
-    inside(OWN, || fill(&dir.join("own"), OFlags::empty()).map(drop))?;
-    // Room for a bit of it, which is no reason either.
-    limit_space(&dir, OWN, LIMIT + 4)?;
-    let period = "/proc/sys/vm/dirty_writeback_centisecs";
-    let periodic = fs::read_to_string(period)?;
-    fs::write(period, "0")?;
-    let done = isolated(|| {
-        for _ in 0..5 {
-            rfs::syncfs(open(&dir, OFlags::RDONLY)?)?;
-            fs::write(dir.join("host"), vec![1; 1 << 20])?;
-            let before = written_out()?;
-            inside(OWN, || {
-                let file = open(&dir.join("own"), OFlags::WRONLY | OFlags::APPEND)?;
-                expect(rustix::io::write(&file, &[1; 64 << 10]), Errno::NOSPC)
-            })?;
-            ensure!(written_out()? == before);
-            // It would be seen.
-            rfs::syncfs(open(&dir, OFlags::RDONLY)?)?;
-            ensure!(written_out()? >= before + (1 << 20));
-            fs::remove_file(dir.join("host"))?;
-        }
-        Ok(())
-    });
-    fs::write(period, periodic)?;
-    done
 }
 
 fn changes_take_effect_at_once() -> Result<()> {

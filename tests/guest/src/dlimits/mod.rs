@@ -8,6 +8,7 @@ mod count;
 mod exchange;
 mod hit;
 mod keep;
+mod others;
 mod quota;
 mod quota_hit;
 mod quota_host;
@@ -41,6 +42,7 @@ const TABLES: &[&[Test]] = &[
     exchange::TESTS,
     hit::TESTS,
     keep::TESTS,
+    others::TESTS,
     quota::TESTS,
     quota_hit::TESTS,
     quota_host::TESTS,

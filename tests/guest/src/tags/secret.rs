@@ -168,7 +168,10 @@ fn sent() -> Result<()> {
     let done = [0x4048_9426, 0x4044_9426].iter().try_for_each(|&request| {
         let send = || ioctl(open(&copy, OFlags::RDONLY)?, request, &mut [!0u64; 9]);
         let host = send();
-        ensure!(host.is_err_and(|e| e != Errno::PERM), "{request:#x}: {host:?}");
+        ensure!(
+            host.is_err_and(|e| e != Errno::PERM),
+            "{request:#x}: {host:?}"
+        );
         inside(OWN, || expect(send(), Errno::PERM))
     });
     destroy(&copy)?;
