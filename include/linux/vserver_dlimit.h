@@ -28,7 +28,7 @@ int __vserver_charge_space(struct inode *inode, u64 bytes, int flags);
 void __vserver_uncharge_space(struct inode *inode, u64 bytes);
 int __vserver_charge_inode(struct inode *inode);
 void __vserver_uncharge_inode(struct inode *inode);
-bool __vserver_dlimit_full(const struct super_block *sb);
+bool __vserver_dlimit_refused(const struct super_block *sb);
 void __vserver_dlimit_statfs(struct super_block *sb, struct kstatfs *buf);
 void __vserver_dlimit_rest(struct super_block *sb);
 void __vserver_dlimit_rested(struct super_block *sb);
@@ -111,15 +111,15 @@ static inline void vserver_uncharge_inode(struct inode *inode)
 }
 
 /**
- * vserver_dlimit_full - has the caller's context all that it may have?
- * @sb:		the file system
+ * vserver_dlimit_refused - was it a limit that the caller reached, not the disk?
+ * @sb:		the file system, which has no room for what the caller wants
  *
- * Then no space that becomes free is for it. Does not sleep.
+ * Then no space that becomes free is for it. It is said once. Does not sleep.
  */
-static inline bool vserver_dlimit_full(const struct super_block *sb)
+static inline bool vserver_dlimit_refused(const struct super_block *sb)
 {
 	if (static_branch_unlikely(&vserver_dlimit_key))
-		return __vserver_dlimit_full(sb);
+		return __vserver_dlimit_refused(sb);
 	return false;
 }
 
@@ -195,7 +195,7 @@ static inline void vserver_uncharge_inode(struct inode *inode)
 {
 }
 
-static inline bool vserver_dlimit_full(const struct super_block *sb)
+static inline bool vserver_dlimit_refused(const struct super_block *sb)
 {
 	return false;
 }

@@ -63,6 +63,24 @@ int vserver_amount_take(const struct vserver_dlimit *dl,
 	return 0;
 }
 
+/* What came of a charge, for who asks why it was refused. */
+int vserver_dlimit_note(const struct super_block *sb, int error)
+{
+	vserver_task(current)->refused_by = error ? sb : NULL;
+	return error;
+}
+
+/* It is said once. */
+bool __vserver_dlimit_refused(const struct super_block *sb)
+{
+	struct vserver_task *task = vserver_task(current);
+	bool refused = task->refused_by == sb;
+
+	task->refused_by = NULL;
+	return refused;
+}
+EXPORT_SYMBOL_GPL(__vserver_dlimit_refused);
+
 /* Space and an inode, or nothing. Under RCU. */
 int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes)
 {
@@ -190,7 +208,7 @@ int __vserver_charge_space(struct inode *inode, u64 bytes, int flags)
 		return 0;
 	}
 	error = vserver_amount_take(dl, &dl->space, bytes);
-	if (error)
+	if (vserver_dlimit_note(inode->i_sb, error))
 		return error;
 	error = vserver_owners_take(dl, vserver_owners(inode), bytes, 0);
 	if (error)
@@ -220,7 +238,7 @@ int __vserver_charge_inode(struct inode *inode)
 	if (!dl)
 		return 0;
 	error = vserver_amount_take(dl, &dl->inodes, 1);
-	if (error)
+	if (vserver_dlimit_note(inode->i_sb, error))
 		return error;
 	error = vserver_owners_take(dl, vserver_owners(inode), 0, 1);
 	if (error)
@@ -366,26 +384,6 @@ int vserver_dlimit_fits(struct inode *inode, size_t size)
 		owners = vserver_owners(inode);
 	return vserver_owners_fit(dl, owners, bytes, 0);
 }
-
-/* Not even a block more? Where it is, nothing that a commit frees can help. */
-bool __vserver_dlimit_full(const struct super_block *sb)
-{
-	const s64 block = sb->s_blocksize;
-	struct vserver_dlimit *dl;
-	s64 space, inodes;
-
-	guard(rcu)();
-	dl = vserver_dlimit_find(sb, vserver_current_tag());
-	if (!dl)
-		return false;
-	space = vserver_amount_limit(dl, &dl->space);
-	inodes = vserver_amount_limit(dl, &dl->inodes);
-	return (space != VSERVER_DLIMIT_NONE &&
-		atomic64_read(&dl->space.used) + block > space) ||
-	       (inodes != VSERVER_DLIMIT_NONE &&
-		atomic64_read(&dl->inodes.used) >= inodes);
-}
-EXPORT_SYMBOL_GPL(__vserver_dlimit_full);
 
 /* What a context sees of @total and @free, in units of @unit bytes. */
 static void vserver_amount_show(const struct vserver_amount *amount, u64 unit,

@@ -81,6 +81,7 @@ int vserver_owners_take(const struct vserver_dlimit *dl,
 void vserver_owners_move(const struct vserver_dlimit *dl,
 			 struct vserver_owners from, struct vserver_owners to,
 			 s64 bytes, s64 inodes);
+int vserver_dlimit_note(const struct super_block *sb, int error);
 int vserver_dlimit_take(struct vserver_dlimit *dl, s64 bytes);
 void vserver_dlimit_give(struct vserver_dlimit *dl, s64 bytes);
 

@@ -101,8 +101,7 @@ int __vserver_xfs_reserve(struct inode *inode, struct vserver_xfs *x,
 		return error;
 	error = vserver_amount_take(dl, &dl->space, bytes);
 	/* Less may fit: xfs asks for more than it needs first. */
-	vserver_task(current)->charge_refused = error;
-	if (error)
+	if (vserver_dlimit_note(sb, error))
 		return error;
 	/* It has changed sides meanwhile. */
 	if (xid != x->xid && x->reserved) {
@@ -231,16 +230,16 @@ EXPORT_SYMBOL_GPL(__vserver_xfs_counts);
 
 void __vserver_xfs_attempt(void)
 {
-	vserver_task(current)->charge_refused = false;
+	vserver_task(current)->refused_by = NULL;
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_attempt);
 
 bool __vserver_xfs_refused(void)
 {
 	struct vserver_task *task = vserver_task(current);
-	bool refused = task->charge_refused;
+	bool refused = task->refused_by;
 
-	task->charge_refused = false;
+	task->refused_by = NULL;
 	return refused;
 }
 EXPORT_SYMBOL_GPL(__vserver_xfs_refused);

@@ -49,8 +49,8 @@ union bpf_attr;
  *		check under way; 0 if there is none. Its own.
  * @hold:	the task waits for tokens before it returns to user mode; set
  *		under the run queue's lock, cleared by the task itself
- * @charge_refused: a disk limit has what was charged last, and nobody has asked
- *		yet; its own
+ * @refused_by: the file system where a disk limit refused what it was charged for
+ *		last, if nobody has asked yet; its own, and only compared
  * @prio_bias:	what of @ctx->prio_bias its weight has; its own, and its
  *		parent's until it runs
  * @btrfs_hold:	its own
@@ -66,7 +66,7 @@ struct vserver_task {
 	bool hold;
 	s8 prio_bias;
 	bool entered;
-	bool charge_refused;
+	const struct super_block *refused_by;
 	struct vserver_btrfs_hold btrfs_hold;
 	u64 hold_ns;
 	u64 turn_ns;

@@ -2,7 +2,7 @@
 //! Others have nothing to do with a context that has reached its limit, and don't wait for it.
 
 use super::hit::{LIMIT, fill};
-use super::{OTHER, OWN, counted, limit_space, on};
+use super::{OTHER, OWN, counted, limit_inodes, limit_space, on};
 use crate::harness::Test;
 use crate::process::{Gate, Status, isolated, spawn};
 use crate::tags::inside;
@@ -18,6 +18,7 @@ use vserver_abi as abi;
 pub(super) const TESTS: &[Test] = tests![
     others_go_on,
     others_need_not_wait,
+    full_disk_at_the_limit_of_inodes,
     others_are_not_written_out,
     full_disk_after_a_limit,
 ];
@@ -85,6 +86,38 @@ fn others_need_not_wait() -> Result<()> {
         ensure!(commits_wanted()? == before);
     }
     Ok(())
+}
+
+/// Where it is the disk that is full, a commit may help, though no inode is left to the context.
+fn full_disk_at_the_limit_of_inodes() -> Result<()> {
+    if !on("ext4") {
+        return Ok(());
+    }
+    let dir = counted("no-inode")?;
+    let own = dir.join("own");
+    inside(OWN, || Ok(fs::write(&own, "")?))?;
+    limit_inodes(&dir, OWN, 1)?;
+    let all = rfs::statvfs(&dir)?;
+    // Unless the journal was just committed, so that nothing is about to become free.
+    for _ in 0..5 {
+        let host = dir.join("host");
+        fs::write(&host, vec![1; 1 << 20])?;
+        rfs::syncfs(open(&dir, OFlags::RDONLY)?)?;
+        fs::remove_file(&host)?;
+        let before = commits_wanted()?;
+        inside(OWN, || {
+            let file = open(&own, OFlags::RDWR)?;
+            let size = all.f_blocks * all.f_frsize;
+            let none = FallocateFlags::empty();
+            expect(rfs::fallocate(&file, none, 0, size), Errno::NOSPC)
+        })?;
+        let wanted = commits_wanted()? > before;
+        rfs::ftruncate(open(&own, OFlags::RDWR)?, 0)?;
+        if wanted {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("nobody wanted a commit")
 }
 
 /// How much xfs has found a place for when it was written out.
