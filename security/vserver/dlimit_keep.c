@@ -365,8 +365,9 @@ static void vserver_dlimit_find_kept(struct super_block *sb)
 	if (!(root->i_opflags & IOP_XATTR))
 		return;
 	len = __vfs_getxattr(NULL, root, VSERVER_KEPT_NAME, NULL, 0);
-	if (len < 0)
+	if (len == -ENODATA || len == -EOPNOTSUPP)
 		return;
+	/* Or that can't be said: then it must not be found after a crash. */
 	WRITE_ONCE(vs->kept, true);
 	/* For whoever makes it writable, and to charge for what goes with it. */
 	static_branch_enable(&vserver_dlimit_key);
@@ -377,7 +378,11 @@ static void vserver_dlimit_find_kept(struct super_block *sb)
 		return;
 	len = __vfs_getxattr(NULL, root, VSERVER_KEPT_NAME, kept,
 			     XATTR_SIZE_MAX);
-	vserver_dlimit_restore(sb, kept, len);
+	if (len < 0)
+		pr_notice("%s: can't read what was written down of disk limits, error %zd\n",
+			  sb->s_id, len);
+	else
+		vserver_dlimit_restore(sb, kept, len);
 	kvfree(kept);
 }
 
