@@ -33,8 +33,8 @@ void __btrfs_free_removed(struct btrfs_fs_info *fs_info);
  * extent and no folio may be locked, and no transaction be open. The inode's
  * locks and mmap_lock may be held.
  *
- * Return: 0, -ENOSPC, -EAGAIN if that takes sleeping to say, or why the range
- * can't be looked at.
+ * Return: 0, -ENOSPC, -EDQUOT if a limit of the owner or the group is reached,
+ * -EAGAIN if that takes sleeping to say, or why the range can't be looked at.
  */
 static inline int btrfs_hold_range(struct btrfs_inode *inode, u64 start,
 				   u64 len, bool nowait)
@@ -69,7 +69,7 @@ static inline int btrfs_hold_clone(struct btrfs_inode *src, u64 off,
  *
  * If it is not created it is given back when it is evicted.
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
 static inline int
 btrfs_charge_new_inode(const struct btrfs_new_inode_args *args)

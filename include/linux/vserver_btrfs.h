@@ -123,9 +123,9 @@ DEFINE_CLASS(vserver_btrfs_hold, struct vserver_btrfs_scope,
  *
  * It is charged now, and what the task adds to the inode comes off that. What is
  * held for another inode is given back. Outside of a scope nothing is held. Does
- * not sleep, and takes no lock.
+ * not sleep; takes the inode's i_lock.
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
 static inline int vserver_btrfs_hold(struct inode *inode, s64 bytes, bool all)
 {
@@ -180,10 +180,10 @@ static inline void vserver_btrfs_free(struct super_block *sb,
  * @inode:	the inode, which nobody else knows yet; its owner is set
  * @subvol:	it is the root of a subvolume, which gets no attributes
  *
- * If it is not created it is given back when it is evicted. Does not sleep, and
- * takes no lock.
+ * If it is not created it is given back when it is evicted. Does not sleep; takes
+ * the lock of the quotas inside the context.
  *
- * Return: 0, or -ENOSPC.
+ * Return: 0; -ENOSPC; -EDQUOT if a limit of the owner or the group is reached.
  */
 static inline int vserver_btrfs_new(struct inode *inode, bool subvol)
 {
@@ -207,7 +207,7 @@ static inline void vserver_btrfs_created(struct inode *inode)
  * @inode:	the inode, which has no pages any more
  * @readonly:	so is its subvolume
  *
- * Does not sleep, and takes no lock.
+ * Does not sleep; takes the lock of the quotas inside the context.
  */
 static inline void vserver_btrfs_evict(struct inode *inode, bool readonly)
 {
