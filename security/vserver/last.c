@@ -10,6 +10,7 @@
 #include <linux/cleanup.h>
 #include <linux/dcache.h>
 #include <linux/export.h>
+#include <linux/fdtable.h>
 #include <linux/fs.h>
 #include <linux/printk.h>
 #include <linux/vserver_cow.h>
@@ -26,20 +27,55 @@ static bool vserver_only_alias(struct inode *inode, struct dentry *dentry)
 	return hlist_is_singular_node(&dentry->d_alias, &inode->i_dentry);
 }
 
+struct vserver_readers {
+	const struct inode *inode;
+	const struct file *files[8];
+	int n;
+};
+
+/* For iterate_fd(): is this one more file that is open for reading? */
+static int vserver_count_reader(const void *data, struct file *file,
+				unsigned int fd)
+{
+	struct vserver_readers *readers = (void *)data;
+
+	if (file_inode(file) != readers->inode ||
+	    (file->f_mode & (FMODE_READ | FMODE_WRITE)) != FMODE_READ)
+		return 0;
+	for (int i = 0; i < readers->n; i++)
+		if (readers->files[i] == file)
+			return 0;
+	if (readers->n == ARRAY_SIZE(readers->files))
+		return 1;
+	readers->files[readers->n++] = file;
+	return 0;
+}
+
+/* How often the caller itself has the inode open for reading, if not many times. */
+static int vserver_own_readers(const struct inode *inode)
+{
+	struct vserver_readers readers = { .inode = inode };
+
+	iterate_fd(current->files, 0, vserver_count_reader, &readers);
+	return readers.n;
+}
+
 /*
  * Can nobody but the caller, who has it open for reading @readers times, see
  * what becomes of the inode? Another guest may still read or map a file whose
  * name it has removed, have its pages in a pipe, or hold it by an O_PATH
  * descriptor that it could open for writing then. Nor may the name have gone to
  * another file, which is the one that the caller wants; of an inode without
- * names any of them may have been his. The inode is locked, which keeps
- * vfs_link() out.
+ * names any of them may have been his, and so are those of his descriptors that
+ * are left. The inode is locked, which keeps vfs_link() out.
  */
 static bool vserver_is_last(const struct path *path, int readers)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	struct vserver_inode *vi = vserver_inode(inode);
 
+	if (!inode->i_nlink)
+		readers = vserver_own_readers(inode);
 	if (inode->i_nlink > 1 || atomic_read(&inode->i_readcount) > readers)
 		return false;
 	if (inode->i_nlink ? d_unlinked(path->dentry) :
@@ -67,7 +103,8 @@ EXPORT_SYMBOL_GPL(vserver_may_clear_last);
 /**
  * vserver_clear_last - make the last name of a unified file an ordinary one
  * @path:	the file, on a mount with write access
- * @readers:	how often the caller itself has it open for reading
+ * @readers:	how often the caller itself has it open for reading; of a file without
+ *		names that is found out
  *
  * In place, if nobody else can see the inode. May sleep.
  *
