@@ -49,7 +49,8 @@ def write(path, directory):
     widths = [max(map(len, column)) for column in zip(*rows)]
     if table:
         with open(path, "w") as f:
-            f.write(f"In a cell: {' | '.join(variants)}, or one for all.\n\n")
+            f.write(f"In a cell: {' | '.join(variants)}, as many of them as are tried there, "
+                    "or one for all.\n\n")
             for row in rows:
                 f.write("  ".join(map(str.ljust, row, widths)).rstrip() + "\n")
     return bool(table)

@@ -5,7 +5,7 @@
 use super::change::{Change, Changes, Moment};
 use super::errors;
 use super::look::Look;
-use super::place::{self, CONTEXT};
+use super::place;
 use super::site::{self, Site, Sites};
 use super::sys::Outcome;
 use crate::harness::Body;
@@ -164,7 +164,7 @@ impl Operation {
             Want::Names => ensure!(!copied, "a copy"),
             Want::Link => {
                 ensure!(ino(after, "a") == ino(after, "c"), "a and c are two files");
-                ensure!(copied == (place == CONTEXT), "copied: {copied}");
+                ensure!(copied == place::is_inside(place), "copied: {copied}");
             }
         }
         // Whoever modifies one name never does the other.

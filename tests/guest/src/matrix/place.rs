@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Where an operation is done: the columns of the matrix.
 
+use crate::process::until_ended;
 use crate::unified::{USER, become_user};
 use anyhow::{Context as _, Result, bail};
 use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::UnshareFlags;
 use std::fs;
 use vserver_abi as abi;
 
 pub const HOST: &str = "host";
-pub const CONTEXT: &str = "context";
-pub const USERNS: &str = "userns";
+const CONTEXT: &str = "context";
+const USERNS: &str = "userns";
+const GUEST: &str = "guest";
+const GUEST_USERNS: &str = "guest userns";
 
 /// Their names.
 pub const PLACES: &[&str] = &[HOST, CONTEXT, USERNS];
+
+/// More of them, where that need not be quick.
+pub const ALL_PLACES: &[&str] = &[HOST, CONTEXT, USERNS, GUEST, GUEST_USERNS];
 
 /// A context for each cell, which ends with it.
 const XID: u32 = 700;
@@ -23,28 +30,54 @@ pub fn enter(place: &str) -> Result<()> {
     match place {
         HOST => Ok(()),
         CONTEXT => enter_context(),
-        USERNS => enter_user_namespace(),
+        USERNS => {
+            enter_user_namespace()?;
+            Ok(own_mounts()?)
+        }
+        GUEST => enter_guest(UnshareFlags::empty()),
+        GUEST_USERNS => {
+            enter_guest(UnshareFlags::NEWUSER)?;
+            enter_user_namespace()
+        }
         other => bail!("no place is called {other}"),
     }
 }
 
-/// One that does not bound what root can do: that is not what these tests are about.
+/// Whether it is inside a context.
+pub fn is_inside(place: &str) -> bool {
+    !matches!(place, HOST | USERNS)
+}
+
+/// One that does not bound what root can do: no missing capability is in front of what is tried.
 fn enter_context() -> Result<()> {
-    abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
+    create_context()?;
     abi::set_bcaps(XID, !0, !0)?;
-    abi::set_umask(XID, UnshareFlags::NEWNS.bits().into(), !0)?;
+    end_setup(UnshareFlags::NEWNS)
+}
+
+/// One with the capabilities that a guest has if nobody says anything else.
+fn enter_guest(may_make: UnshareFlags) -> Result<()> {
+    create_context()?;
+    end_setup(may_make)
+}
+
+fn create_context() -> Result<()> {
+    // That of the last cell may take a moment longer than its processes.
+    until_ended(XID)?;
+    abi::ctx_create(XID, abi::VXF_STATE_SETUP)?;
+    Ok(())
+}
+
+fn end_setup(may_make: UnshareFlags) -> Result<()> {
+    abi::set_umask(XID, may_make.bits().into(), !0)?;
     Ok(abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?)
 }
 
 /// From then on the process's mounts are nobody else's.
 pub fn own_mounts() -> Result<(), Errno> {
-    unshare_mounts(UnshareFlags::NEWNS)
-}
-
-fn unshare_mounts(namespaces: UnshareFlags) -> Result<(), Errno> {
-    use rustix::mount::MountPropagationFlags as Flags;
-    abi::process::unshare(namespaces)?;
-    rustix::mount::mount_change("/", Flags::PRIVATE | Flags::REC)
+    abi::process::unshare(UnshareFlags::NEWNS)?;
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", flags)
 }
 
 /// An ordinary user who is root there, as in a container that nobody with rights has set up.
@@ -53,7 +86,7 @@ fn enter_user_namespace() -> Result<()> {
     // A process that has changed its user can't write its own maps else.
     // SAFETY: this touches no memory.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
-    unshare_mounts(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+    abi::process::unshare(UnshareFlags::NEWUSER)?;
     for (file, line) in [
         ("setgroups", "deny".to_owned()),
         ("uid_map", format!("0 {USER} 1")),
