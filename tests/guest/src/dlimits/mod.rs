@@ -12,6 +12,7 @@ mod others;
 mod quota;
 mod quota_hit;
 mod quota_host;
+mod rename;
 mod work;
 
 pub use work::{CRASH_BTRFS, CRASH_EXT4, CRASH_F2FS, CRASH_XFS};
@@ -46,6 +47,7 @@ const TABLES: &[&[Test]] = &[
     quota::TESTS,
     quota_hit::TESTS,
     quota_host::TESTS,
+    rename::TESTS,
     work::TESTS,
 ];
 
