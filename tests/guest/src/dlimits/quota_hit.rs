@@ -8,7 +8,7 @@ use super::quota::{
 use super::{OTHER, OWN, limit_space, on};
 use crate::harness::Test;
 use crate::process::{Status, spawn};
-use crate::tags::inside;
+use crate::tags::{inside, mount_with};
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Result, ensure};
@@ -24,6 +24,7 @@ pub(super) const TESTS: &[Test] = tests![
     for_a_time,
     group_that_is_full,
     given_to_who_is_full,
+    given_in_vain,
     many_at_a_limit,
     long_links,
     break_of_a_link,
@@ -48,7 +49,7 @@ fn fill(path: &Path) -> Result<()> {
 /// What is still free of a limit when xfs reserves for the worst case, or btrfs takes a large folio.
 const LEFT: u64 = 256 << 10;
 
-fn is_full(dir: &Path, owner: (i32, u32)) -> Result<()> {
+pub(super) fn is_full(dir: &Path, owner: (i32, u32)) -> Result<()> {
     let (bytes, _) = owners_equal_a_scan(dir)?[&owner];
     ensure!(
         bytes <= LIMIT << 10 && bytes > (LIMIT << 10) - LEFT,
@@ -239,6 +240,56 @@ fn given_to_who_is_full() -> Result<()> {
     })?;
     owners_equal_a_scan(&dir)?;
     Ok(())
+}
+
+/// The file system has a quota of its own, by which it refuses what has begun.
+fn given_in_vain() -> Result<()> {
+    // There is none on btrfs, and f2fs calls it damaged then.
+    if on("btrfs") || on("f2fs") {
+        return Ok(());
+    }
+    mount_with("tag,grpquota")?;
+    let done = refused_by_the_file_system();
+    mount_with("tag")?;
+    done
+}
+
+fn refused_by_the_file_system() -> Result<()> {
+    let dir = with_quota("in-vain")?;
+    let file = dir.join("file");
+    let append = |name: &Path| {
+        let file = open(name, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
+        rustix::io::write(&file, &[1; 50_000])
+    };
+    let as_member = |body: &dyn Fn() -> Result<()>| {
+        inside(OWN, || {
+            become_member(&[GROUP, FULL_GROUP])?;
+            body()
+        })
+    };
+    set(&dir, GROUPS, FULL_GROUP, inodes(1))?;
+    fs::write(dir.join("host"), "")?;
+    chown(dir.join("host"), None, Some(FULL_GROUP))?;
+    as_member(&|| {
+        ensure!(append(&file)? == 50_000);
+        Ok(())
+    })?;
+    let before = owners_equal_a_scan(&dir)?;
+    let group = Some(rfs::Gid::from_raw(FULL_GROUP));
+    as_member(&|| refused("chgrp", rfs::chown(&file, None, group), Errno::DQUOT))?;
+    ensure!(owners_equal_a_scan(&dir)? == before, "{before:?}");
+    // It is still whose it was.
+    as_member(&|| {
+        ensure!(append(&file)? == 50_000);
+        Ok(())
+    })?;
+    let more = owners_equal_a_scan(&dir)?;
+    let owner = (GROUPS, GROUP);
+    ensure!(more[&owner].0 > before[&owner].0, "{more:?}");
+    as_member(&|| Ok(fs::remove_file(&file)?))?;
+    let rest = owners_equal_a_scan(&dir)?;
+    ensure!(rest.is_empty(), "{rest:?}");
+    set(&dir, GROUPS, FULL_GROUP, inodes(0)).map_err(Into::into)
 }
 
 /// Not one inode more, and not one less.
