@@ -154,7 +154,8 @@ fn mapped() -> Result<()> {
     Ok(())
 }
 
-fn touch(path: &Path, size: usize) -> Result<()> {
+/// Writes to each page of a mapping.
+pub(super) fn touch(path: &Path, size: usize) -> Result<()> {
     use rustix::fd::AsRawFd as _;
     let file = open(path, OFlags::RDWR | OFlags::CREATE)?;
     rfs::ftruncate(&file, size as u64)?;

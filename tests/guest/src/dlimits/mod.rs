@@ -12,6 +12,7 @@ mod others;
 mod quota;
 mod quota_hit;
 mod quota_host;
+mod quota_ways;
 mod rename;
 mod work;
 
@@ -47,6 +48,7 @@ const TABLES: &[&[Test]] = &[
     quota::TESTS,
     quota_hit::TESTS,
     quota_host::TESTS,
+    quota_ways::TESTS,
     rename::TESTS,
     work::TESTS,
 ];
