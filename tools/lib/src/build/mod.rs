@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! New guests, from a distribution, an archive, an image or another guest; and their end.
 //!
-//! A tree is made beside its place and gets there when it is whole: an interrupted build leaves
-//! nothing that could be taken for a guest, and the next one with that name clears it away.
+//! A tree is made beside its place and gets there when it is whole and on the disk: an interrupted build
+//! leaves nothing in the place of a guest's tree, and the next one with that name clears it away. The
+//! guest's file comes just before the tree: who is killed in between leaves a guest without a tree, which
+//! `delete` removes, and never a tree that nobody knows.
 
 mod archive;
 mod bootstrap;
@@ -19,6 +21,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, open, syncfs};
 use rustix::io::Errno;
 
 pub use brief::Brief;
@@ -26,11 +29,13 @@ pub(crate) use brief::made_of;
 pub(crate) use remove::tree as remove_tree;
 pub use remove::{delete, place};
 
-use crate::attr::Kernel;
+use crate::attr::{self, Kernel};
+use crate::config::store::sync_directory;
 use crate::config::{Build, Guest, Init, Store, Style};
 use crate::error::{Doing, Error, Result};
 use crate::guest::Lock;
 use crate::unify::Alone;
+use crate::walk::DIRECTORY;
 
 /// How the name ends of a tree that is being made,
 pub(crate) const NEW: &str = ".new";
@@ -86,11 +91,15 @@ pub fn build(
     let made = make(store, &part, &mut guest, progress).and_then(|made| {
         settle(name, &part, &mut guest)?;
         let text = guest.to_toml()?;
-        fs::rename(&part, &root).doing(|| format!("rename {}", part.display()))?;
-        store.save(name, &text).inspect_err(|_| {
-            // A tree without a file would be in the way of the next build.
-            let _ = fs::rename(&root, &part);
-        })?;
+        sync(&part)?;
+        let rename = || fs::rename(&part, &root).doing(|| format!("rename {}", part.display()));
+        store
+            .save(name, &text)
+            .and_then(|()| rename())
+            .inspect_err(|_| {
+                // A file without a tree would be in the way of the next build.
+                let _ = fs::remove_file(store.file(name));
+            })?;
         Ok(made)
     });
     let made = match made {
@@ -101,6 +110,7 @@ pub fn build(
             return Err(e);
         }
     };
+    sync_directory(parent)?;
     if let Some(original) = &made.linked {
         crate::clone::remember(original, &root);
     }
@@ -134,6 +144,13 @@ fn refuse_existing(store: &Store, name: &str, root: &Path) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) => Err(Error::file("look at", root, e)),
     }
+}
+
+/// Has a tree on the disk, all of it.
+fn sync(tree: &Path) -> Result<()> {
+    let doing = || format!("sync {}", tree.display());
+    let dir = open(tree, DIRECTORY, Mode::empty()).doing(doing)?;
+    syncfs(dir).doing(doing)
 }
 
 /// The name of a tree that is being made or removed: hidden, in the same directory.

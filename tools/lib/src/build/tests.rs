@@ -291,3 +291,36 @@ fn a_guest_without_a_file_is_none() {
         .collect();
     assert_eq!(names, ["web"]);
 }
+
+/// A tree without a file is nothing that anybody finds, so the file comes first; and it goes with the
+/// tree if that can't have its place.
+#[test]
+fn a_guest_has_its_file_before_its_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::below(dir.path().to_owned());
+    let root = store.guests_dir().join("new");
+    fs::create_dir_all(store.guests_dir().join("web/bin")).unwrap();
+    store.save("web", "").unwrap();
+    let guest = Guest {
+        build: Build {
+            clone: Some("web".into()),
+            ..Build::default()
+        },
+        ..Guest::default()
+    };
+    let build_where_one_is = |meddle: &dyn Fn()| {
+        let meddling = Meddling(Cell::new(Some(|| {
+            fs::create_dir_all(root.join("somebody's")).unwrap();
+            meddle();
+        })));
+        let error = build(&store, "new", guest.clone(), &meddling).unwrap_err();
+        assert!(!store.guests_dir().join(".new.new").exists());
+        error.to_string()
+    };
+    let error = build_where_one_is(&|| ());
+    assert!(error.starts_with("rename "), "{error}");
+    assert!(!store.file("new").exists() && root.join("somebody's").exists());
+    fs::remove_dir_all(&root).unwrap();
+    let error = build_where_one_is(&|| fs::create_dir(store.file("new")).unwrap());
+    assert!(error.starts_with("write "), "{error}");
+}

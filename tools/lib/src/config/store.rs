@@ -251,7 +251,15 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> Result<()> {
         // It is the first error that counts.
         let _ = fs::remove_file(&new);
     }
-    written.doing(doing)
+    written.doing(doing)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Has the names in a directory on the disk.
+pub(crate) fn sync_directory(dir: &Path) -> Result<()> {
+    fs::File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .doing(|| format!("sync {}", dir.display()))
 }
 
 /// Where a link leads; the last name on the way need not be there.
