@@ -167,6 +167,19 @@ pub(crate) fn is_unified(attr: &abi::CtxFiattr) -> bool {
     attr.flags & attr.mask & UNIFIED == UNIFIED
 }
 
+/// Whether each name of an open inode with so many names is a file of its own: who writes to one gets a
+/// copy, or did until an interruption took the protection.
+pub(crate) fn parts_names(
+    attributes: &dyn Attributes,
+    file: &File,
+    names: u64,
+) -> Result<bool, Errno> {
+    match attributes.get(file.as_fd()) {
+        Err(Errno::OPNOTSUPP | Errno::NOTTY) => Ok(false),
+        attr => attr.map(|attr| is_unified(&attr) || is_bared(&attr, names)),
+    }
+}
+
 /// Whether these attributes are those of a file that anybody may write to who has the right, and that
 /// could be protected.
 pub(crate) fn is_ordinary(attr: &abi::CtxFiattr) -> bool {

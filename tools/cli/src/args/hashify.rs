@@ -106,7 +106,8 @@ pub(crate) struct Unhashify {
 /// Arguments of `vserver clone`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing is at the new tree's place until it is complete. A guest's own hard links stay hard links.
+Nothing is at the new tree's place until it is complete. A guest's own hard links stay hard links;
+equal files that share an inode stay files of their own.
 
 Example:
   vserver clone /vservers/web /vservers/web2

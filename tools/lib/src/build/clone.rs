@@ -18,15 +18,22 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::Progress;
+use crate::attr::Attributes;
 use crate::copy::{
     TRIES, copy_attributes, copy_metadata, copy_what_there_is, has_changed, open_quietly,
 };
 use crate::error::{Doing, Error, Result};
 use crate::hashify::trees::Tree;
+use crate::protect;
 use crate::walk::DIRECTORY;
 
 /// Copies the tree `from` to `to`, which is not there yet.
-pub(super) fn tree(from: &Path, to: &Path, progress: &dyn Progress) -> Result<()> {
+pub(super) fn tree(
+    from: &Path,
+    to: &Path,
+    attributes: &dyn Attributes,
+    progress: &dyn Progress,
+) -> Result<()> {
     progress.begin("copying", None);
     let tree = Tree::new(from)?;
     let failed = |errno: Errno| Error::file("make", to, errno);
@@ -36,6 +43,7 @@ pub(super) fn tree(from: &Path, to: &Path, progress: &dyn Progress) -> Result<()
         device: tree.inode.0,
         root: root.try_clone().doing(|| "copy a descriptor".into())?,
         links: HashMap::new(),
+        attributes,
         progress,
     };
     let source = tree.fd.try_clone().doing(|| "copy a descriptor".into())?;
@@ -48,6 +56,7 @@ struct Copying<'a> {
     root: OwnedFd,
     /// Files with several names: the name of the copy.
     links: HashMap<u64, PathBuf>,
+    attributes: &'a dyn Attributes,
     progress: &'a dyn Progress,
 }
 
@@ -149,7 +158,9 @@ impl Copying<'_> {
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(Failed::Changed(Errno::INVAL));
         }
-        let linked = stat.st_nlink > 1;
+        // The names of a unified file are no hard links to the guest.
+        let linked =
+            stat.st_nlink > 1 && !protect::parts_names(self.attributes, &file, stat.st_nlink)?;
         if let (true, Some(first)) = (linked, self.links.get(&stat.st_ino)) {
             return Ok(linkat(&self.root, first, to, name, AtFlags::empty())?);
         }
@@ -224,6 +235,7 @@ mod tests {
             device: fstat(&from).unwrap().st_dev,
             root: to.try_clone().unwrap(),
             links: HashMap::new(),
+            attributes: &crate::attr::Stock,
             progress: &Quiet,
         };
         for name in [c"gone", c"directory", c"link"] {

@@ -213,7 +213,7 @@ fn copy_of(store: &Store, other: &str, to: &Path, progress: &dyn Progress) -> Re
     let from = store.root(other, &original);
     let copied = links::obstacle(&from, to);
     if copied.is_some() {
-        clone::tree(&from, to, progress)?;
+        clone::tree(&from, to, attr::best(), progress)?;
         return Ok(Made {
             copied,
             ..Made::default()

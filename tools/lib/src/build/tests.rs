@@ -34,7 +34,7 @@ fn a_clone_is_the_tree() {
     symlink("/etc/passwd", from.join("link")).unwrap();
     fs::set_permissions(from.join("usr"), fs::Permissions::from_mode(0o711)).unwrap();
     let quiet = Quiet(Cell::new(0));
-    clone::tree(&from, &to, &quiet).unwrap();
+    clone::tree(&from, &to, &Flags::default(), &quiet).unwrap();
     assert_eq!(fs::read_to_string(to.join("y")).unwrap(), "content");
     let meta = |path: &str| fs::symlink_metadata(to.join(path)).unwrap();
     assert_eq!(meta("usr/bin/x").ino(), meta("y").ino());
@@ -92,7 +92,7 @@ fn a_guest_that_is_deleted_meanwhile_is_not_copied_in_part() {
     let meddling = Meddling(Cell::new(Some(|| {
         fs::rename(&from, from.with_extension("gone")).unwrap();
     })));
-    let error = clone::tree(&from, &to, &meddling).unwrap_err();
+    let error = clone::tree(&from, &to, &Flags::default(), &meddling).unwrap_err();
     assert!(matches!(error, Error::Busy(_)), "{error}");
 }
 
@@ -117,6 +117,26 @@ impl Attributes for Flags {
         let old = all.entry(ino).or_default();
         *old = *old & !mask | flags & mask;
         Ok(())
+    }
+}
+
+/// Equal files that hashify has made one inode, which nothing would protect in the copy.
+#[test]
+fn the_names_of_a_unified_file_are_copied_each_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+    fs::create_dir(&from).unwrap();
+    let kernel = Flags::default();
+    for (file, other, flags) in [("x", "y", UNIFIED), ("bare", "too", abi::IATTR_IUNLINK)] {
+        fs::write(from.join(file), "equal").unwrap();
+        fs::hard_link(from.join(file), from.join(other)).unwrap();
+        let ino = fs::metadata(from.join(file)).unwrap().ino();
+        kernel.0.lock().unwrap().insert(ino, flags);
+    }
+    clone::tree(&from, &to, &kernel, &Quiet(Cell::new(0))).unwrap();
+    for file in ["x", "y", "bare", "too"] {
+        assert_eq!(fs::metadata(to.join(file)).unwrap().nlink(), 1, "{file}");
+        assert_eq!(fs::read_to_string(to.join(file)).unwrap(), "equal");
     }
 }
 

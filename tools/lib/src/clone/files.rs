@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::tree::{Below, One, lock};
 use crate::copy::{copy_attributes, copy_soon, open_quietly};
+use crate::protect;
 use crate::temp;
 use crate::unify::compare::Key;
 use crate::unify::share::Member;
@@ -85,8 +86,10 @@ impl One<'_> {
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
             return self.other(below, name);
         }
-        // Two names of one file must not both be copied.
-        let mut linked = (stat.st_nlink > 1).then(|| lock(&self.job.linked));
+        // Two names of one file must not both be copied; those of a unified one are two files.
+        let is_linked = stat.st_nlink > 1
+            && !protect::parts_names(self.job.engine.attributes, file, stat.st_nlink)?;
+        let mut linked = is_linked.then(|| lock(&self.job.linked));
         let known = linked.as_ref().and_then(|linked| linked.get(&stat.st_ino));
         if let Some(first) = known {
             let copy = self.job.open_copy(first)?;

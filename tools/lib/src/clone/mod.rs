@@ -3,7 +3,8 @@
 //!
 //! A file of the pool gets a further name, any other is made to stand still first and is shared by both
 //! trees then. What is each guest's own is copied, and so is what can't be shared: files that are open
-//! for writing, hard links inside the tree, which stay such, and what can have no more names.
+//! for writing, hard links inside the tree, which stay such, and what can have no more names. The names
+//! of a unified file are files of their own, whose copies are that, too.
 //!
 //! The new tree has a temporary name until it is complete and on the disk. Whatever goes wrong, nothing
 //! is left of it; after a kill the next clone of that name removes what there is.

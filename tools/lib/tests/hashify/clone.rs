@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use vserver::attr::UNIFIED;
 use vserver::clone::{Report, clone};
 use vserver::error::{Error, Result};
+use vserver::exclude::Excludes;
 
 use crate::common::Fake;
 use crate::{Quiet, Trees};
@@ -76,6 +77,24 @@ fn hard_links_stay_hard_links() {
     cloned(&trees, &Fake::new(), "new").unwrap();
     assert_eq!(trees.ino("new", "d/f"), trees.ino("new", "e/g"));
     assert!(!trees.same("a", "new", "d/f"), "they are not shared");
+}
+
+/// They were separate files of the guest, which nothing would keep apart in the copy.
+#[test]
+fn the_names_of_a_unified_file_are_copied_each_by_itself() {
+    let trees = Trees::empty(&["a"]);
+    for file in ["one", "two"] {
+        trees.write("a", file, b"content");
+    }
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    assert!(trees.ino("a", "one") == trees.ino("a", "two"));
+    let mut excludes = Excludes::default();
+    excludes.add(b"/*");
+    let (from, to) = (trees.path("a", ""), trees.path("new", ""));
+    let report = clone(&from, &to, &excludes, &fake, &Quiet).unwrap();
+    assert_eq!((report.linked, report.copied.files), (0, 2));
+    assert_ne!(trees.ino("new", "one"), trees.ino("new", "two"));
 }
 
 #[test]
