@@ -56,14 +56,13 @@ impl Place {
     /// Builds guest `web`, with programs from this directory alone.
     fn run(&self, args: &[&OsStr], programs: Option<&Path>) -> Output {
         let vserver = env!("CARGO_BIN_EXE_vserver");
-        let mut command = match rustix::process::geteuid().is_root() {
-            true => Command::new(vserver),
-            false => {
-                let mut command = Command::new("/usr/bin/unshare");
-                command.args(["--map-root-user", vserver]);
-                command
-            }
-        };
+        let mut command = Command::new("/bin/sh");
+        // An administrator who is careful.
+        command.args(["-c", "umask 077 && exec \"$@\"", "sh"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["/usr/bin/unshare", "--map-root-user"]);
+        }
+        command.arg(vserver);
         if let Some(dir) = programs {
             command.env("PATH", dir);
         }
@@ -126,6 +125,38 @@ fn archives_may_be_packed() {
         let args = ["--tar".as_ref(), packed.as_ref()];
         place.check_built(&place.build(&args), program);
     }
+}
+
+/// The mode of a file of the guest.
+fn mode(place: &Place, file: &str) -> u32 {
+    let meta = fs::metadata(place.path("vservers/web").join(file));
+    meta.unwrap().permissions().mode() & 0o7777
+}
+
+/// A user of the guest has to get to his files, whatever the umask of who has built it.
+#[test]
+fn directories_are_what_the_archive_says_or_usual_ones() {
+    let place = Place::new();
+    let all = place.tar("all.tar", "tree");
+    let files = place.path("files.tar");
+    let mut tar = Command::new("tar");
+    tar.arg("-cf").arg(&files).arg("-C").arg(place.path("tree"));
+    assert!(
+        tar.args(["bin/sh", "etc/passwd", "etc/x"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let build = |tar: &Path| place.build(&["--tar".as_ref(), tar.as_ref()]);
+    let output = build(&files);
+    assert_eq!((mode(&place, ""), mode(&place, "etc")), (0o755, 0o755));
+    place.check_built(&output, "without directories");
+    fs::set_permissions(place.path("tree"), fs::Permissions::from_mode(0o751)).unwrap();
+    fs::set_permissions(place.path("tree/etc"), fs::Permissions::from_mode(0o775)).unwrap();
+    place.tar("all.tar", "tree");
+    let output = build(&all);
+    assert_eq!((mode(&place, ""), mode(&place, "etc")), (0o751, 0o775));
+    place.check_built(&output, "with directories");
 }
 
 /// A file that is missing at the end is not noticed by who looks at what there is.

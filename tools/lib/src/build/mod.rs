@@ -18,7 +18,7 @@ mod unpack;
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, open, syncfs};
@@ -228,7 +228,10 @@ fn copy_of(store: &Store, other: &str, to: &Path, progress: &dyn Progress) -> Re
 }
 
 fn make_dir(path: &Path) -> Result<()> {
-    fs::create_dir(path).doing(|| format!("make {}", path.display()))
+    let doing = || format!("make {}", path.display());
+    fs::create_dir(path).doing(doing)?;
+    // Whatever the umask: it is the guest's root.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).doing(doing)
 }
 
 /// Makes the directory that guests' trees are in, if there is none, for root alone: see [`is_open`].

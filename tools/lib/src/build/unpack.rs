@@ -14,6 +14,7 @@ use rustix::fs::{
     utimensat,
 };
 use rustix::io::Errno;
+use rustix::process::umask;
 use tar::{Archive, Entry, EntryType};
 
 use crate::error::{self, Error, Result};
@@ -26,6 +27,8 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Unpacks an archive over `/`; returns how many devices were left out. With `layer`, whiteouts
 /// take away what is there.
 pub(super) fn unpack(from: impl Read, layer: bool) -> Result<u64> {
+    // Of directories above a file that the archive does not have. This process does nothing else.
+    umask(Mode::WGRP | Mode::WOTH);
     let mut archive = Archive::new(Watched { from, ended: false });
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
@@ -108,6 +111,11 @@ impl Unpacking {
         };
         self.seen.insert(path.clone());
         let kind = entry.header().entry_type();
+        if path == Path::new("/") {
+            self.directories
+                .push((path, entry.header().mtime().unwrap_or(0)));
+            return set_root(&entry).map_err(failed);
+        }
         let is_dir = fs::symlink_metadata(&path).map(|m| m.is_dir());
         if is_dir.is_ok_and(|is_dir| is_dir != (kind == EntryType::Directory)) {
             remove(&path)?;
@@ -183,19 +191,35 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-fn make_fifo(entry: &Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
+/// Gives the root directory, which is there already, the owner and mode that the archive has for it.
+fn set_root(entry: &Entry<'_, impl Read>) -> io::Result<()> {
+    let header = entry.header();
+    if header.entry_type() != EntryType::Directory {
+        return Err(io::Error::other("the root is no directory"));
+    }
+    let (root, mode) = (Path::new("/"), Mode::from_raw_mode(header.mode()?));
+    set_owner(entry, root)?;
+    Ok(chmodat(CWD, root, mode, AtFlags::empty())?)
+}
+
+fn set_owner(entry: &Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
     let header = entry.header();
     let id = |id: io::Result<u64>| id.map(|id| u32::try_from(id).unwrap_or(0));
-    let mode = Mode::from_raw_mode(header.mode()?);
-    mknodat(CWD, path, FileType::Fifo, mode, 0)?;
     let (user, group) = (id(header.uid())?, id(header.gid())?);
-    chownat(
+    Ok(chownat(
         CWD,
         path,
         Some(Uid::from_raw(user)),
         Some(Gid::from_raw(group)),
         AtFlags::SYMLINK_NOFOLLOW,
-    )?;
+    )?)
+}
+
+fn make_fifo(entry: &Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
+    let header = entry.header();
+    let mode = Mode::from_raw_mode(header.mode()?);
+    mknodat(CWD, path, FileType::Fifo, mode, 0)?;
+    set_owner(entry, path)?;
     chmodat(CWD, path, mode, AtFlags::empty())?;
     set_time(path, header.mtime()?)
 }
