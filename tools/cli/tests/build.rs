@@ -159,6 +159,30 @@ fn directories_are_what_the_archive_says_or_usual_ones() {
     place.check_built(&output, "with directories");
 }
 
+/// Of one format we would take the list of holes for content.
+#[test]
+fn sparse_files_are_unpacked_or_refused() {
+    let place = Place::new();
+    let file = fs::File::create(place.path("tree/sparse")).unwrap();
+    file.set_len(1 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"end", 1 << 19).unwrap();
+    let tar = place.path("sparse.tar");
+    for (format, known) in [("gnu", true), ("pax", false)] {
+        let mut command = Command::new("tar");
+        command.args(["-S", "--format", format, "-cf"]).arg(&tar);
+        command.arg("-C").arg(place.path("tree")).arg(".");
+        assert!(command.status().unwrap().success(), "{format}");
+        let output = place.build(&["--tar".as_ref(), tar.as_ref()]);
+        if known {
+            let read = |path: &str| fs::read(place.path(path)).unwrap();
+            assert!(read("vservers/web/sparse") == read("tree/sparse"));
+            place.check_built(&output, format);
+        } else {
+            place.check_refused(&output, "tar --format=gnu", format);
+        }
+    }
+}
+
 /// A file that is missing at the end is not noticed by who looks at what there is.
 #[test]
 fn an_archive_that_was_cut_off_is_refused() {

@@ -19,6 +19,9 @@ use tar::{Archive, Entry, EntryType};
 
 use crate::error::{self, Error, Result};
 
+/// How the keys begin by which the pax format describes a sparse file.
+const SPARSE: &[u8] = b"GNU.sparse.";
+
 /// A file of a layer that says that a file of the layers below is gone,
 const WHITEOUT: &[u8] = b".wh.";
 /// or all those in the directory.
@@ -109,6 +112,7 @@ impl Unpacking {
                 false => Error::Invalid(text),
             }
         };
+        refuse_sparse(&mut entry).map_err(failed)?;
         self.seen.insert(path.clone());
         let kind = entry.header().entry_type();
         if path == Path::new("/") {
@@ -189,6 +193,23 @@ fn remove(path: &Path) -> Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
         _ => Ok(()),
     }
+}
+
+/// Fails if the content is packed in a way of which the reader knows nothing: it would be taken for the
+/// file's own, under another name.
+fn refuse_sparse(entry: &mut Entry<'_, impl Read>) -> io::Result<()> {
+    let Some(extensions) = entry.pax_extensions()? else {
+        return Ok(());
+    };
+    for extension in extensions {
+        if extension?.key_bytes().starts_with(SPARSE) {
+            return Err(io::Error::other(
+                "a sparse file of the pax format: make the archive with tar --format=gnu, or \
+                 without -S",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Gives the root directory, which is there already, the owner and mode that the archive has for it.
