@@ -2,7 +2,7 @@
 //! The matrix: every operation that can modify a file, and those that look as if they could, on
 //! every file system, by the host's root, inside a context and in an ordinary user's user
 //! namespace; on ext4 also in a guest with the capabilities that it has by default, and in a user
-//! namespace inside it.
+//! namespace inside a context.
 //!
 //! Each cell does the operation twice: on plain files, and on unified ones that look the same.
 //! Result, names, content and metadata have to be equal then, whatever they are, and the unified

@@ -14,13 +14,13 @@ pub const HOST: &str = "host";
 const CONTEXT: &str = "context";
 const USERNS: &str = "userns";
 const GUEST: &str = "guest";
-const GUEST_USERNS: &str = "guest userns";
+const CONTEXT_USERNS: &str = "context userns";
 
 /// Their names.
 pub const PLACES: &[&str] = &[HOST, CONTEXT, USERNS];
 
 /// More of them, where that need not be quick.
-pub const ALL_PLACES: &[&str] = &[HOST, CONTEXT, USERNS, GUEST, GUEST_USERNS];
+pub const ALL_PLACES: &[&str] = &[HOST, CONTEXT, USERNS, GUEST, CONTEXT_USERNS];
 
 /// A context for each cell, which ends with it.
 const XID: u32 = 700;
@@ -29,14 +29,14 @@ const XID: u32 = 700;
 pub fn enter(place: &str) -> Result<()> {
     match place {
         HOST => Ok(()),
-        CONTEXT => enter_context(),
+        CONTEXT => enter_context(UnshareFlags::NEWNS),
         USERNS => {
             enter_user_namespace()?;
             Ok(own_mounts()?)
         }
-        GUEST => enter_guest(UnshareFlags::empty()),
-        GUEST_USERNS => {
-            enter_guest(UnshareFlags::NEWUSER)?;
+        GUEST => enter_guest(),
+        CONTEXT_USERNS => {
+            enter_context(UnshareFlags::NEWNS | UnshareFlags::NEWUSER)?;
             enter_user_namespace()
         }
         other => bail!("no place is called {other}"),
@@ -49,16 +49,17 @@ pub fn is_inside(place: &str) -> bool {
 }
 
 /// One that does not bound what root can do: no missing capability is in front of what is tried.
-fn enter_context() -> Result<()> {
+fn enter_context(may_make: UnshareFlags) -> Result<()> {
     create_context()?;
     abi::set_bcaps(XID, !0, !0)?;
-    end_setup(UnshareFlags::NEWNS)
+    abi::set_umask(XID, may_make.bits().into(), !0)?;
+    end_setup()
 }
 
-/// One with the capabilities that a guest has if nobody says anything else.
-fn enter_guest(may_make: UnshareFlags) -> Result<()> {
+/// One as a guest has it if nobody says anything else. Nobody in it can map ids into a user namespace.
+fn enter_guest() -> Result<()> {
     create_context()?;
-    end_setup(may_make)
+    end_setup()
 }
 
 fn create_context() -> Result<()> {
@@ -68,8 +69,7 @@ fn create_context() -> Result<()> {
     Ok(())
 }
 
-fn end_setup(may_make: UnshareFlags) -> Result<()> {
-    abi::set_umask(XID, may_make.bits().into(), !0)?;
+fn end_setup() -> Result<()> {
     Ok(abi::set_cflags(XID, 0, abi::VXF_STATE_SETUP)?)
 }
 
