@@ -35,6 +35,7 @@ impl Files {
             free: top.join("free"),
         };
         fs::write(&files.file, "content")?;
+        rfs::chmod(&files.file, MODE)?;
         rfs::setxattr(&files.file, "user.one", b"1", XattrFlags::empty())?;
         fs::create_dir(&files.dir)?;
         std::os::unix::fs::symlink("plain", &files.link)?;
@@ -154,6 +155,19 @@ fn attribute(files: &Files, name: &str) -> Done {
     }
 }
 
+/// It may be, and is no program.
+fn execute(files: &Files) -> Done {
+    let path = c_path(&files.file);
+    let argv = [path.as_ptr(), std::ptr::null()];
+    // SAFETY: both lists end with a null pointer, and have C strings before.
+    let done =
+        syscall(unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), argv[1..].as_ptr()) }.into());
+    match done {
+        Err(Errno::NOEXEC) => Ok(()),
+        done => done.map(drop),
+    }
+}
+
 fn by_handle(files: &Files) -> Done {
     let mount = open(files.file.parent().unwrap_or(&files.file), OFlags::RDONLY)?;
     Handle::of(&files.file)?
@@ -180,6 +194,7 @@ pub(super) const ROWS: &[crate::harness::Test] = rows! {
     "open by /proc", NO, |f| in_proc(&f.file, OFlags::RDWR);
     "open by handle", NO, by_handle;
     "truncate", NO, |f| truncate(&f.file, 3);
+    "execve", NO, execute;
     "execute", NO, |f| rfs::access(&f.dir, rfs::Access::EXEC_OK);
     "connect to a socket", NO, |f| match io(UnixStream::connect(&f.socket)) {
         Err(Errno::CONNREFUSED) => Ok(()), // nobody listens any more

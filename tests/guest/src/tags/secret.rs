@@ -9,7 +9,11 @@ use crate::raw;
 use crate::subvolumes::{destroy, make};
 use crate::tests;
 use crate::unified::*;
+use crate::uring;
 use anyhow::{Result, ensure};
+use io_uring::opcode::{FGetXattr, FSetXattr, GetXattr, SetXattr};
+use io_uring::{squeue, types::Fd};
+use rustix::fd::AsRawFd as _;
 use rustix::fs::{self as rfs, OFlags, XattrFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_remount};
@@ -102,14 +106,16 @@ fn rest_of_the_list(file: &Path) -> Found {
     Ok(user.count() as i64)
 }
 
+/// What would make it another's.
+const OTHERS_VALUE: [u8; 8] = [1, 0, 0, 0, OTHER as u8, (OTHER >> 8) as u8, 0, 0];
+
 fn set(file: &Path, flags: XattrFlags) -> Found {
-    let value = [1, 0, 0, 0, OTHER as u8, (OTHER >> 8) as u8, 0, 0];
-    rfs::setxattr(file, NAME, &value, flags).map(|()| 0)
+    rfs::setxattr(file, NAME, &OTHERS_VALUE, flags).map(|()| 0)
 }
 
 /// `getxattrat(2)` and the like: number, and a structure of a pointer, a size and flags.
 fn xattrat(call: libc::c_long, file: &Path) -> Found {
-    let mut value = [1u8, 0, 0, 0, OTHER as u8, (OTHER >> 8) as u8, 0, 0];
+    let mut value = OTHERS_VALUE;
     let mut args = [value.as_mut_ptr() as u64, 8];
     let (path, name) = (c_path(file), c_path(Path::new(NAME)));
     // SAFETY: strings and the structure are valid for the call, the buffer has the size it says.
@@ -124,6 +130,64 @@ fn xattrat(call: libc::c_long, file: &Path) -> Found {
             size_of_val(&args),
         )
     })
+}
+
+/// The names, by `listxattrat(2)`.
+fn listed_at(file: &Path) -> Found {
+    const LISTXATTRAT: libc::c_long = 465;
+    let mut names = [0u8; 4096];
+    let path = c_path(file);
+    // SAFETY: the path is a C string, the buffer as large as is said.
+    let length = syscall(unsafe {
+        libc::syscall(
+            LISTXATTRAT,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            0,
+            names.as_mut_ptr(),
+            names.len(),
+        )
+    })?;
+    Ok(among(names.get(..length as usize).unwrap_or_default()))
+}
+
+fn removed_at(file: &Path) -> Found {
+    const REMOVEXATTRAT: libc::c_long = 466;
+    let (path, name) = (c_path(file), c_path(Path::new(NAME)));
+    // SAFETY: both are C strings.
+    syscall(unsafe {
+        libc::syscall(
+            REMOVEXATTRAT,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            0,
+            name.as_ptr(),
+        )
+    })
+}
+
+/// What an operation of io_uring found, which has the name, a value and the path.
+fn in_ring(
+    file: &Path,
+    entry: fn(*const libc::c_char, *mut libc::c_void, *const libc::c_char) -> squeue::Entry,
+) -> Found {
+    let mut value = OTHERS_VALUE;
+    let (path, name) = (c_path(file), c_path(Path::new(NAME)));
+    let entry = entry(name.as_ptr(), value.as_mut_ptr().cast(), path.as_ptr());
+    uring::run(&entry).map(|got| got as i64)
+}
+
+/// The same by a descriptor.
+fn in_ring_open(
+    file: &Path,
+    entry: fn(Fd, *const libc::c_char, *mut libc::c_void) -> squeue::Entry,
+) -> Found {
+    let file = open(file, OFlags::RDWR)?;
+    let mut value = OTHERS_VALUE;
+    let name = c_path(Path::new(NAME));
+    let fd = Fd(file.as_raw_fd());
+    let entry = entry(fd, name.as_ptr(), value.as_mut_ptr().cast());
+    uring::run(&entry).map(|got| got as i64)
 }
 
 fn iattr(attr: Result<abi::CtxFiattr, Errno>) -> Found {
@@ -194,6 +258,7 @@ pub(super) const ROWS: &[crate::harness::Test] = rows! {
     "getxattrat", Err(Errno::NODATA), |f| xattrat(464, f);
     "listxattr", Ok(0), listed;
     "flistxattr", Ok(0), listed_open;
+    "listxattrat", Ok(0), listed_at;
     "listxattr, the others", Ok(2), rest_of_the_list;
     "setxattr", NO, |f| set(f, XattrFlags::empty());
     "setxattr, XATTR_REPLACE", NO, |f| set(f, XattrFlags::REPLACE);
@@ -202,9 +267,25 @@ pub(super) const ROWS: &[crate::harness::Test] = rows! {
         let fd = open(f, OFlags::RDWR)?;
         rfs::fsetxattr(fd, NAME, &[1, 0, 0, 0, 0, 0, 0, 0], XattrFlags::empty()).map(|()| 0)
     };
+    "lsetxattr", NO, |f| {
+        rfs::lsetxattr(f, NAME, &OTHERS_VALUE, XattrFlags::empty()).map(|()| 0)
+    };
     "setxattrat", NO, |f| xattrat(463, f);
     "removexattr", NO, |f| rfs::removexattr(f, NAME).map(|()| 0);
     "fremovexattr", NO, |f| rfs::fremovexattr(open(f, OFlags::RDWR)?, NAME).map(|()| 0);
+    "removexattrat", NO, removed_at;
+    "io_uring getxattr", Err(Errno::NODATA), |f| {
+        in_ring(f, |name, value, path| GetXattr::new(name, value, path, 8).build())
+    };
+    "io_uring fgetxattr", Err(Errno::NODATA), |f| {
+        in_ring_open(f, |fd, name, value| FGetXattr::new(fd, name, value, 8).build())
+    };
+    "io_uring setxattr", NO, |f| {
+        in_ring(f, |name, value, path| SetXattr::new(name, value, path, 8).build())
+    };
+    "io_uring fsetxattr", NO, |f| {
+        in_ring_open(f, |fd, name, value| FSetXattr::new(fd, name, value, 8).build())
+    };
     "get_iattr", Ok(0), |f| iattr(abi::get_iattr(f));
     "fget_iattr", Ok(0), |f| iattr(abi::fget_iattr(open(f, OFlags::RDONLY)?));
     "set_iattr", NO, |f| abi::set_iattr(f, OTHERS).map(|()| 0);
@@ -223,10 +304,14 @@ pub(super) const ROWS: &[crate::harness::Test] = rows! {
     "remount", NO, remount;
     // The same ioctls show the attributes of all files, and make copies of trees.
     "BTRFS_IOC_TREE_SEARCH", NO, |f| only("btrfs", 0xd000_9411, f);
+    "BTRFS_IOC_TREE_SEARCH_V2", NO, |f| only("btrfs", 0xc070_9411, f);
     "BTRFS_IOC_SEND", NO, |f| only("btrfs", 0x4048_9426, f);
     "BTRFS_IOC_SUBVOL_CREATE", NO, |f| only("btrfs", 0x5000_940e, f);
+    "BTRFS_IOC_SUBVOL_CREATE_V2", NO, |f| only("btrfs", 0x5000_9418, f);
+    "BTRFS_IOC_SNAP_CREATE", NO, |f| only("btrfs", 0x5000_9401, f);
     "BTRFS_IOC_SNAP_CREATE_V2", NO, |f| only("btrfs", 0x5000_9417, f);
     "BTRFS_IOC_SNAP_DESTROY", NO, |f| only("btrfs", 0x5000_940f, f);
+    "BTRFS_IOC_SNAP_DESTROY_V2", NO, |f| only("btrfs", 0x5000_943f, f);
     // btrfs would say that this is no subvolume.
     "BTRFS_IOC_SUBVOL_SETFLAGS", NO, |f| only("btrfs", 0x4008_941a, f);
     // All that two files have changes sides, whosever they are.
