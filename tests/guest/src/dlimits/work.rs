@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Work at random by several contexts at once, to its end and until the power fails.
 
+use super::quota::{owners_equal_a_scan, with_quota};
 use super::{
     OTHER, OWN, THIRD, XIDS, count_from_here, counted, equals_a_scan, limit_inodes, limit_space, on,
 };
@@ -12,13 +13,15 @@ use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::OwnedFd;
-use rustix::fs::{self as rfs, FallocateFlags, IFlags, Mode, OFlags, XattrFlags};
+use rustix::fs::{
+    self as rfs, AtFlags, CWD, FallocateFlags, Gid, IFlags, Mode, OFlags, Uid, XattrFlags,
+};
 use rustix::io::Errno;
 use std::fs;
 use std::path::Path;
 use vserver_abi as abi;
 
-pub(super) const TESTS: &[Test] = tests![to_its_end, while_quota_is_on];
+pub(super) const TESTS: &[Test] = tests![to_its_end, while_quota_is_on, that_changes_owners];
 
 // The runner cuts the power a random moment after `@@cut`, and boots the same disk again.
 pub const CRASH_EXT4: Suite = crash("dlimit_crash", "ext4 memory=768 timeout=200 cuts=4");
@@ -55,7 +58,7 @@ fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<()
     let size = numbers.next(200_000);
     let data = vec![1; numbers.next(60_000) as usize];
     let file = |flags| open(&one, flags);
-    match numbers.next(26) {
+    match numbers.next(27) {
         0..=4 => rustix::io::pwrite(file(OFlags::RDWR | OFlags::CREATE)?, &data, size).map(drop),
         5 => rfs::ftruncate(file(OFlags::RDWR)?, size),
         6 => open(&one, OFlags::RDWR | OFlags::TRUNC).map(drop),
@@ -109,6 +112,11 @@ fn step(numbers: &mut Numbers, dir: &Path, held: &mut Vec<OwnedFd>) -> Result<()
             let piece = &aligned[start..start + (4096 << numbers.next(4))];
             let to = file(OFlags::RDWR | OFlags::CREATE | OFlags::DIRECT)?;
             rustix::io::pwrite(to, piece, size / 4096 * 4096).map(drop)
+        }
+        25 => {
+            let mut id = || [0, USER, USER + 1][numbers.next(3) as usize];
+            let (uid, gid) = (Uid::from_raw(id()), Gid::from_raw(id()));
+            rfs::chownat(CWD, &one, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
         }
         _ => {
             held.clear();
@@ -191,7 +199,24 @@ fn while_quota_is_on() -> Result<()> {
     mount_with("tag")
 }
 
+/// Whose they are inside is counted, too.
+fn that_changes_owners() -> Result<()> {
+    let dir = with_quota("owners")?;
+    done_at_random(&dir)?;
+    let sums = owners_equal_a_scan(&dir)?;
+    // Somebody else than root has something.
+    ensure!(sums.len() > 2, "{sums:?}");
+    gone(&dir)?;
+    ensure!(owners_equal_a_scan(&root())?.is_empty());
+    Ok(())
+}
+
 fn at_random(dir: &Path) -> Result<()> {
+    done_at_random(dir)?;
+    gone(dir)
+}
+
+fn done_at_random(dir: &Path) -> Result<()> {
     for xid in &XIDS[1..] {
         abi::add_dlimit(*xid, dir)?;
     }
@@ -205,7 +230,7 @@ fn at_random(dir: &Path) -> Result<()> {
         inodes += equals_a_scan(xid)?.1;
     }
     ensure!(inodes > 0);
-    gone(dir)
+    Ok(())
 }
 
 /// What was removed does not count, whosever it was.
