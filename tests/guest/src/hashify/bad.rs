@@ -236,12 +236,20 @@ fn fill(path: &Path) -> Result<()> {
 
 pub(super) fn read_only() -> Result<()> {
     let trees = Trees::new(EXT4, "read_only")?;
+    trees.hashify()?;
     isolated(|| {
         new_mounts()?;
         mount_bind(&trees.dir, &trees.dir)?;
         mount_remount(&trees.dir, MountFlags::BIND | MountFlags::RDONLY, "")?;
-        let said = trees.vserver(&["hashify"], &["a", "b"], 8)?;
-        says(&said, "read-only")?;
+        for args in [
+            &["hashify"][..],
+            &["hashify", "--gc"],
+            &["unhashify"],
+            &["unify"],
+        ] {
+            let said = trees.vserver(args, &["a", "b"], 8)?;
+            says(&said, "read-only")?;
+        }
         let said = trees.vserver(&["clone"], &["a", "c"], 8)?;
         says(&said, "read-only")?;
         trees

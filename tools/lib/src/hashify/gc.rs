@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::key::Hash;
 use super::pool::Pool;
+use super::trees;
 use crate::error::{Error, Result};
 use crate::unify::disk_bytes;
 
@@ -21,6 +22,9 @@ pub struct Collected {
 /// Removes all entries of a pool that have no other name, or only counts them. No run may be at work: see
 /// [`Alone`](crate::unify::Alone).
 pub fn gc(pool: &Pool, dry_run: bool) -> Result<Collected> {
+    if !dry_run {
+        trees::check_directory_writable(&pool.fd, &pool.path)?;
+    }
     let mut collected = Collected::default();
     for (hash, _) in pool.entries()? {
         collect(pool, &hash, dry_run, &mut collected)

@@ -207,12 +207,17 @@ pub fn pools(paths: &[PathBuf], named: Option<&Path>) -> Result<Vec<Pool>> {
 }
 
 pub(crate) fn check_writable(tree: &Tree) -> Result<()> {
-    let stat = fstatvfs(&tree.fd).map_err(|e| Error::file("look at", &tree.path, e))?;
+    check_directory_writable(&tree.fd, &tree.path)
+}
+
+/// Fails if the directory at `path` is on a file system that nobody can write to.
+pub(crate) fn check_directory_writable(dir: impl AsFd, path: &Path) -> Result<()> {
+    let stat = fstatvfs(dir).map_err(|e| Error::file("look at", path, e))?;
     match stat.f_flag.contains(StatVfsMountFlags::RDONLY) {
         false => Ok(()),
         true => Err(Error::Place(format!(
             "{}: is on a read-only file system: remount it writable, or try --dry-run",
-            tree.path.display()
+            path.display()
         ))),
     }
 }

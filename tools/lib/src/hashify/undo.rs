@@ -159,6 +159,7 @@ impl Pooled {
                     .is_ok_and(|entry| entry.st_ino == stat.st_ino)
                 {
                     pool.remove(hash).map_err(failed)?;
+        trees::check_writable(&tree)?;
                 }
             }
         }

@@ -35,6 +35,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::attr::Attributes;
 use crate::error::{Error, Result};
 use crate::exclude::{self, Excludes};
+use crate::hashify::trees::check_directory_writable;
 use crate::replace::Inode;
 
 pub use alone::Alone;
@@ -172,6 +173,10 @@ pub fn unify(
 ) -> Result<Report> {
     raise_fd_limit();
     let trees = open_trees(&options.trees)?;
+    if !options.dry_run {
+        let check = |tree: &Tree| check_directory_writable(&tree.fd, &tree.path);
+        trees.iter().try_for_each(check)?;
+    }
     let own = |tree: &Tree| {
         let path = std::fs::canonicalize(&tree.path).ok()?;
         options.own_excludes.get(&path)
