@@ -165,7 +165,8 @@ impl Walked {
     }
 }
 
-/// Does something for each file; what fails for a file is said, and the next one tried.
+/// Does something for each file; what fails for a file is said, and the next one tried, unless the disk is
+/// full.
 fn each(
     paths: &[PathBuf],
     recursive: bool,
@@ -186,7 +187,11 @@ fn each(
             Err(e) => {
                 eprintln!("vserver: {e:#}");
                 walked.failed += 1;
-                walked.no_space |= e.downcast_ref().is_some_and(Error::is_full);
+                if e.downcast_ref().is_some_and(Error::is_full) {
+                    // The next one would need space, too.
+                    walked.no_space = true;
+                    break;
+                }
             }
         }
     }
@@ -204,6 +209,24 @@ fn is_fatal(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_ends_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| dir.path().join(name));
+        for path in &paths {
+            std::fs::write(path, "content").unwrap();
+        }
+        let failed = |errno| {
+            let walked = each(&paths, false, |entry| {
+                Err(Error::file("copy", entry.path(), errno).into())
+            });
+            let walked = walked.unwrap();
+            (walked.failed, walked.no_space)
+        };
+        assert_eq!(failed(rustix::io::Errno::NOSPC), (1, true));
+        assert_eq!(failed(rustix::io::Errno::IO), (2, false));
+    }
 
     #[test]
     fn what_is_not_set_is_told_from_what_cannot_be() {

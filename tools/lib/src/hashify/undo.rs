@@ -15,6 +15,7 @@ use super::trees::{self, Tree};
 use crate::deunify::{self, Done};
 use crate::error::{Error, Result};
 use crate::unify::Progress;
+use crate::unify::report::keep;
 use crate::walk::{self, Entry, walk};
 
 /// What was done.
@@ -26,18 +27,38 @@ pub struct Undone {
     pub cleared: u64,
     /// Something failed because a file system is full.
     pub no_space: bool,
-    /// What went wrong.
+    /// What went wrong, file by file; the first hundred.
     pub errors: Vec<String>,
+}
+
+impl Undone {
+    fn fail(&mut self, error: &Error, progress: &dyn Progress) {
+        self.no_space |= error.is_full();
+        let message = error.to_string();
+        progress.failed(&message);
+        keep(&mut self.errors, message);
+    }
 }
 
 /// Gives the files at and below these paths inodes of their own.
 ///
 /// What only the pool has besides is taken out of the pool instead of being copied, so that a whole
-/// pool can be given up on a disk that is nearly full. Works without the kernel's module, too.
+/// pool can be given up on a disk that is nearly full. Works without the kernel's module, too. On a full
+/// disk it stops: what is left would need more space.
 pub fn unhashify(
     paths: &[PathBuf],
     pool: Option<&Path>,
     progress: &dyn Progress,
+) -> Result<Undone> {
+    unhashify_by(paths, pool, progress, &deunify::deunify)
+}
+
+/// The same, with files dealt with in this way.
+fn unhashify_by(
+    paths: &[PathBuf],
+    pool: Option<&Path>,
+    progress: &dyn Progress,
+    deunify: &dyn Fn(&Entry) -> Result<Done>,
 ) -> Result<Undone> {
     let mut undone = Undone::default();
     let options = walk::Options {
@@ -47,11 +68,12 @@ pub fn unhashify(
     for path in paths {
         let pooled = Pooled::of(path, pool)?;
         let mut part = pooled.part(path);
-        let failed_before = undone.errors.len();
+        let mut all = true;
         for entry in walk(path, options) {
             progress.done(1);
             let done = entry.and_then(|entry| {
-                let done = pooled.undo(&entry)?;
+                pooled.take_out(&entry)?;
+                let done = deunify(&entry)?;
                 part.iter_mut().for_each(|part| part.forget(entry.path()));
                 Ok(done)
             });
@@ -60,15 +82,19 @@ pub fn unhashify(
                 Ok(Done::Cleared) => undone.cleared += 1,
                 Ok(Done::Copied) => undone.copied += 1,
                 Err(e) => {
-                    undone.no_space |= e.is_full();
-                    let message = e.to_string();
-                    progress.failed(&message);
-                    undone.errors.push(message);
+                    undone.fail(&e, progress);
+                    all = false;
                 }
+            }
+            if undone.no_space {
+                break;
             }
         }
         if let Some(part) = part {
-            part.save(undone.errors.len() == failed_before);
+            part.save(all);
+        }
+        if undone.no_space {
+            break;
         }
     }
     Ok(undone)
@@ -133,6 +159,7 @@ impl Pooled {
             false => path.parent().filter(|dir| !dir.as_os_str().is_empty()),
         };
         let tree = Tree::new(dir.unwrap_or(Path::new(".")))?;
+        trees::check_writable(&tree)?;
         // Without a pool all is copied.
         let pool = match (trees::pool_for(&tree, named, false), named) {
             (Err(e), Some(_)) => return Err(e),
@@ -148,7 +175,8 @@ impl Pooled {
         })
     }
 
-    fn undo(&self, entry: &Entry) -> Result<Done> {
+    /// Takes the pool's name from a file that has one other.
+    fn take_out(&self, entry: &Entry) -> Result<()> {
         let failed = |errno| Error::file("unhashify", entry.path(), errno);
         if let (Some(pool), Some(file)) = (&self.pool, entry.open_if_linked().map_err(failed)?) {
             let stat = fstat(&file).map_err(failed)?;
@@ -159,11 +187,10 @@ impl Pooled {
                     .is_ok_and(|entry| entry.st_ino == stat.st_ino)
                 {
                     pool.remove(hash).map_err(failed)?;
-        trees::check_writable(&tree)?;
                 }
             }
         }
-        deunify::deunify(entry)
+        Ok(())
     }
 
     /// What is remembered of the tree that the path is, or is a part of.
@@ -191,5 +218,62 @@ impl Pooled {
             // And not by a link, which is not followed.
             (known && part.tree.path == above).then_some(part)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+
+    use rustix::io::Errno;
+
+    use super::*;
+    use crate::unify::Reason;
+
+    struct Quiet;
+
+    impl Progress for Quiet {
+        fn scanned(&self, _: u64) {}
+        fn planned(&self, _: u64) {}
+        fn done(&self, _: u64) {}
+        fn skipped(&self, _: &Path, _: Reason) {}
+        fn failed(&self, _: &str) {}
+    }
+
+    /// Two trees of 150 files, all of which fail in this way; how many were tried, and what came of it.
+    fn failing(errno: Errno) -> (usize, Undone) {
+        let dir = tempfile::tempdir().unwrap();
+        let trees = ["a", "b"].map(|tree| dir.path().join(tree));
+        for tree in &trees {
+            fs::create_dir(tree).unwrap();
+            for n in 0..150 {
+                fs::write(tree.join(n.to_string()), "content").unwrap();
+            }
+        }
+        let tried = Cell::new(0);
+        let undone = unhashify_by(&trees, None, &Quiet, &|entry| {
+            if entry.kind().is_dir() {
+                return Ok(Done::Nothing);
+            }
+            tried.set(tried.get() + 1);
+            Err(Error::file("copy", entry.path(), errno))
+        });
+        (tried.get(), undone.unwrap())
+    }
+
+    #[test]
+    fn it_stops_on_a_full_disk() {
+        let (tried, undone) = failing(Errno::NOSPC);
+        assert_eq!((tried, undone.errors.len(), undone.no_space), (1, 1, true));
+    }
+
+    #[test]
+    fn not_all_messages_are_kept() {
+        let (tried, undone) = failing(Errno::IO);
+        assert_eq!(
+            (tried, undone.errors.len(), undone.no_space),
+            (300, 100, false)
+        );
     }
 }

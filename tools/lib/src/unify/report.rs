@@ -96,6 +96,13 @@ impl Amount {
 /// How many messages about failures, and how many paths, a report keeps.
 const MAX_ERRORS: usize = 100;
 
+/// Keeps a message, if there are not too many.
+pub(crate) fn keep(errors: &mut Vec<String>, message: String) {
+    if errors.len() < MAX_ERRORS {
+        errors.push(message);
+    }
+}
+
 /// What a run did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -130,9 +137,7 @@ impl Report {
     }
 
     pub(crate) fn error(&mut self, message: String) {
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(message);
-        }
+        keep(&mut self.errors, message);
     }
 
     pub(crate) fn leave_unprotected(&mut self, path: PathBuf) {
