@@ -70,14 +70,13 @@ pub fn check(
         // Whose files they are takes a walk.
         let run = Run::new(&options, attributes, progress, &place);
         let found = scan::scan(&run);
-        let mut names: HashMap<u64, Vec<PathBuf>> = HashMap::new();
+        let none = |(ino, _): &(u64, Damage)| (*ino, Vec::new());
+        let mut names: HashMap<u64, Vec<PathBuf>> = damaged.iter().map(none).collect();
         for at in found.files.sorted() {
             let ino = found.files.record(at).ino;
-            if run.index(found.files.tree(at)).is_some() && damaged.iter().any(|(i, _)| *i == ino) {
-                names
-                    .entry(ino)
-                    .or_default()
-                    .push(run.path(&found.files, at));
+            let in_tree = run.index(found.files.tree(at)).is_some();
+            if let (true, Some(names)) = (in_tree, names.get_mut(&ino)) {
+                names.push(run.path(&found.files, at));
             }
         }
         all.extend(damaged.into_iter().map(|(ino, damage)| Damage {
