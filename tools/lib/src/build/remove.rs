@@ -35,6 +35,7 @@ pub fn delete(store: &Store, name: &str, keep_tree: bool) -> Result<()> {
         dlimit::forget(xid, there.unwrap_or(&place))?;
     }
     if !keep_tree {
+        crate::clone::forget(&place);
         match fs::rename(&place, &gone) {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             renamed => renamed.doing(|| format!("rename {}", place.display()))?,

@@ -186,6 +186,15 @@ fn a_hashified_tree_is_cloned_by_links() {
     fs::rename(&to, &named).unwrap();
     crate::clone::remember(&from, &named);
     assert!(crate::clone::is_hashified(&named));
+    // Nothing is remembered of one that is deleted.
+    store.save("y", "").unwrap();
+    let remembered = || {
+        let states = fs::read_dir(store.guests_dir().join(".hash/.state")).unwrap();
+        states.count()
+    };
+    assert_eq!(remembered(), 2);
+    delete(&store, "y", false).unwrap();
+    assert_eq!(remembered(), 1);
 }
 
 #[test]

@@ -131,3 +131,11 @@ pub(crate) fn remember(from: &Path, to: &Path) {
         let _ = state.save(&pool, &new);
     }
 }
+
+/// Forgets what is remembered of a tree that is to be removed.
+pub(crate) fn forget(tree: &Path) {
+    let Ok(tree) = Tree::new(tree) else { return };
+    if let Some(pool) = pool_of(&tree) {
+        let _ = State::remove(&pool, &tree.path);
+    }
+}

@@ -105,7 +105,7 @@ impl State {
     }
 
     /// Forgets the tree at a path.
-    pub(super) fn remove(pool: &Pool, tree: &Path) -> Result<(), Errno> {
+    pub(crate) fn remove(pool: &Pool, tree: &Path) -> Result<(), Errno> {
         match rustix::fs::unlinkat(pool.state(false)?, name(tree), rustix::fs::AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             removed => removed,
