@@ -72,7 +72,8 @@ pub(crate) struct Hashify {
     /// Read the whole pool, and say which files are not what they were
     #[arg(long, group = "instead")]
     pub(crate) check: bool,
-    /// Only remove what no guest uses any more from the pool; a run does so at its end
+    /// Only remove what no guest uses any more from the pool; a run does so at its end. With --all, also
+    /// from pools without guests
     #[arg(long, group = "instead")]
     pub(crate) gc: bool,
     /// Show each file that is not shared, and why

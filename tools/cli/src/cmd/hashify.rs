@@ -21,20 +21,28 @@ use crate::progress::Bar;
 /// `vserver hashify`
 pub(crate) fn hashify(args: &Hashify, json: bool) -> anyhow::Result<ExitCode> {
     let looks = args.dry_run || args.status || args.check || args.gc;
-    let found = match args.all {
-        true => all()?.usable(args.pool.as_deref(), !looks)?,
-        false => named(&args.tree),
+    let pool = args.pool.as_deref();
+    let found = match (args.all, args.gc) {
+        // There are pools without guests.
+        (true, true) => hashify::any_guests(&Store::system())?.any_usable(pool, false),
+        (true, false) => all()?.usable(pool, !looks)?,
+        (false, _) => named(&args.tree),
     };
     let left_out = name_left_out(&found);
-    if args.status {
-        status(args, &found.trees, json)
+    let failed = found.failed();
+    let code = if args.status {
+        status(args, &found.trees, json)?
     } else if args.check {
-        check(args, &found.trees, json)
+        check(args, &found.trees, json)?
     } else if args.gc {
-        gc(args, &found.trees, json)
+        gc(args, &found.trees, json)?
     } else {
-        run(args, found.trees, left_out, json)
-    }
+        run(args, found.trees, left_out, json)?
+    };
+    Ok(match failed && code == ExitCode::SUCCESS {
+        true => ExitCode::FAILURE,
+        false => code,
+    })
 }
 
 fn all() -> Result<Guests> {
@@ -199,7 +207,12 @@ fn check(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCo
 fn gc(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
     let _alone = Alone::new()?;
     let mut all = hashify::Collected::default();
-    for pool in hashify::pools(trees, args.pool.as_deref())? {
+    let named = args.pool.as_deref();
+    let pools = match args.all {
+        true => hashify::all_pools(&Store::system(), trees, named)?,
+        false => hashify::pools(trees, named)?,
+    };
+    for pool in pools {
         let collected = hashify::gc(&pool, args.dry_run)?;
         all.entries += collected.entries;
         all.bytes += collected.bytes;

@@ -25,6 +25,18 @@ pub struct Guests {
 ///
 /// [`Error::Place`]: there is none.
 pub fn guests(store: &Store) -> Result<Guests> {
+    let found = any_guests(store)?;
+    match found.trees.is_empty() {
+        false => Ok(found),
+        true => Err(Error::Place(format!(
+            "{}: there are no guests",
+            store.guests_dir().display()
+        ))),
+    }
+}
+
+/// The same, also if there is none.
+pub fn any_guests(store: &Store) -> Result<Guests> {
     let mut found = Guests::default();
     let mut paths = listed(&store.guests_dir())?;
     for (name, guest) in store.all()? {
@@ -59,13 +71,7 @@ pub fn guests(store: &Store) -> Result<Guests> {
         }
     }
     found.trees.sort_unstable();
-    match found.trees.is_empty() {
-        false => Ok(found),
-        true => Err(Error::Place(format!(
-            "{}: there are no guests",
-            store.guests_dir().display()
-        ))),
-    }
+    Ok(found)
 }
 
 /// The directories in which guests may live.
@@ -89,23 +95,32 @@ fn listed(below: &Path) -> Result<Vec<PathBuf>> {
 
 impl Guests {
     /// Leaves out those that can't be hashified, with the pool `named` or the usual one: it can't be
-    /// on their file system, or would lie in them, or they are to be changed and are read-only.
+    /// on their file system, or would lie in them, or they are to be changed and are read-only, or
+    /// their disk fails.
     ///
     /// Fails as the first of them does if it is so with all.
-    pub fn usable(mut self, named: Option<&Path>, change: bool) -> Result<Self> {
-        let mut trees = Vec::new();
-        for path in std::mem::take(&mut self.trees) {
-            match usable(&path, named, change) {
-                Ok(()) => trees.push(path),
-                Err(e @ Error::Place(_)) => self.left_out.push(e),
-                Err(e) => return Err(e),
-            }
+    pub fn usable(self, named: Option<&Path>, change: bool) -> Result<Self> {
+        let mut found = self.any_usable(named, change);
+        match found.trees.is_empty() && !found.left_out.is_empty() {
+            true => Err(found.left_out.swap_remove(0)),
+            false => Ok(found),
         }
-        if trees.is_empty() && !self.left_out.is_empty() {
-            return Err(self.left_out.swap_remove(0));
-        }
-        self.trees = trees;
-        Ok(self)
+    }
+
+    /// The same, also if it is so with all.
+    pub fn any_usable(mut self, named: Option<&Path>, change: bool) -> Self {
+        let left_out = &mut self.left_out;
+        self.trees.retain(|path| {
+            let usable = usable(path, named, change).map_err(|e| left_out.push(e));
+            usable.is_ok()
+        });
+        self
+    }
+
+    /// Whether one is left out because something went wrong, and not for what it is.
+    pub fn failed(&self) -> bool {
+        let failed = |e: &Error| !matches!(e, Error::Place(_) | Error::Config { .. });
+        self.left_out.iter().any(failed)
     }
 }
 
@@ -116,4 +131,29 @@ fn usable(path: &Path, named: Option<&Path>, change: bool) -> Result<()> {
     }
     let pool = trees::pool_for(&tree, named, false)?;
     pool.check_outside(&[(tree.inode, tree.path)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_that_fails_does_not_keep_others_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = dir.path().join("good");
+        fs::create_dir(&good).unwrap();
+        let fails = dir.path().join("x".repeat(300));
+        let all = |trees: &[&PathBuf]| Guests {
+            trees: trees.iter().map(|path| path.to_path_buf()).collect(),
+            left_out: Vec::new(),
+        };
+        let found = all(&[&fails, &good]).usable(None, true).unwrap();
+        assert_eq!(found.trees, [good.clone()]);
+        assert!(found.left_out.len() == 1 && found.failed());
+        let found = all(&[&good, &dir.path().join("gone")]);
+        let found = found.usable(None, true).unwrap();
+        assert!(found.left_out.len() == 1 && !found.failed());
+        let error = all(&[&fails]).usable(None, true).unwrap_err();
+        assert!(!matches!(error, Error::Place(_)), "{error}");
+    }
 }

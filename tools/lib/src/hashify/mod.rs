@@ -54,10 +54,10 @@ use crate::unify::{self, Engine, Progress};
 
 pub use check::{Damage, check};
 pub use gc::{Collected, gc};
-pub use guests::{Guests, guests};
+pub use guests::{Guests, any_guests, guests};
 pub use pool::Pool;
 pub use status::{Status, TreeStatus, status};
-pub use trees::{GUESTS, pools};
+pub use trees::{GUESTS, all_pools, pools};
 pub use undo::{Undone, unhashify};
 
 use facts::Facts;

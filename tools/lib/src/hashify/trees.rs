@@ -206,6 +206,28 @@ pub fn pools(paths: &[PathBuf], named: Option<&Path>) -> Result<Vec<Pool>> {
     Ok(pools.filter(|pool| !pool.missing).collect())
 }
 
+/// The pools of these trees and those that are known without any: the one that is named, or where links of
+/// [`Store::pools`] lead and the one with the guests.
+pub fn all_pools(store: &Store, paths: &[PathBuf], named: Option<&Path>) -> Result<Vec<Pool>> {
+    let mut all = pools(paths, named)?;
+    let known = match named {
+        Some(path) => vec![path.to_owned()],
+        None => {
+            let mut known = store.pools()?;
+            known.push(store.guests_dir().join(pool::NAME));
+            known
+        }
+    };
+    for path in known {
+        if let Some(pool) = Pool::open(&path, false)? {
+            if all.iter().all(|other| other.inode != pool.inode) {
+                all.push(pool);
+            }
+        }
+    }
+    Ok(all)
+}
+
 pub(crate) fn check_writable(tree: &Tree) -> Result<()> {
     check_directory_writable(&tree.fd, &tree.path)
 }
@@ -308,6 +330,17 @@ mod tests {
         assert_eq!(found(None).unwrap(), root.join("pool"));
         let named = Path::new("named");
         assert_eq!(found(Some(named)).unwrap(), named);
+        // Also without a tree; the first of the links leads to what is no pool.
+        fs::remove_file(store.pools_dir().join("a")).unwrap();
+        fs::remove_file(store.pools_dir().join("c")).unwrap();
+        let pools = |named| {
+            let pools = all_pools(&store, &[], named).unwrap().into_iter();
+            pools.map(|pool| pool.path).collect::<Vec<_>>()
+        };
+        let both = [root.join("pool"), root.join("vservers/.hash")];
+        assert_eq!(pools(None), both);
+        assert_eq!(pools(Some(&both[0])), both[..1]);
+        assert_eq!(pools(Some(named)), [PathBuf::new(); 0]);
         symlink("../../../missing/pool", store.pools_dir().join("d")).unwrap();
         let error = found(None).unwrap_err().to_string();
         assert!(error.contains("pools/d: leads to"), "{error}");
