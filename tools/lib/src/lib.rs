@@ -39,6 +39,7 @@ pub mod names;
 pub mod proc;
 mod protect;
 pub mod quota;
+mod removal;
 mod replace;
 pub mod signal;
 pub mod space;

@@ -25,6 +25,17 @@ pub(crate) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
+/// So deep does anybody go into a tree; each level has a descriptor, and its path grows. What is deeper is
+/// of somebody who wants to use these up.
+pub(crate) const DEEPEST: usize = 1000;
+
+/// What it says of a directory at that depth, whose path would be long.
+pub(crate) fn too_deep(path: &Path) -> Error {
+    let begin: PathBuf = path.components().take(4).collect();
+    let begin = begin.display();
+    Error::Invalid(format!("{begin}/...: more than {DEEPEST} directories deep"))
+}
+
 /// What a walk has found: a name in an open directory.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -161,6 +172,9 @@ impl Walk {
 
     /// Opens a directory; `None` if that is none any more, or not to be entered.
     fn enter(&self, entry: Entry) -> Result<Option<Level>> {
+        if self.levels.len() >= DEEPEST {
+            return Err(too_deep(&entry.path));
+        }
         let opened = if self.levels.is_empty() {
             // Whatever is mounted here was asked for.
             openat(&entry.dir, &entry.name, DIRECTORY, Mode::empty())
@@ -185,7 +199,7 @@ impl Walk {
 }
 
 /// The names in a directory, sorted.
-fn names(dir: &OwnedFd) -> Result<Vec<OsString>, Errno> {
+pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<OsString>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
@@ -303,6 +317,26 @@ mod tests {
                 assert_eq!(std::io::read_to_string(file).unwrap(), "content");
             }
         }
+    }
+
+    /// It has a descriptor for each level, and their number is limited.
+    #[test]
+    fn a_walk_ends_at_a_depth() {
+        use rustix::fs::mkdirat;
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("f"), "content").unwrap();
+        let mut at = open(dir.path(), DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..DEEPEST + 500 {
+            mkdirat(&at, "d", Mode::RWXU).unwrap();
+            at = openat(&at, "d", DIRECTORY, Mode::empty()).unwrap();
+        }
+        let found: Vec<_> = walk(dir.path(), ALL).collect();
+        let errors: Vec<_> = found.iter().filter_map(|e| e.as_ref().err()).collect();
+        assert_eq!((found.len(), errors.len()), (DEEPEST + 3, 1));
+        assert!(errors[0].to_string().contains("directories deep"));
+        let last = found.last().unwrap().as_ref().unwrap();
+        assert_eq!(last.name(), "f", "it goes on");
+        crate::removal::remove_tree(&dir.path().join("d")).unwrap();
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::copy::{
 use crate::error::{Doing, Error, Result};
 use crate::hashify::trees::Tree;
 use crate::protect;
-use crate::walk::DIRECTORY;
+use crate::walk::{DEEPEST, DIRECTORY, too_deep};
 
 /// Copies the tree `from` to `to`, which is not there yet.
 pub(super) fn tree(
@@ -35,6 +35,7 @@ pub(super) fn tree(
     progress: &dyn Progress,
 ) -> Result<()> {
     progress.begin("copying", None);
+    crate::unify::raise_fd_limit();
     let tree = Tree::new(from)?;
     let failed = |errno: Errno| Error::file("make", to, errno);
     mkdirat(CWD, to, Mode::RWXU).map_err(failed)?;
@@ -64,6 +65,10 @@ impl Copying<'_> {
     /// Copies what is in a directory, and then its own attributes.
     fn directory(&mut self, from: OwnedFd, to: OwnedFd, path: &mut PathBuf) -> Result<()> {
         let failed = |errno: Errno| Error::file("read", Path::new("the tree's directory"), errno);
+        // Each level has three descriptors, and its part of the stack.
+        if path.components().count() >= DEEPEST {
+            return Err(too_deep(path));
+        }
         for entry in Dir::read_from(&from).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();

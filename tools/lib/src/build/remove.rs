@@ -10,6 +10,7 @@ use crate::config::{Store, store::Source};
 use crate::error::{Doing, Error, Result};
 use crate::guest::{self, Lock};
 use crate::mount_table::mounts;
+use crate::removal::remove_tree;
 use crate::{disk, dlimit, quota};
 
 /// Removes a guest, which must not run and which none may require: its tree, unless that is to be
@@ -105,7 +106,7 @@ fn refuse_needed(store: &Store, name: &str, tree: Option<&PathBuf>) -> Result<()
 /// Removes a tree, if it is there. Symlinks are not followed.
 pub(crate) fn tree(path: &Path) -> Result<()> {
     refuse_mounts(path)?;
-    match fs::remove_dir_all(path) {
+    match remove_tree(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(Error::Invalid(format!(
             "remove {}: {e}; are there unified files, and no module? vserver deunify -R {0}",

@@ -120,6 +120,31 @@ impl Attributes for Flags {
     }
 }
 
+/// A guest may go on making directories in directories: the host has so many descriptors, and a stack.
+#[test]
+fn a_guest_without_an_end_is_not_copied() {
+    use rustix::fs::{mkdirat, openat};
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+    fs::create_dir(&from).unwrap();
+    let mut at = open(&from, DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..2000 {
+        mkdirat(&at, "d", Mode::RWXU).unwrap();
+        at = openat(&at, "d", DIRECTORY, Mode::empty()).unwrap();
+    }
+    let copy = || clone::tree(&from, &to, &Flags::default(), &Quiet(Cell::new(0)));
+    // As the main thread's.
+    let stack = std::thread::Builder::new().stack_size(8 << 20);
+    let error = std::thread::scope(|scope| {
+        let thread = stack.spawn_scoped(scope, copy).unwrap();
+        thread.join().unwrap().unwrap_err().to_string()
+    });
+    assert!(error.contains("d/d/d/d/...: more than 1000"), "{error}");
+    for tree in [&from, &to] {
+        remove_tree(tree).unwrap();
+    }
+}
+
 /// Equal files that hashify has made one inode, which nothing would protect in the copy.
 #[test]
 fn the_names_of_a_unified_file_are_copied_each_by_itself() {

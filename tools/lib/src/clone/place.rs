@@ -2,7 +2,6 @@
 //! Where the new tree comes to be: under a temporary name, locked, until it is complete.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::hashify::trees::{self, Tree};
+use crate::removal::remove_tree;
 use crate::walk::DIRECTORY;
 
 /// How the temporary name ends, which is hidden; who makes the tree holds a lock of it.
@@ -96,7 +96,7 @@ impl<'a> Place<'a> {
     /// Removes what there is of it.
     pub(super) fn remove(&self) {
         // What remains the next clone of that name removes.
-        let _ = fs::remove_dir_all(&self.temporary);
+        let _ = remove_tree(&self.temporary);
     }
 }
 
@@ -122,6 +122,6 @@ fn make(path: &Path, to: &Path) -> Result<OwnedFd> {
         if made.is_ok() {
             return Ok(fd);
         }
-        fs::remove_dir_all(path).map_err(|e| Error::file("remove", path, e))?;
+        remove_tree(path).map_err(|e| Error::file("remove", path, e))?;
     }
 }
