@@ -115,7 +115,9 @@ fn share(verb: &'static str, given: Vec<OsString>) -> Vec<OsString> {
     }
     let mut trees = names.into_iter().map(guest);
     if undo {
-        return words("unhashify").chain(trees).collect();
+        // It has no more to say, whether asked or not.
+        options.retain(|word| word != "--verbose");
+        return words("unhashify").chain(options).chain(trees).collect();
     }
     if verb == "unify" {
         if let Some(reference) = trees.next() {
@@ -170,6 +172,14 @@ mod tests {
                 "vunify -n ref web",
                 "unify --dry-run --reference /vservers/ref /vservers/web",
             ),
+            (
+                "vhashify -Rnv --destination /pool web",
+                "unhashify --dry-run --pool /pool /vservers/web",
+            ),
+            (
+                "vhashify --manually -Rn /x/a /list",
+                "unhashify --dry-run /x/a",
+            ),
             ("vunify -R web", "unhashify /vservers/web"),
         ] {
             let words = arguments_of(line);
@@ -184,7 +194,12 @@ mod tests {
 
     #[test]
     fn what_nobody_knows_is_refused() {
-        for line in ["vhashify -q web", "vunify --what web"] {
+        for line in [
+            "vhashify -q web",
+            "vhashify -Rq web",
+            "vhashify -R --what web",
+            "vunify --what web",
+        ] {
             let words = arguments(line.split(' ').map(OsString::from));
             assert!(Cli::try_parse_from(words).is_err(), "{line}");
         }

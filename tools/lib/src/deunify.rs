@@ -7,9 +7,10 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use rustix::fs::fstat;
+use rustix::fs::{Stat, fstat};
 use rustix::io::Errno;
 
+use crate::attr::Attributes;
 use crate::copy::copy;
 use crate::error::{Error, Result};
 use crate::protect::{self, Exposed, Protection};
@@ -26,6 +27,17 @@ pub enum Done {
     Cleared,
     /// The name leads to a copy now.
     Copied,
+}
+
+/// What the kernel says of a file to which something would be done.
+pub(crate) fn unified(attributes: &dyn Attributes, entry: &Entry) -> Result<Option<Stat>> {
+    let failed = |errno: Errno| Error::file("look at", entry.path(), errno);
+    let Some(file) = entry.open_file().map_err(failed)? else {
+        return Ok(None);
+    };
+    let stat = fstat(&file).map_err(failed)?;
+    let unified = protect::parts_names(attributes, &file, stat.st_nlink).map_err(failed)?;
+    Ok(unified.then_some(stat))
 }
 
 /// Gives a file an inode of its own.
@@ -99,7 +111,7 @@ mod tests {
     use vserver_abi as abi;
 
     use super::*;
-    use crate::attr::{Attributes, UNIFIED};
+    use crate::attr::UNIFIED;
     use crate::protect::Flag;
 
     /// Every file has the same attributes; what is done to them is noted.

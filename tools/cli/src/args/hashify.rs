@@ -99,6 +99,9 @@ pub(crate) struct Unhashify {
     /// The pool, as for hashify
     #[arg(long, value_name = "DIR")]
     pub(crate) pool: Option<PathBuf>,
+    /// Say what would be done, but change nothing
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
     /// Files, and directories with all that is in them; symbolic links are not followed
     #[arg(required_unless_present = "all", value_name = "PATH")]
     pub(crate) path: Vec<PathBuf>,

@@ -236,17 +236,26 @@ pub(crate) fn unhashify(args: &Unhashify, json: bool) -> anyhow::Result<ExitCode
         false => named(&args.path),
     };
     name_left_out(&found);
-    let _alone = Alone::new()?;
+    let (trees, pool) = (&found.trees, args.pool.as_deref());
+    let _alone = match args.dry_run {
+        true => None,
+        false => Some(Alone::new()?),
+    };
     let bar = Bar::new(false);
-    let undone = hashify::unhashify(&found.trees, args.pool.as_deref(), &bar);
+    let undone = match args.dry_run {
+        true => hashify::would_unhashify(trees, pool, attr::best(), &bar),
+        false => hashify::unhashify(trees, pool, &bar),
+    };
     bar.clear();
     let undone = undone?;
+    let would = if args.dry_run { "would be " } else { "" };
     match json {
         true => output::json(&undone)?,
         false => line(format_args!(
-            "{} copied, {} made ordinary files in place",
+            "{} {would}copied, {} {would}made ordinary files in place",
             undone.copied, undone.cleared
         ))?,
     }
-    Ok(exit::of_files(!undone.errors.is_empty(), undone.no_space))
+    let failed = found.failed() || !undone.errors.is_empty();
+    Ok(exit::of_files(failed, undone.no_space))
 }

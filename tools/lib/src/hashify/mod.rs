@@ -31,6 +31,7 @@ pub(crate) mod state;
 mod status;
 pub(crate) mod trees;
 mod undo;
+mod would;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -59,6 +60,7 @@ pub use pool::Pool;
 pub use status::{Status, TreeStatus, status};
 pub use trees::{GUESTS, all_pools, pools};
 pub use undo::{Undone, unhashify};
+pub use would::would_unhashify;
 
 use facts::Facts;
 use files::{Files, POOL, Ref};

@@ -32,13 +32,29 @@ pub struct Undone {
 }
 
 impl Undone {
-    fn fail(&mut self, error: &Error, progress: &dyn Progress) {
-        self.no_space |= error.is_full();
-        let message = error.to_string();
-        progress.failed(&message);
-        keep(&mut self.errors, message);
+    /// Notes what came of a file; false if it failed.
+    pub(super) fn note(&mut self, done: Result<Done>, progress: &dyn Progress) -> bool {
+        match done {
+            Ok(Done::Nothing) => {}
+            Ok(Done::Cleared) => self.cleared += 1,
+            Ok(Done::Copied) => self.copied += 1,
+            Err(e) => {
+                self.no_space |= e.is_full();
+                let message = e.to_string();
+                progress.failed(&message);
+                keep(&mut self.errors, message);
+                return false;
+            }
+        }
+        true
     }
 }
+
+/// Which files those are.
+pub(super) const OPTIONS: walk::Options = walk::Options {
+    recursive: true,
+    cross_mounts: false,
+};
 
 /// Gives the files at and below these paths inodes of their own.
 ///
@@ -50,42 +66,33 @@ pub fn unhashify(
     pool: Option<&Path>,
     progress: &dyn Progress,
 ) -> Result<Undone> {
-    unhashify_by(paths, pool, progress, &deunify::deunify)
+    undo(paths, pool, progress, |pooled, entry| {
+        pooled.take_out(entry)?;
+        deunify::deunify(entry)
+    })
 }
 
-/// The same, with files dealt with in this way.
-fn unhashify_by(
+/// Goes through the paths; `one` deals with each file.
+fn undo(
     paths: &[PathBuf],
     pool: Option<&Path>,
     progress: &dyn Progress,
-    deunify: &dyn Fn(&Entry) -> Result<Done>,
+    one: impl Fn(&Pooled, &Entry) -> Result<Done>,
 ) -> Result<Undone> {
     let mut undone = Undone::default();
-    let options = walk::Options {
-        recursive: true,
-        cross_mounts: false,
-    };
     for path in paths {
         let pooled = Pooled::of(path, pool)?;
         let mut part = pooled.part(path);
         let mut all = true;
-        for entry in walk(path, options) {
+        trees::check_writable(&pooled.tree)?;
+        for entry in walk(path, OPTIONS) {
             progress.done(1);
             let done = entry.and_then(|entry| {
-                pooled.take_out(&entry)?;
-                let done = deunify(&entry)?;
+                let done = one(&pooled, &entry)?;
                 part.iter_mut().for_each(|part| part.forget(entry.path()));
                 Ok(done)
             });
-            match done {
-                Ok(Done::Nothing) => {}
-                Ok(Done::Cleared) => undone.cleared += 1,
-                Ok(Done::Copied) => undone.copied += 1,
-                Err(e) => {
-                    undone.fail(&e, progress);
-                    all = false;
-                }
-            }
+            all &= undone.note(done, progress);
             if undone.no_space {
                 break;
             }
@@ -146,20 +153,21 @@ impl Part<'_> {
 }
 
 /// What is in the pool, by inode.
-struct Pooled {
+pub(super) struct Pooled {
+    /// Where the path is.
+    tree: Tree,
     pool: Option<Pool>,
     entries: HashMap<u64, Hash>,
 }
 
 impl Pooled {
-    fn of(path: &Path, named: Option<&Path>) -> Result<Self> {
+    pub(super) fn of(path: &Path, named: Option<&Path>) -> Result<Self> {
         let stat = rustix::fs::lstat(path).map_err(|e| Error::place("find", path, e))?;
         let dir = match rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
             true => Some(path),
             false => path.parent().filter(|dir| !dir.as_os_str().is_empty()),
         };
         let tree = Tree::new(dir.unwrap_or(Path::new(".")))?;
-        trees::check_writable(&tree)?;
         // Without a pool all is copied.
         let pool = match (trees::pool_for(&tree, named, false), named) {
             (Err(e), Some(_)) => return Err(e),
@@ -170,9 +178,15 @@ impl Pooled {
             None => Vec::new(),
         };
         Ok(Self {
+            tree,
             pool,
             entries: entries.into_iter().map(|(hash, ino)| (ino, hash)).collect(),
         })
+    }
+
+    /// Whether an inode is in it.
+    pub(super) fn has(&self, ino: u64) -> bool {
+        self.entries.contains_key(&ino)
     }
 
     /// Takes the pool's name from a file that has one other.
@@ -252,7 +266,7 @@ mod tests {
             }
         }
         let tried = Cell::new(0);
-        let undone = unhashify_by(&trees, None, &Quiet, &|entry| {
+        let undone = undo(&trees, None, &Quiet, |_, entry| {
             if entry.kind().is_dir() {
                 return Ok(Done::Nothing);
             }

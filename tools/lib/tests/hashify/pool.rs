@@ -164,6 +164,19 @@ fn unhashified_files_are_their_own() {
 }
 
 #[test]
+fn what_would_be_unhashified_is_counted_and_left() {
+    let trees = Trees::example();
+    let fake = Fake::new();
+    trees.hashify(&fake);
+    let pool = trees.options().pool;
+    let would = hashify::would_unhashify(&trees.trees(), pool.as_deref(), &fake, &Quiet).unwrap();
+    // Two files, each in three trees and the pool: who is the last has it to himself.
+    assert_eq!((would.copied, would.cleared), (4, 2));
+    assert!(would.errors.is_empty(), "{:?}", would.errors);
+    assert!(trees.same("a", "c", "usr/bin/tool") && trees.pool().len() == 2);
+}
+
+#[test]
 fn what_was_unhashified_is_not_broken() {
     let trees = Trees::example();
     let fake = Fake::new();
