@@ -113,6 +113,10 @@ check "they are read from a directory" says last vuname --xid web --dir $W/uts -
 check "that one" says other vuname --xid web nodename
 check "the host has none of its own" fails 1 "no such context" vuname --xid self nodename
 
+# vserver-stat
+check "vserver-stat shows contexts" sh -c 'vserver-stat | grep -E "^ *100 .* web *\$"'
+check "in JSON, too" sh -c 'vserver-stat --json | grep -q "\"web\""'
+
 # vps
 second() { vserver run --xid 101 --name second --detach -- sleep 2000; }
 pid_of_second() { vps -o pid,args | awk '$2 == 101 && /[s]leep 2000/ { print $1 }'; }
@@ -174,6 +178,37 @@ used() { vdu --xid 301 --space --script --blocksize "$1" $top/tagged; }
 check "and their space, in any unit" [ "$(used 512)" = $(($(used 256) / 2)) ]
 check "which is some" [ "$(used 512)" -gt 0 ]
 check "without a context it is as ever" sh -c "vdu $top/tagged | grep OWN"
+
+# vhashify, vunify
+share=$top/share
+for name in one two; do
+	mkdir -p $share/$name/usr
+	echo equal >$share/$name/usr/equal
+done
+inode() { stat -c %i "$share/$1/usr/equal"; }
+same() { [ "$(inode one)" = "$(inode two)" ]; }
+apart() { ! same; }
+hashify() { vhashify "$@" --destination $share/pool $share/one $share/two; }
+check "vhashify -n only looks" hashify -nv
+check "the files are two" apart
+check "and there is no pool" [ ! -e $share/pool ]
+check "vhashify shares" hashify -v
+check "the files are one" same
+check "which is in that pool" sh -c "ls $share/pool/??/*"
+check "vhashify -Rn only counts" says \
+	"1 would be copied, 1 would be made ordinary files in place" hashify -Rn
+check "the files are still one" same
+check "with -R unknown options are refused, too" fails 2 "-q" hashify -Rq
+check "and nothing is done" same
+check "vhashify -R gives each its own" hashify -R
+check "so they are two" apart
+check "and the pool has none" sh -c "! ls $share/pool/??/*"
+check "vunify shares with a reference" vunify $share/one $share/two
+check "so they are one" same
+check "vunify -Rn only counts" vunify -Rn $share/two
+check "and they are still one" same
+check "vunify -R gives it its own" vunify -R $share/two
+check "so they are two again" apart
 
 # A directory of the old tools
 tree old
