@@ -148,7 +148,7 @@ mod tests {
             left_out: Vec::new(),
         };
         let found = all(&[&fails, &good]).usable(None, true).unwrap();
-        assert_eq!(found.trees, [good.clone()]);
+        assert_eq!(found.trees, std::slice::from_ref(&good));
         assert!(found.left_out.len() == 1 && found.failed());
         let found = all(&[&good, &dir.path().join("gone")]);
         let found = found.usable(None, true).unwrap();

@@ -340,7 +340,7 @@ mod tests {
         let both = [root.join("pool"), root.join("vservers/.hash")];
         assert_eq!(pools(None), both);
         assert_eq!(pools(Some(&both[0])), both[..1]);
-        assert_eq!(pools(Some(named)), [PathBuf::new(); 0]);
+        assert!(pools(Some(named)).is_empty());
         symlink("../../../missing/pool", store.pools_dir().join("d")).unwrap();
         let error = found(None).unwrap_err().to_string();
         assert!(error.contains("pools/d: leads to"), "{error}");
