@@ -9,7 +9,7 @@ use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, OFlags};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
@@ -138,12 +138,12 @@ pub(super) fn with_quota(name: &str) -> Result<std::path::PathBuf> {
 /// Space and inodes of each owner.
 pub(super) type Sums = BTreeMap<(i32, u32), (u64, u64)>;
 
-/// Adds up what the context's files in a directory are to whom.
-fn add_up(dir: &Path, block: u64, sums: &mut Sums) -> Result<()> {
+/// Adds up what the context's files in a directory are to whom, each inode once.
+fn add_up(dir: &Path, block: u64, seen: &mut BTreeSet<u64>, sums: &mut Sums) -> Result<()> {
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let meta = fs::symlink_metadata(&path)?;
-        if abi::get_iattr(&path)?.xid == OWN {
+        if abi::get_iattr(&path)?.xid == OWN && seen.insert(meta.ino()) {
             for owner in [(USERS, meta.uid()), (GROUPS, meta.gid())] {
                 let sum = sums.entry(owner).or_default();
                 sum.0 += meta.blocks() * 512 / block * block;
@@ -151,7 +151,7 @@ fn add_up(dir: &Path, block: u64, sums: &mut Sums) -> Result<()> {
             }
         }
         if meta.is_dir() {
-            add_up(&path, block, sums)?;
+            add_up(&path, block, seen, sums)?;
         }
     }
     Ok(())
@@ -160,8 +160,8 @@ fn add_up(dir: &Path, block: u64, sums: &mut Sums) -> Result<()> {
 /// What is counted for each owner is what there is, and nobody else has anything.
 pub(super) fn owners_equal_a_scan(dir: &Path) -> Result<Sums> {
     equals_a_scan(OWN)?;
-    let mut found = Sums::new();
-    add_up(&root(), rfs::statvfs(dir)?.f_frsize, &mut found)?;
+    let (mut seen, mut found) = (BTreeSet::new(), Sums::new());
+    add_up(&root(), rfs::statvfs(dir)?.f_frsize, &mut seen, &mut found)?;
     inside(OWN, || {
         let mut counted = Sums::new();
         for kind in [USERS, GROUPS] {
