@@ -67,8 +67,8 @@ impl Removal {
     fn directory(&mut self, above: &OwnedFd, name: &OsStr, depth: usize) -> Result<(), Errno> {
         if depth >= OPEN {
             match self.move_up(above, name) {
-                // Of another subvolume, from which nothing can be moved.
-                Err(Errno::XDEV) => {}
+                // Of another subvolume, from which nothing can be moved; or not so, as on NFS.
+                Err(Errno::XDEV | Errno::INVAL) => {}
                 moved => return moved,
             }
         }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use serde::Serialize;
 use vserver::attr;
 use vserver::config::Store;
-use vserver::error::Result;
+use vserver::error::{Error, Result};
 use vserver::hashify::{self, Guests, Options, Report, Status, TreeStatus};
 use vserver::unify::{Alone, Amount};
 
@@ -213,7 +214,13 @@ fn gc(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode>
         false => hashify::pools(trees, named)?,
     };
     for pool in pools {
-        let collected = hashify::gc(&pool, args.dry_run)?;
+        let collected = match hashify::gc(&pool, args.dry_run) {
+            Err(why @ Error::Place(_)) if args.all => {
+                eprintln!("vserver: left out: {why}");
+                continue;
+            }
+            collected => collected?,
+        };
         all.entries += collected.entries;
         all.bytes += collected.bytes;
     }
@@ -229,11 +236,20 @@ fn gc(args: &Hashify, trees: &[PathBuf], json: bool) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
+/// What `unhashify` answers to programs.
+#[derive(Serialize)]
+struct Undo<'a> {
+    dry_run: bool,
+    #[serde(flatten)]
+    undone: &'a hashify::Undone,
+}
+
 /// `vserver unhashify`
 pub(crate) fn unhashify(args: &Unhashify, json: bool) -> anyhow::Result<ExitCode> {
-    let found = match args.all {
-        true => all()?,
-        false => named(&args.path),
+    let found = match (args.all, args.dry_run) {
+        (true, true) => all()?,
+        (true, false) => all()?.writable(),
+        (false, _) => named(&args.path),
     };
     name_left_out(&found);
     let (trees, pool) = (&found.trees, args.pool.as_deref());
@@ -250,7 +266,10 @@ pub(crate) fn unhashify(args: &Unhashify, json: bool) -> anyhow::Result<ExitCode
     let undone = undone?;
     let would = if args.dry_run { "would be " } else { "" };
     match json {
-        true => output::json(&undone)?,
+        true => output::json(&Undo {
+            dry_run: args.dry_run,
+            undone: &undone,
+        })?,
         false => line(format_args!(
             "{} {would}copied, {} {would}made ordinary files in place",
             undone.copied, undone.cleared

@@ -122,7 +122,8 @@ fn one(
         Err(e) if e.errno() == Some(Errno::NOENT) => {
             Ok(path.exists().then(|| found(What::InUse, 0)))
         }
-        bytes => Ok(Some(found(What::Tree, bytes?))),
+        // As above.
+        bytes => Ok(Some(found(What::Tree, bytes.unwrap_or(0)))),
     }
 }
 

@@ -117,6 +117,16 @@ impl Guests {
         self
     }
 
+    /// Leaves out those that nobody can write to.
+    pub fn writable(mut self) -> Self {
+        let left_out = &mut self.left_out;
+        self.trees.retain(|path| {
+            let writable = Tree::new(path).and_then(|tree| trees::check_writable(&tree));
+            writable.map_err(|e| left_out.push(e)).is_ok()
+        });
+        self
+    }
+
     /// Whether one is left out because something went wrong, and not for what it is.
     pub fn failed(&self) -> bool {
         let failed = |e: &Error| !matches!(e, Error::Place(_) | Error::Config { .. });

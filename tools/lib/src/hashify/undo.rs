@@ -79,12 +79,14 @@ fn undo(
     progress: &dyn Progress,
     one: impl Fn(&Pooled, &Entry) -> Result<Done>,
 ) -> Result<Undone> {
+    for path in paths {
+        trees::check_writable(&Pooled::of(path, pool)?.tree)?;
+    }
     let mut undone = Undone::default();
     for path in paths {
         let pooled = Pooled::of(path, pool)?;
         let mut part = pooled.part(path);
         let mut all = true;
-        trees::check_writable(&pooled.tree)?;
         for entry in walk(path, OPTIONS) {
             progress.done(1);
             let done = entry.and_then(|entry| {
