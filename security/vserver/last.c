@@ -91,7 +91,8 @@ static bool vserver_is_last(const struct path *path, int readers)
  * one?
  * @path:	the file, which is unified
  *
- * As far as can be said before. May sleep.
+ * As far as can be said before, for a caller who does not have it open unless it
+ * has no name. May sleep.
  */
 bool vserver_may_clear_last(const struct path *path)
 {

@@ -33,7 +33,7 @@ static const struct lsm_id vserver_lsmid = {
 /*
  * What is asked while there is no context, too: unified files, tags and disk
  * limits outlast contexts, and are guarded without the module; who made a mount
- * or a key, or has a file's signals, is known ever after.
+ * or a key, or is to get a file's signals, is known ever after.
  */
 static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(sb_alloc_security, vserver_sb_alloc),
@@ -57,6 +57,7 @@ static struct security_hook_list vserver_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(inode_file_setattr, vserver_inode_file_setattr),
 	LSM_HOOK_INIT(quota_on, vserver_quota_on),
 	LSM_HOOK_INIT(file_set_fowner, vserver_file_set_fowner),
+	LSM_HOOK_INIT(file_send_sigiotask, vserver_file_send_sigiotask),
 	LSM_HOOK_INIT(file_ioctl, vserver_file_ioctl),
 	LSM_HOOK_INIT(file_ioctl_compat, vserver_file_ioctl),
 #ifdef CONFIG_KEYS
@@ -102,7 +103,6 @@ static struct security_hook_list vserver_ctx_hooks[] __ro_after_init = {
 	LSM_HOOK_INIT(task_movememory, vserver_task_hidden),
 	LSM_HOOK_INIT(task_prlimit, vserver_task_prlimit),
 	LSM_HOOK_INIT(capget, vserver_capget),
-	LSM_HOOK_INIT(file_send_sigiotask, vserver_file_send_sigiotask),
 	LSM_HOOK_INIT(file_fcntl, vserver_file_fcntl),
 	LSM_HOOK_INIT(file_receive, vserver_file_receive),
 
@@ -161,6 +161,7 @@ void vserver_hooks_switch(bool on)
 				static_branch_enable(call->active);
 			else
 				static_branch_disable(call->active);
+			break;
 		}
 	}
 }

@@ -24,7 +24,8 @@ EXPORT_SYMBOL_GPL(vserver_module_key);
 
 static const struct vserver_ops __rcu *vserver_ops;
 static DEFINE_MUTEX(vserver_ops_lock);
-static DEFINE_MUTEX(vserver_begin_lock);	/* for those whom the other waits for */
+/* Who goes waits with the other one held for those who take this. */
+static DEFINE_MUTEX(vserver_begin_lock);
 static atomic_t vserver_users = ATOMIC_INIT(0);
 
 /**

@@ -11,6 +11,7 @@
 #include <linux/vserver_cow.h>
 #include <uapi/linux/ext4.h>
 #include <uapi/linux/f2fs.h>
+#include <uapi/linux/magic.h>
 
 #include "internal.h"
 
@@ -42,7 +43,7 @@ int vserver_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case FS_IOC_SETVERSION:
 	case FS_IOC32_SETVERSION:
 		/* ecryptfs passes these on to a file about which nobody is asked. */
-		if (file_inode(file)->i_sb->s_stack_depth)
+		if (file_inode(file)->i_sb->s_magic == ECRYPTFS_SUPER_MAGIC)
 			return -EPERM;
 		fallthrough;
 	case EXT4_IOC_SETVERSION:

@@ -13,6 +13,7 @@ use rustix::fs::{self as rfs, FallocateFlags, OFlags};
 use rustix::io::Errno;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use vserver_abi as abi;
 
 pub(super) const TESTS: &[Test] = tests![
@@ -37,8 +38,20 @@ fn others_go_on() -> Result<()> {
 }
 
 /// How often somebody wanted the journal of a file system to be committed; 0 if there is none. On
-/// btrfs how often it was.
+/// btrfs how often it was. A commit is counted a moment after who waited for it goes on.
 fn commits_wanted() -> Result<u64> {
+    let mut wanted = commits_counted()?;
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = commits_counted()?;
+        if now == wanted {
+            return Ok(now);
+        }
+        wanted = now;
+    }
+}
+
+fn commits_counted() -> Result<u64> {
     if on("btrfs") {
         return commits_of_btrfs();
     }
