@@ -118,9 +118,10 @@ fn begin_breaking(inode: &Inode) -> Result<Breaking<'_>> {
 ///
 /// As [`break_link`].
 pub(crate) fn check_breakable(path: &Path) -> Result {
-    check_replaceable(path)
-        .and_then(|()| check_directory(&path.parent()))
-        .or_else(|e| if path.may_clear_last() { Ok(()) } else { Err(e) })
+    match check_replaceable(path).and_then(|()| check_directory(&path.parent())) {
+        Err(_) if path.may_clear_last() => Ok(()),
+        checked => checked,
+    }
 }
 
 /// Decides what no look at the directory is needed for: whether another file may have the name of
