@@ -41,17 +41,19 @@ pub fn requests_last_link() -> Result<()> {
 }
 
 /// The disk does fail, whatever was asked of it so far: what nobody has read yet can't be read, or
-/// nothing new be written.
+/// nothing new be written. A file system that has given up already does not even open a directory.
 pub fn strikes(ground: &Ground, disk: Disk, unread: &Path) -> Result<()> {
     let got = match disk {
         Disk::NoReads => open(unread, OFlags::RDONLY)
             .and_then(|file| read(&file, &mut [0; 1][..]))
             .map(drop),
         _ => {
-            let dir = open(&ground.at, OFlags::RDONLY)?;
-            let new = open(&ground.at.join("new"), OFlags::WRONLY | OFlags::CREATE);
-            new.and_then(|new| write(&new, b"new"))
-                .and_then(|_| rfs::syncfs(dir))
+            let write_new = |dir| {
+                let new = open(&ground.at.join("new"), OFlags::WRONLY | OFlags::CREATE)?;
+                write(&new, b"new")?;
+                rfs::syncfs(dir)
+            };
+            open(&ground.at, OFlags::RDONLY).and_then(write_new)
         }
     };
     match got {
