@@ -13,47 +13,135 @@ use std::io::{Seek as _, Write as _};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Files of the trees that are killed.
-const FILES: usize = 150;
+/// Runs that are killed, of each command.
+const KILLS: u32 = 12;
+
+/// Trees `a` and `b` with this many equal files more.
+fn many_files(name: &str, files: usize) -> Result<Trees> {
+    let trees = Trees::new(EXT4, name)?;
+    for tree in ["a", "b"] {
+        for n in 0..files {
+            let content = format!("content of file {n} ").repeat(50 + n * 7);
+            trees.write(tree, &nth_file(n), content.as_bytes())?;
+        }
+    }
+    Ok(trees)
+}
+
+fn nth_file(n: usize) -> String {
+    format!("usr/share/{n}")
+}
+
+/// Runs a command with trees for some time and kills it, every other time so that it can be done with
+/// the file at hand; it ends by the signal all the same. Whether it was killed.
+fn kill(trees: &Trees, args: &[&str], of: &[&str], nth: u32, time: Duration) -> Result<bool> {
+    let mut child = Command::new("vserver")
+        .args(args)
+        .args(of.iter().map(|tree| trees.dir.join(tree)))
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    sleep(time + Duration::from_millis(1));
+    match nth % 2 {
+        0 => child.kill()?,
+        _ => kill_process(Pid::from_child(&child), Signal::TERM)?,
+    }
+    Ok(child.wait()?.code().is_none())
+}
+
+/// How long such a run takes, in steps of which the last is in its middle or later.
+fn step(run: impl FnOnce() -> Result<String>) -> Result<Duration> {
+    let begin = std::time::Instant::now();
+    run()?;
+    Ok(begin.elapsed() / (KILLS / 3))
+}
 
 /// At any moment every file is whole; what is left over goes with the next run.
 pub(super) fn kills() -> Result<()> {
-    let trees = Trees::new(EXT4, "kills")?;
-    for tree in ["a", "b"] {
+    const FILES: usize = 150;
+    for verb in ["hashify", "unify"] {
+        let trees = many_files("kills", FILES)?;
+        let before = trees.contents()?;
+        let step = step(|| trees.vserver(&[verb, "--dry-run"], &["a", "b"], 0))?;
+        let mut killed = 0;
+        for nth in 0..KILLS {
+            killed += u32::from(kill(&trees, &[verb], &["a", "b"], nth, step * nth)?);
+            ensure!(trees.contents()? == before, "{verb}: after kill {nth}");
+        }
+        ensure!(killed > 0, "every run was done before it was killed");
+        trees.vserver(&[verb], &["a", "b"], 0)?;
+        ensure!(trees.contents()? == before);
         for n in 0..FILES {
-            let content = format!("content of file {n} ").repeat(50 + n * 7);
-            trees.write(tree, &format!("usr/share/{n}"), content.as_bytes())?;
+            ensure!(trees.same("a", "b", &nth_file(n))?, "{verb}: file {n}");
         }
+        no_left_overs(&trees)?;
     }
-    let before = trees.contents()?;
-    let begin = std::time::Instant::now();
-    trees.vserver(&["hashify", "--dry-run"], &["a", "b"], 0)?;
-    let step = begin.elapsed() / 4;
-    let mut killed = 0;
-    for nth in 0..12 {
-        let paths = ["a", "b"].map(|tree| trees.dir.join(tree));
-        let mut child = Command::new("vserver")
-            .arg("hashify")
-            .args(paths)
-            .stdout(std::process::Stdio::null())
-            .spawn()?;
-        sleep(step * nth + Duration::from_millis(1));
-        match nth % 2 {
-            0 => child.kill()?,
-            // It is done with the file at hand, and ends by the signal all the same.
-            _ => kill_process(Pid::from_child(&child), Signal::TERM)?,
-        }
-        killed += u32::from(child.wait()?.code().is_none());
-        ensure!(trees.contents()? == before, "after kill {nth}");
-    }
-    ensure!(killed > 0, "every run was done before it was killed");
-    trees.hashify()?;
-    ensure!(trees.contents()? == before);
-    for n in 0..FILES {
-        ensure!(trees.same("a", "b", &format!("usr/share/{n}"))?, "file {n}");
-    }
+    Ok(())
+}
+
+fn no_left_overs(trees: &Trees) -> Result<()> {
     let said = vserver(&["cleanup"], [trees.dir.clone()], 0)?;
     says(&said, "0 left-overs")
+}
+
+/// A file is shared, or each has its own; none is left that is nobody's and can't be modified.
+pub(super) fn kills_of_unhashify() -> Result<()> {
+    const FILES: usize = 40;
+    let trees = many_files("kills_of_unhashify", FILES)?;
+    let before = trees.contents()?;
+    trees.hashify()?;
+    let step = step(|| trees.vserver(&["unhashify"], &["a", "b"], 0))?;
+    let mut killed = 0;
+    for nth in 0..KILLS / 2 {
+        trees.hashify()?;
+        killed += u32::from(kill(&trees, &["unhashify"], &["a", "b"], nth, step * nth)?);
+        ensure!(trees.contents()? == before, "after kill {nth}");
+        for n in 0..FILES {
+            for tree in ["a", "b"] {
+                let path = trees.path(tree, &nth_file(n));
+                let (flags, links) = (look(&path)?.flags, fs::metadata(&path)?.nlink());
+                ensure!(
+                    flags == if links == 1 { 0 } else { UNIFIED },
+                    "{nth}: {tree}/{n} has {links} names and flags {flags:#x}"
+                );
+            }
+        }
+    }
+    ensure!(killed > 0, "every run was done before it was killed");
+    trees.vserver(&["unhashify"], &["a", "b"], 0)?;
+    ensure!(trees.contents()? == before);
+    for n in 0..FILES {
+        ensure!(!trees.same("a", "b", &nth_file(n))?, "file {n}");
+    }
+    no_left_overs(&trees)
+}
+
+/// There is all of the clone, or none.
+pub(super) fn kills_of_clone() -> Result<()> {
+    const FILES: usize = 80;
+    let trees = many_files("kills_of_clone", FILES)?;
+    trees.hashify()?;
+    let clone = trees.dir.join("c");
+    let step = step(|| trees.vserver(&["clone"], &["a", "c"], 0))?;
+    let whole = trees.contents()?;
+    let mut killed = 0;
+    for nth in 0..KILLS / 2 {
+        fs::remove_dir_all(&clone)?;
+        let none = trees.contents()?;
+        killed += u32::from(kill(&trees, &["clone"], &["a", "c"], nth, step * nth)?);
+        // What is left of it is found, and is no guest.
+        vserver(&["cleanup"], [trees.dir.clone()], 0)?;
+        let now = trees.contents()?;
+        ensure!(
+            now == *if clone.exists() { &whole } else { &none },
+            "after kill {nth}"
+        );
+        if !clone.exists() {
+            trees.vserver(&["clone"], &["a", "c"], 0)?;
+        }
+        ensure!(trees.contents()? == whole, "after clone {nth}");
+    }
+    ensure!(killed > 0, "every run was done before it was killed");
+    no_left_overs(&trees)
 }
 
 /// ext4 gives an inode 65000 names at most.

@@ -28,6 +28,8 @@ pub const SUITE: Suite = Suite {
         trees_one_after_another,
         large_attributes,
         kills,
+        kills_of_unhashify,
+        kills_of_clone,
         full_inode,
         damaged_pool,
         full_disk,
