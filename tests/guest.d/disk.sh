@@ -26,7 +26,7 @@ tag() {
 	vserver attr show "$1" | awk '{ print $2 }'
 }
 
-echo 1..40
+echo 1..48
 mkdir -p $top/web/dir
 echo content >$top/web/dir/file
 ln $top/web/dir/file $top/web/again
@@ -92,7 +92,7 @@ shown() {
 	vserver disk show 200 $top | grep -v "^usage:"
 }
 usage() {
-	vserver disk show 200 $top | sed -n "s/^usage: *//p"
+	vserver disk show ${1:-200} $top | sed -n "s/^usage: *//p"
 }
 # again OPTIONS: mounts it once more
 again() {
@@ -121,6 +121,35 @@ is "it is counted again, and that is said" \
 shop: started, context 200"
 is "with all that was there" "$(shown)" "$(cat /tmp/before)"
 is "by a look at it" "$(usage)" "counted since the mount"
+vserver stop shop >/dev/null
+
+# One look is enough for all guests that start together.
+other=$top/vservers/depot
+cp -a $root $other
+vserver attr tag -R 201 $other
+sed 's/200/201/; s/8M/9M/' $top/etc/vserver/shop.toml >$top/etc/vserver/depot.toml
+vserver disk remove 200 $top
+vserver start shop depot >/tmp/said
+is "two start after one look" "$(sed 's/[0-9]* files/all files/' /tmp/said)" \
+	"depot, shop: what they have of the disk was not known: all files looked at
+depot: started, context 201
+shop: started, context 200"
+for xid in 200 201; do
+	is "what $xid has is known then" "$(usage $xid)" "counted since the mount"
+	is "as it is" "$(status vserver disk check $xid $top)" 0
+done
+is "and may have what it may have" \
+	"$(vserver disk show 201 $top | sed -n 's/^space: .* of //p')" "9.0 MiB"
+vserver stop shop >/dev/null
+vserver disk remove 200 $top
+vserver disk remove 201 $top
+vserver start depot shop >/tmp/said
+is "one that runs is left out" "$(status vserver disk show 201 $top)" 1
+is "and the other starts" "$(sed 's/[0-9]* files/all files/' /tmp/said)" \
+	"shop: what it has of the disk was not known: all files looked at
+shop: started, context 200"
+vserver stop depot >/dev/null
+vserver delete --yes depot >/dev/null
 vserver stop shop >/dev/null
 sed -i '/^inodes/d' $top/etc/vserver/shop.toml
 is "what is configured no more" "$(status vserver start shop)" 0

@@ -5,24 +5,22 @@
 //! here; so is what each user and group inside has, if that is to be counted (see [`quota`]). An unmount
 //! writes down what the context has for the next mount; after a crash it is added up again.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
+mod scan;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::fd::BorrowedFd;
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, StatxFlags};
-use rustix::fs::{accessat, fstatfs, open, statat, statx, syncfs};
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::io::Errno;
 use serde::Serialize;
-use vserver_abi::{self as abi, Owner};
+use vserver_abi as abi;
 
 use crate::error::{Doing, Error, Result, Vserver};
 use crate::limits::Most;
 use crate::mount_table::mounts;
-use crate::quota::{self, Difference, Kept, Owners, Quotas, Sum};
-use crate::unify::disk_bytes;
-use crate::walk::{Options, walk};
+use crate::quota::{self, Difference, Kept, Quotas};
+
+use scan::{Sums, scan};
 
 /// What a context has of a file system, and may have.
 #[derive(Clone, Debug, Serialize)]
@@ -183,46 +181,119 @@ pub fn set(
     kept: impl FnOnce() -> Result<Kept>,
     looked_at: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    let mut limit = abi::Dlimit {
-        space_total: change.space.map_or(abi::CDLIM64_KEEP, |s| s.0.to_abi()),
-        inodes_total: change.inodes.map_or(abi::CDLIM64_KEEP, Most::to_abi),
-        reserved: change.reserved.map_or(abi::CDLIM_KEEP, |p| p.0),
-        ..abi::Dlimit::KEEP
-    };
-    // What can't be read keeps anything from being changed.
-    let kept = match (change.quota, quota::is_counted(xid, path)?) {
-        (Some(true), None) | (Some(true) | None, Some(false)) => Some(kept()?),
-        _ => None,
-    };
-    let usage = match abi::get_dlimit(xid, path) {
-        Err(Errno::SRCH) => {
+    let setting = Setting::begin(xid, path, change, kept)?;
+    match setting.is_known() {
+        true => setting.finish(None),
+        false => set_all(path, &[setting], looked_at),
+    }
+}
+
+/// A limit that is being set: the kernel counts what changes from now on, and waits to be told what
+/// there was if that is not known.
+pub(crate) struct Setting {
+    xid: u32,
+    path: PathBuf,
+    limit: abi::Dlimit,
+    /// What was known before.
+    usage: Option<Usage>,
+    /// The limits of users whose quotas begin.
+    kept: Option<Kept>,
+}
+
+impl Setting {
+    /// Begins as [`set`] does.
+    fn begin(
+        xid: u32,
+        path: &Path,
+        change: Change,
+        kept: impl FnOnce() -> Result<Kept>,
+    ) -> Result<Self> {
+        // What can't be read keeps anything from being changed.
+        let kept = match quotas_begin(xid, path, change)? {
+            true => Some(kept()?),
+            false => None,
+        };
+        let limit = abi::Dlimit {
+            space_total: change.space.map_or(abi::CDLIM64_KEEP, |s| s.0.to_abi()),
+            inodes_total: change.inodes.map_or(abi::CDLIM64_KEEP, Most::to_abi),
+            reserved: change.reserved.map_or(abi::CDLIM_KEEP, |p| p.0),
+            ..abi::Dlimit::KEEP
+        };
+        let begun = Self {
+            xid,
+            path: path.to_owned(),
+            limit,
+            usage: usage(xid, path)?,
+            kept,
+        };
+        if begun.usage.is_none() {
             called(abi::add_dlimit(xid, path), xid, path)?;
-            Usage::Unknown
         }
-        there => Usage::of(called(there, xid, path)?.flags),
-    };
-    if kept.is_some() {
-        quota::begin(xid, path)?;
-    } else if change.quota == Some(false) {
-        quota::end(xid, path)?;
+        let quotas = match (&begun.kept, change.quota) {
+            (Some(_), _) => quota::begin(xid, path),
+            (None, Some(false)) => quota::end(xid, path),
+            (None, _) => Ok(()),
+        };
+        quotas.inspect_err(|_| begun.undo())?;
+        Ok(begun)
     }
-    if usage == Usage::Unknown || kept.is_some() {
-        let (found, owners) = scan(xid, path, looked_at).inspect_err(|_| {
-            // Half of it is worse than nothing; what is reported is why it is not counted.
-            let _ = match usage {
-                Usage::Unknown => abi::rem_dlimit(xid, path),
-                _ => abi::rem_quota(xid, path),
-            };
-        })?;
-        if usage == Usage::Unknown {
-            limit.space_used = found.space;
-            limit.inodes_used = found.inodes;
-        }
-        if let Some(kept) = &kept {
-            quota::say(xid, path, &owners, kept)?;
+
+    /// The same for a context that begins anew: what is not limited is unlimited.
+    pub(crate) fn anew(
+        xid: u32,
+        path: &Path,
+        change: Change,
+        kept: impl FnOnce() -> Result<Kept>,
+    ) -> Result<Self> {
+        Self::begin(xid, path, change.of_new(), kept)
+    }
+
+    /// Nothing has to be added up.
+    fn is_known(&self) -> bool {
+        matches!(self.usage, Some(Usage::Counted | Usage::Kept)) && self.kept.is_none()
+    }
+
+    /// Half of it is worse than nothing. What is reported is why it is not counted.
+    fn undo(&self) {
+        if self.usage.is_none() {
+            let _ = abi::rem_dlimit(self.xid, &self.path);
+        } else if self.kept.is_some() {
+            let _ = abi::rem_quota(self.xid, &self.path);
         }
     }
-    called(abi::set_dlimit(xid, path, &limit), xid, path)
+
+    /// Says what there was, if that was not known, and what there may be.
+    fn finish(&self, sums: Option<&Sums>) -> Result<()> {
+        let (xid, path, mut limit) = (self.xid, &self.path, self.limit);
+        if let Some(sums) = sums {
+            if matches!(self.usage, None | Some(Usage::Unknown)) {
+                let found = sums.found();
+                limit.space_used = found.space;
+                limit.inodes_used = found.inodes;
+            }
+            if let Some(kept) = &self.kept {
+                quota::say(xid, path, &sums.owners, kept)?;
+            }
+        }
+        called(abi::set_dlimit(xid, path, &limit), xid, path)
+    }
+}
+
+/// What is known of what a context has; nothing if it has no limit.
+fn usage(xid: u32, path: &Path) -> Result<Option<Usage>> {
+    match abi::get_dlimit(xid, path) {
+        Err(Errno::SRCH) => Ok(None),
+        there => called(there, xid, path).map(|limit| Some(Usage::of(limit.flags))),
+    }
+}
+
+/// Whether users begin to have quotas by a change.
+fn quotas_begin(xid: u32, path: &Path, change: Change) -> Result<bool> {
+    let counted = quota::is_counted(xid, path)?;
+    Ok(matches!(
+        (change.quota, counted),
+        (Some(true), None) | (Some(true) | None, Some(false))
+    ))
 }
 
 /// Gives a context that begins anew what is configured for it: what is not limited is unlimited,
@@ -242,6 +313,29 @@ pub(crate) fn begin(
     set(xid, path, change, kept, looked_at)
 }
 
+/// Whether nothing has to be added up when a context begins anew.
+pub(crate) fn is_known(xid: u32, path: &Path, change: Change) -> Result<bool> {
+    let known = usage(xid, path)?.is_some_and(|usage| usage != Usage::Unknown);
+    Ok(known && !quotas_begin(xid, path, change.of_new())?)
+}
+
+/// Sets limits on the file system of `path`, adding up what all these contexts have by one look at it.
+/// Where that fails nothing is left of it.
+pub(crate) fn set_all(
+    path: &Path,
+    settings: &[Setting],
+    looked_at: &mut dyn FnMut(u64),
+) -> Result<()> {
+    let xids: Vec<_> = settings.iter().map(|one| one.xid).collect();
+    let sums = scan(&xids, path, looked_at);
+    let sums = sums.inspect_err(|_| settings.iter().for_each(Setting::undo))?;
+    let finish = |one: &Setting| {
+        let done = one.finish(sums.get(&one.xid));
+        done.inspect_err(|_| one.undo())
+    };
+    settings.iter().map(finish).fold(Ok(()), Result::and)
+}
+
 /// A comparison of what is counted with what there is.
 #[derive(Debug, Serialize)]
 pub struct Check {
@@ -255,12 +349,14 @@ pub struct Check {
     pub same: bool,
 }
 
-/// Adds up what there is, as [`scan`], and compares.
+/// Adds up what there is, telling how many files were looked at, and compares.
 pub fn check(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<Check> {
-    let (found, owners) = scan(xid, path, looked_at)?;
+    let mut sums = scan(&[xid], path, looked_at)?;
+    let sums = sums.remove(&xid).unwrap_or_default();
+    let found = sums.found();
     let counted = show(xid, path)?;
     let quotas = counted.quota.as_ref();
-    let owners = quotas.map_or_else(Vec::new, |quotas| quota::differences(&owners, quotas));
+    let owners = quotas.map_or_else(Vec::new, |quotas| quota::differences(&sums.owners, quotas));
     Ok(Check {
         found,
         same: counted.has(found) && owners.is_empty(),
@@ -300,73 +396,6 @@ pub(crate) fn forget(xid: u32, path: &Path) -> Result<()> {
         Err(Errno::SRCH | Errno::NOSYS) => Ok(()),
         removed => called(removed, xid, path),
     }
-}
-
-/// Adds up what the files of a context have on the whole file system of `path`, and to whom they are,
-/// telling how many were looked at.
-///
-/// What is in a subvolume of btrfs that is read-only does not count: nobody can change it, and it
-/// goes unseen.
-fn scan(xid: u32, path: &Path, looked_at: &mut dyn FnMut(u64)) -> Result<(Found, Owners)> {
-    let failed = |path: &Path, errno: Errno| Error::file("look at", path, errno);
-    let top = whole(path)?;
-    // What is only in memory has no blocks yet.
-    let fd = open(&top, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-    let block = fd
-        .and_then(|fd| syncfs(&fd).and_then(|()| fstatfs(&fd)))
-        .map(|stat| u64::try_from(stat.f_bsize).unwrap_or(1).max(1))
-        .map_err(|e| failed(&top, e))?;
-    let options = Options {
-        recursive: true,
-        cross_mounts: false,
-    };
-    // All of it may be, too.
-    let whole_is_read_only = read_only(CWD, top.as_os_str());
-    let mut counting = HashMap::new();
-    let (mut seen, mut bytes, mut inodes) = (HashSet::new(), 0, 0);
-    let mut owners = Owners::new();
-    for (count, entry) in (1..).zip(walk(&top, options)) {
-        let entry = entry?;
-        looked_at(count);
-        let stat = statat(entry.dir(), entry.name(), AtFlags::SYMLINK_NOFOLLOW);
-        let attr = abi::get_iattr(entry.anchored());
-        let (stat, attr) = match (stat, attr) {
-            // It has gone meanwhile.
-            (Err(Errno::NOENT), _) | (_, Err(Errno::NOENT)) => continue,
-            (stat, attr) => stat
-                .and_then(|stat| Ok((stat, attr?)))
-                .map_err(|e| failed(entry.path(), e))?,
-        };
-        // A subvolume is like a device of its own, and its root comes first.
-        let counts = counting
-            .entry(stat.st_dev)
-            .or_insert_with(|| whole_is_read_only || !read_only(entry.dir(), entry.name()));
-        if !*counts || attr.mask & abi::IATTR_TAG == 0 || attr.xid != xid {
-            continue;
-        }
-        if stat.st_nlink > 1 && !seen.insert((stat.st_dev, stat.st_ino)) {
-            continue;
-        }
-        // What is in the inode itself takes no block, but some file systems show it in sectors.
-        let own = disk_bytes(&stat) / block * block;
-        bytes += own;
-        inodes += 1;
-        for owner in [Owner::User(stat.st_uid), Owner::Group(stat.st_gid)] {
-            let sum: &mut Sum = owners.entry(owner).or_default();
-            sum.bytes += own;
-            sum.inodes += 1;
-        }
-    }
-    let found = Found {
-        space: bytes.div_ceil(1024),
-        inodes,
-    };
-    Ok((found, owners))
-}
-
-/// Whether nobody can write to what a name leads to.
-fn read_only(dir: BorrowedFd<'_>, name: &OsStr) -> bool {
-    accessat(dir, name, Access::WRITE_OK, AtFlags::empty()) == Err(Errno::ROFS)
 }
 
 /// Where all of the file system of `path` can be seen.

@@ -76,14 +76,24 @@ fn start_these(
     counter: &Counter,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let said = |name: &str, started: &Started| {
+    let tell_of_files = |whose: &str, they_have: &str| {
         let files = counter.clear();
         if files > 0 && !json {
             // Who does not read it, has not asked for it.
             let _ = line(format_args!(
-                "{name}: what it has of the disk was not known: {files} files looked at"
+                "{whose}: what {they_have} of the disk was not known: {files} files looked at"
             ));
         }
+    };
+    let counted = |names: &[String]| {
+        let they_have = match names {
+            [_] => "it has",
+            _ => "they have",
+        };
+        tell_of_files(&names.join(", "), they_have);
+    };
+    let said = |name: &str, started: &Started| {
+        tell_of_files(name, "it has");
         match started {
             Started::Failed(e) => eprintln!("vserver: {e}"),
             Started::Now(xid) if !json => {
@@ -95,7 +105,7 @@ fn start_these(
             _ => {}
         }
     };
-    let results = guest::start_all(store, names, how, &mut |n| counter.at(n), said)?;
+    let results = guest::start_all(store, names, how, &mut |n| counter.at(n), counted, said)?;
     if json {
         let all = results.iter().map(|(name, started)| match started {
             Started::Now(xid) => json!({ "name": name, "xid": xid, "started": true }),

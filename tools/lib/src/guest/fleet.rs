@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Status, Stopped, start_if_down, status, stop};
+use super::{Status, Stopped, disks, start_if_down, status, stop};
 use crate::config::{Guest, Store, order};
 use crate::error::{Error, Result};
 
@@ -21,18 +21,26 @@ pub enum Started {
 /// Starts guests and what they require, in order, and says of each what became of it. One that
 /// requires a guest that is not there, that could not be started or that waits for it is not
 /// started; the others are. Those in `names` are started by `start`, the others by
-/// [`start_if_down`]. How many files were looked at for the limit of another on the disk is told
-/// meanwhile.
+/// [`start_if_down`]. What they have of the disk is added up for all together, if that is needed for
+/// their limits, and for one alone when it is started. How many files were looked at is told meanwhile,
+/// and `counted` for whom.
 pub fn start_all(
     store: &Store,
     names: &[String],
     mut start: impl FnMut(&str) -> Result<Started>,
     looked_at: &mut dyn FnMut(u64),
+    counted: impl FnOnce(&[String]),
     mut said: impl FnMut(&str, &Started),
 ) -> Result<Vec<(String, Started)>> {
     let all = configured(store)?;
     let mut results: Vec<(String, Started)> = Vec::new();
     let mut order = order(names, &all);
+    // Who is alone adds up for itself when it is started.
+    if order.names.len() > 1 {
+        let may_start = |name: &&String| !order.refused.contains_key(*name);
+        let names: Vec<_> = order.names.iter().filter(may_start).collect();
+        counted(&disks::count(store, &names, looked_at));
+    }
     for name in order.names {
         let requires = all.get(&name).map(|g| g.requires.as_slice());
         let refused = order.refused.remove(&name);
@@ -136,7 +144,15 @@ mod tests {
         let at_work = Lock::take(&store, "db").unwrap();
         let app = || {
             let start = |_: &str| Ok(Started::Now(5));
-            start_all(&store, &["app".to_owned()], start, &mut |_| (), |_, _| ()).unwrap()
+            start_all(
+                &store,
+                &["app".to_owned()],
+                start,
+                &mut |_| (),
+                |_| (),
+                |_, _| (),
+            )
+            .unwrap()
         };
         let results = thread::scope(|scope| {
             let started = scope.spawn(app);
@@ -182,7 +198,7 @@ mod tests {
         }
         let names = ["circle", "other", "lost", "on", "nobody", "good"].map(str::to_owned);
         let start = |_: &str| Ok(Started::Now(5));
-        let results = start_all(&store, &names, start, &mut |_| (), |_, _| ()).unwrap();
+        let results = start_all(&store, &names, start, &mut |_| (), |_| (), |_, _| ()).unwrap();
         let said: BTreeMap<_, _> = results
             .iter()
             .map(|(name, started)| match started {

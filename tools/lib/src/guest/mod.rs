@@ -7,6 +7,7 @@
 mod apart;
 mod caps;
 mod detach;
+mod disks;
 mod enter;
 mod extra;
 mod fleet;
