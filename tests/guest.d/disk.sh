@@ -26,7 +26,7 @@ tag() {
 	vserver attr show "$1" | awk '{ print $2 }'
 }
 
-echo 1..48
+echo 1..49
 mkdir -p $top/web/dir
 echo content >$top/web/dir/file
 ln $top/web/dir/file $top/web/again
@@ -128,6 +128,7 @@ other=$top/vservers/depot
 cp -a $root $other
 vserver attr tag -R 201 $other
 sed 's/200/201/; s/8M/9M/' $top/etc/vserver/shop.toml >$top/etc/vserver/depot.toml
+echo "quota = true" >>$top/etc/vserver/depot.toml
 vserver disk remove 200 $top
 vserver start shop depot >/tmp/said
 is "two start after one look" "$(sed 's/[0-9]* files/all files/' /tmp/said)" \
@@ -138,6 +139,9 @@ for xid in 200 201; do
 	is "what $xid has is known then" "$(usage $xid)" "counted since the mount"
 	is "as it is" "$(status vserver disk check $xid $top)" 0
 done
+is "and what the users of one have" \
+	"$(vserver disk show 201 $top | sed -n 's/^quotas: *//p')" \
+	"not enforced for users, not enforced for groups"
 is "and may have what it may have" \
 	"$(vserver disk show 201 $top | sed -n 's/^space: .* of //p')" "9.0 MiB"
 vserver stop shop >/dev/null
