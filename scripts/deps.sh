@@ -124,7 +124,8 @@ if [ ${#packages[@]} -gt 0 ]; then
 	say "installing ${packages[*]}"
 	mkdir -p "$CACHE/log"
 	if ! { "${root[@]}" apt-get update; "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y --no-install-recommends "${packages[@]}"; } >"$CACHE/log/apt.log" 2>&1; then
+		apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends \
+			"${packages[@]}"; } >"$CACHE/log/apt.log" 2>&1; then
 		grep '^E:' "$CACHE/log/apt.log" >&2 || true
 		die "the packages could not be installed (is there a network?), see $CACHE/log/apt.log"
 	fi

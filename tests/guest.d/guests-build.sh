@@ -235,8 +235,7 @@ check "what its own layer has in it stays" [ -d $V/app/var/empty ]
 check "a symlink of a layer does not lead out" [ ! -e /etc/escaped ]
 check "no whiteout is left" sh -c "! find $V/app -name '.wh.*' | grep ."
 check "it starts as the image says" vserver start app
-sleep 0.5
-check "with its environment" grep -q green $VSERVER_PREFIX/var/log/vserver/app.log
+check "with its environment" soon grep -q green $VSERVER_PREFIX/var/log/vserver/app.log
 vserver stop app >/dev/null
 vserver delete --yes app
 echo x >>"$blobs/$(hash $W/l2.tar)"

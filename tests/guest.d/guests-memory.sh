@@ -85,7 +85,7 @@ guest bad <<END
 [limits]
 memory = "64M"
 END
-umount /sys/fs/cgroup
+soon umount /sys/fs/cgroup
 check "without cgroups there is no limit" \
 	fails 7 "limits: memory can't be limited: version 2 of cgroups is not mounted" vserver start bad
 check "nor such a guest" no_context

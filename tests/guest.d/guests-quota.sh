@@ -23,8 +23,10 @@ hard() { inside /usr/sbin/repquota -a | awk '$1 == "ann" { print $5 }'; }
 has() { inside /usr/sbin/repquota -a | awk '$1 == "ann" { print $3 }'; }
 # What stands in the file that outlasts a mount
 K=$VSERVER_PREFIX/var/lib/vserver/quota/deb.json
+# A guest's own mounts of it go a moment after its end.
+released() { ! ls -d /sys/fs/"$kind"/"${device##*/}"; }
 # Mounts the file system once more: the kernel knows no quotas then
-again() { soon umount $R && mount -t "$kind" -o tag "$device" $R; }
+again() { soon umount $R && soon released && mount -t "$kind" -o tag "$device" $R; }
 # What users may have, until when, and whether that holds, as the kernel has it
 rules() {
 	vserver disk show --json 70 $R |

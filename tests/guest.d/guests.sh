@@ -78,14 +78,14 @@ check "and read-only" sh -c "vserver exec all -- /bin/touch /data/x 2>&1 | grep 
 check "a tmpfs is there" says tmpfs inside all "grep ' /tmp ' /proc/mounts | { read a b c d; echo \$c; }"
 check "names are its own" says "other 9.9" inside all "uname -nr"
 check "environment and directory are given" \
-	grep -q "up: blue in /tmp" $VSERVER_PREFIX/var/log/vserver/all.log
+	soon grep -q "up: blue in /tmp" $VSERVER_PREFIX/var/log/vserver/all.log
 check "limits act" sh -c "vserver show all | grep '^processes: .* of 20 '"
 check "the CPU limit acts" sh -c "vserver list | grep '25%'"
 check "capabilities are as configured" sh -c \
 	"grep BCaps /proc/virtual/77/status | grep -v -i 'ffffffff'"
 check "/dev/null works there" inside all "echo x >/dev/null && cat </dev/null"
 check "the init takes orphans in" says 0 inside all \
-	"(sleep 0.1 &); sleep 0.5; cat /proc/[0-9]*/status | grep -c '^State:.Z'; true"
+	"(sleep 0.1 &); sleep 0.5; cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.Z'; true"
 check "TERM reaches the command: it stops in time" \
 	sh -c "vserver stop all | grep -q ': stopped\$'"
 check "no context is left" no_context
@@ -207,12 +207,13 @@ rm $VSERVER_PREFIX/etc/vserver/l?.toml $VSERVER_PREFIX/etc/vserver/good.toml
 guest deaf <<END
 [init]
 style = "command"
-command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"]
+command = ["/bin/sh", "-c", "trap '' TERM; echo >/tmp/deaf; while :; do sleep 0.2; done"]
 [stop]
 timeout = 1
 kill_after = 1
 END
 vserver start deaf >$W/deaf
+soon [ -e $VSERVER_PREFIX/vservers/deaf/tmp/deaf ]
 check "one that ignores TERM is killed" sh -c "vserver stop deaf | grep SIGKILL"
 guest told <<END
 [init]
@@ -367,11 +368,12 @@ rm $VSERVER_PREFIX/etc/vserver/round.toml $VSERVER_PREFIX/etc/vserver/trip.toml 
 guest slow <<END
 [init]
 style = "command"
-command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 0.2; done"]
+command = ["/bin/sh", "-c", "trap '' TERM; echo >/tmp/deaf; while :; do sleep 0.2; done"]
 [stop]
 timeout = 600
 END
 vserver start slow >$W/slow
+soon [ -e $VSERVER_PREFIX/vservers/slow/tmp/deaf ]
 vserver stop slow >$W/slow &
 stop=$!
 soon grep -qx $stop $VSERVER_PREFIX/run/vserver/slow.lock

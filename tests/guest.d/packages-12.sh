@@ -134,7 +134,7 @@ uses() {
 	check "and loaded by its name" modprobe vserver
 	check "a guest is a service" systemctl start vserver@web
 	check "which is up when it runs" vserver status web
-	check "and has quotas written down from time to time" timed vserver-disk-save
+	check "and has quotas written down from time to time" soon timed vserver-disk-save
 	systemctl stop vserver-disk-save.timer
 	with_quotas
 	check "a guest whose users have quotas is up" systemctl start vserver@counted
@@ -164,7 +164,7 @@ uses() {
 	ours="vserver-tools vserver-module-$(uname -r) linux-image-$(uname -r)"
 	check "dpkg knows their files" sh -c "dpkg --listfiles $ours >/tests/files"
 	for name in one two; do echo equal >/vservers/web/bin/$name; done
-	check "guests are hashified daily" timed vserver-hashify
+	check "guests are hashified daily" soon timed vserver-hashify
 	check "by a service" systemctl start vserver-hashify.service
 	check "which does not fail" sh -c '! systemctl is-failed vserver-hashify.service'
 	check "equal files are one then" [ /vservers/web/bin/one -ef /vservers/web/bin/two ]

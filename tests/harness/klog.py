@@ -3,7 +3,8 @@
 
 import re
 
-LINE = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?(.*)$")
+# There may be a prompt in front.
+LINE = re.compile(r"\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? ?(.*)$")
 
 BAD = re.compile(r"""
     WARNING: | BUG: | Oops | kernel\ BUG\ at | Kernel\ panic | panicked\ at
@@ -19,7 +20,7 @@ BAD = re.compile(r"""
 def messages(text):
     """The messages in a log, without their time stamps."""
     for line in text.splitlines():
-        match = LINE.match(line)
+        match = LINE.search(line)
         if match:
             yield match[1]
 

@@ -8,6 +8,8 @@ import time
 QEMU = "qemu-system-x86_64"
 # Timers of an emulated machine on a busy host do not pass the kernel's check.
 CONSOLE = "console=ttyS0 panic=-1 no_timer_check"
+# A busy host stops a guest for some time, which is no fault of its kernel.
+PAUSES = "watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60"
 LOUD = "earlyprintk=serial,ttyS0 ignore_loglevel"
 # Without five levels of page tables: an interrupt while the kernel identifies the processor finds
 # that flag cleared, and KASAN then takes good addresses for wild ones.
@@ -62,7 +64,7 @@ class Machine:
                         "-nodefaults", "-display", "none", "-no-reboot",
                         "-kernel", kernel, "-initrd", initrd,
                         "-device", "virtio-rng-pci"]
-        self.append = [CONSOLE, *append]
+        self.append = [CONSOLE, PAUSES, *append]
         self.disks = 0
         self.process = None
 

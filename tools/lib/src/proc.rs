@@ -6,6 +6,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 use crate::error::{Doing, Error, Result};
 
 /// Where the kernel shows contexts.
@@ -63,8 +65,8 @@ pub fn global_file(name: &str) -> Result<Option<String>> {
 
 fn read(path: PathBuf) -> Result<Option<String>> {
     match fs::read_to_string(&path) {
-        // A context may end while it is looked at.
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound) => Ok(None),
+        // A context may end while it is looked at: before its file is opened, or before that is read.
+        Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::NOENT | Errno::IO)) => Ok(None),
         text => text.map(Some).doing(|| format!("read {}", path.display())),
     }
 }

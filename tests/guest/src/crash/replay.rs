@@ -34,7 +34,7 @@ use std::time::Duration;
 
 pub const SUITE: Suite = Suite {
     name: "replay",
-    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=1800 fsck=yes env=STOPS env=SEED",
+    wants: "ext4 ext4-fast xfs xfs-plain btrfs f2fs raw:512 timeout=3600 fsck=yes env=STOPS env=SEED",
     tests: tests![
         ext4,
         ext4_fast_break,

@@ -97,7 +97,7 @@ pub fn usual() -> Vec<u8> {
     content
 }
 
-fn holds_data_in_inodes() -> bool {
+pub fn holds_data_in_inodes() -> bool {
     root().to_string_lossy().contains("inline")
 }
 
