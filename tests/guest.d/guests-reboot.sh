@@ -140,7 +140,8 @@ check "and the other" stays $db
 soon inside db true
 vserver exec db -- /bin/reboot -f
 check "who is required reboots" soon started db 2
-sleep 2
+# Until it has joined what was started anew, and waits in vserver(2)
+soon grep -q '^236 ' /proc/$db/syscall
 check "it is watched still" stays $db
 soon inside db true
 vserver exec db -- /bin/poweroff -f
