@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # suite: ext4
-# shellcheck disable=SC2086
+# shellcheck disable=SC1091,SC2086
 # Tags and disk limits by the command line: what the manuals show.
 . /tests/check
 kind=${kind:-ext4}
@@ -27,7 +27,7 @@ tag() {
 	vserver attr show "$1" | awk '{ print $2 }'
 }
 
-echo 1..49
+echo 1..50
 mkdir -p $top/web/dir
 echo content >$top/web/dir/file
 ln $top/web/dir/file $top/web/again
@@ -131,11 +131,15 @@ vserver attr tag -R 201 $other
 sed 's/200/201/; s/8M/9M/' $top/etc/vserver/shop.toml >$top/etc/vserver/depot.toml
 echo "quota = true" >>$top/etc/vserver/depot.toml
 vserver disk remove 200 $top
+before=$(find $top -xdev | wc -l)
 vserver start shop depot >/tmp/said
+after=$(find $top -xdev | wc -l)
 is "two start after one look" "$(sed 's/[0-9]* files/all files/' /tmp/said)" \
 	"depot, shop: what they have of the disk was not known: all files looked at
 depot: started, context 201
 shop: started, context 200"
+looked=$(sed -n 's/.* \([0-9]*\) files looked at/\1/p' /tmp/said)
+is "at all of them, once" "$([ "$before" -le "$looked" ] && [ "$looked" -le "$after" ] && echo yes)" yes
 for xid in 200 201; do
 	is "what $xid has is known then" "$(usage $xid)" "counted since the mount"
 	is "as it is" "$(status vserver disk check $xid $top)" 0

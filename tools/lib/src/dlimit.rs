@@ -56,6 +56,10 @@ pub enum Usage {
 }
 
 impl Usage {
+    const fn is_known(self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+
     const fn of(flags: u32) -> Self {
         if flags & abi::CDLIM_COUNTED == 0 {
             Self::Unknown
@@ -250,7 +254,7 @@ impl Setting {
 
     /// Nothing has to be added up.
     fn is_known(&self) -> bool {
-        matches!(self.usage, Some(Usage::Counted | Usage::Kept)) && self.kept.is_none()
+        self.usage.is_some_and(Usage::is_known) && self.kept.is_none()
     }
 
     /// Half of it is worse than nothing. What is reported is why it is not counted.
@@ -266,7 +270,7 @@ impl Setting {
     fn finish(&self, sums: Option<&Sums>) -> Result<()> {
         let (xid, path, mut limit) = (self.xid, &self.path, self.limit);
         if let Some(sums) = sums {
-            if matches!(self.usage, None | Some(Usage::Unknown)) {
+            if !self.usage.is_some_and(Usage::is_known) {
                 let found = sums.found();
                 limit.space_used = found.space;
                 limit.inodes_used = found.inodes;
@@ -306,21 +310,22 @@ pub(crate) fn begin(
     looked_at: &mut dyn FnMut(u64),
 ) -> Result<()> {
     // Where nothing is limited nothing need be counted.
-    if change.is_none() && abi::get_dlimit(xid, path).is_err() {
-        return Ok(());
-    }
-    let change = change.unwrap_or_default().of_new();
-    set(xid, path, change, kept, looked_at)
+    let change = match (change, abi::get_dlimit(xid, path)) {
+        (None, Err(_)) => return Ok(()),
+        (None, Ok(limit)) if !Usage::of(limit.flags).is_known() => return forget(xid, path),
+        (change, _) => change.unwrap_or_default(),
+    };
+    set(xid, path, change.of_new(), kept, looked_at)
 }
 
 /// Whether nothing has to be added up when a context begins anew.
 pub(crate) fn is_known(xid: u32, path: &Path, change: Change) -> Result<bool> {
-    let known = usage(xid, path)?.is_some_and(|usage| usage != Usage::Unknown);
+    let known = usage(xid, path)?.is_some_and(Usage::is_known);
     Ok(known && !quotas_begin(xid, path, change.of_new())?)
 }
 
 /// Sets limits on the file system of `path`, adding up what all these contexts have by one look at it.
-/// Where that fails nothing is left of it.
+/// Where that fails, what was begun for it is undone.
 pub(crate) fn set_all(
     path: &Path,
     settings: &[Setting],

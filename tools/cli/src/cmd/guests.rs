@@ -85,12 +85,10 @@ fn start_these(
             ));
         }
     };
-    let counted = |names: &[String]| {
-        let they_have = match names {
-            [_] => "it has",
-            _ => "they have",
-        };
-        tell_of_files(&names.join(", "), they_have);
+    let counted = |names: &[String]| match names {
+        [_, _, _, _, ..] => tell_of_files(&format!("{} guests", names.len()), "they have"),
+        [_, _, ..] => tell_of_files(&names.join(", "), "they have"),
+        _ => tell_of_files(&names.join(""), "it has"),
     };
     let said = |name: &str, started: &Started| {
         tell_of_files(name, "it has");

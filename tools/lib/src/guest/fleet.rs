@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Status, Stopped, disks, start_if_down, status, stop};
-use crate::config::{Guest, Store, order};
+use crate::config::{Guest, Order, Store, order};
 use crate::error::{Error, Result};
 
 /// What became of a guest that was to be started.
@@ -21,38 +21,49 @@ pub enum Started {
 /// Starts guests and what they require, in order, and says of each what became of it. One that
 /// requires a guest that is not there, that could not be started or that waits for it is not
 /// started; the others are. Those in `names` are started by `start`, the others by
-/// [`start_if_down`]. What they have of the disk is added up for all together, if that is needed for
-/// their limits, and for one alone when it is started. How many files were looked at is told meanwhile,
-/// and `counted` for whom.
+/// [`start_if_down`].
+///
+/// When the first of those on a file system comes of which it is not known what it has, as their limits
+/// need, that is added up for it and for all that come later; of one that is left alone when it is
+/// started. `looked_at` is told meanwhile how many files were looked at, and `counted`, after each look
+/// for several, which ones these are.
 pub fn start_all(
     store: &Store,
     names: &[String],
     mut start: impl FnMut(&str) -> Result<Started>,
     looked_at: &mut dyn FnMut(u64),
-    counted: impl FnOnce(&[String]),
+    mut counted: impl FnMut(&[String]),
     mut said: impl FnMut(&str, &Started),
 ) -> Result<Vec<(String, Started)>> {
     let all = configured(store)?;
     let mut results: Vec<(String, Started)> = Vec::new();
-    let mut order = order(names, &all);
-    // Who is alone adds up for itself when it is started.
-    if order.names.len() > 1 {
-        let may_start = |name: &&String| !order.refused.contains_key(*name);
-        let names: Vec<_> = order.names.iter().filter(may_start).collect();
-        counted(&disks::count(store, &names, looked_at));
-    }
-    for name in order.names {
-        let requires = all.get(&name).map(|g| g.requires.as_slice());
-        let refused = order.refused.remove(&name);
-        let refused = refused.or_else(|| missing(requires.unwrap_or_default(), &results));
-        let may_start = || refused.map_or(Ok(()), |e| Err(e.at_step(&name, "requirements")));
-        let outcome = match names.contains(&name) {
-            true => may_start().and_then(|()| start(&name)),
-            false => start_if_down(store, &name, may_start, looked_at),
+    let Order {
+        names: sorted,
+        mut refused,
+    } = order(names, &all);
+    let mut together = true;
+    for (nth, name) in sorted.iter().enumerate() {
+        let requires = all.get(name).map(|g| g.requires.as_slice());
+        let refused_now = refused.remove(name);
+        let refused_now = refused_now.or_else(|| missing(requires.unwrap_or_default(), &results));
+        if refused_now.is_none() && together {
+            let may_start = |name: &&String| !refused.contains_key(*name);
+            let others: Vec<_> = sorted.iter().skip(nth + 1).filter(may_start).collect();
+            match disks::count(store, name, &others, looked_at) {
+                Ok(nobody) if nobody.is_empty() => (),
+                Ok(them) => counted(&them),
+                // Each finds out for itself.
+                Err(_) => together = false,
+            }
+        }
+        let may_start = || refused_now.map_or(Ok(()), |e| Err(e.at_step(name, "requirements")));
+        let outcome = match names.contains(name) {
+            true => may_start().and_then(|()| start(name)),
+            false => start_if_down(store, name, may_start, looked_at),
         };
         let outcome = outcome.unwrap_or_else(Started::Failed);
-        said(&name, &outcome);
-        results.push((name, outcome));
+        said(name, &outcome);
+        results.push((name.clone(), outcome));
     }
     Ok(results)
 }
