@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The kernel module goes, and comes again.
 
+use crate::process::patience;
 use crate::unified::{open, syscall};
 use anyhow::{Context as _, Result};
 use rustix::fd::AsRawFd as _;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Takes the module away, unless somebody needs it now.
 pub fn remove() -> Result<(), Errno> {
@@ -19,6 +21,19 @@ pub fn remove() -> Result<(), Errno> {
         )
     };
     syscall(ret).map(drop)
+}
+
+/// The same as soon as nobody needs it for a moment.
+pub fn remove_soon() -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match remove() {
+            Err(Errno::AGAIN) if start.elapsed() < Duration::from_secs(20) * patience() => {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            removed => return removed.context("rmmod"),
+        }
+    }
 }
 
 /// Loads it.

@@ -206,7 +206,7 @@ fn pause() -> Result<()> {
     let all = |letter| children.iter().all(|c| state(c.id()) == Some(letter));
     abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
     process::eventually("all on hold", || all('S'))?;
-    let before = used()?.0;
+    let before = used_at_rest()?;
     std::thread::sleep(Duration::from_millis(300));
     ensure!(used()?.0 == before, "somebody ran");
     abi::set_cflags(XID, 0, abi::VXF_SCHED_PAUSE)?;

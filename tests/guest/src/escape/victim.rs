@@ -3,7 +3,7 @@
 
 use super::calls::{address, call};
 use super::enter;
-use crate::process::{Child, isolated, spawn};
+use crate::process::{self, Child, isolated, spawn};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use rustix::io;
@@ -195,11 +195,20 @@ impl Victim {
 
     /// Whether it lives, in a way that works from anywhere.
     pub fn is_alive(&self) -> Result<bool> {
+        // A signal that was sent is acted on before long.
+        self.lives_for(1)
+    }
+
+    /// Whether it dies, however slow the machine is.
+    pub fn dies(&self) -> Result<bool> {
+        Ok(!self.lives_for(30 * process::patience())?)
+    }
+
+    fn lives_for(&self, seconds: u32) -> Result<bool> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let mut fds = [PollFd::new(&self.life, PollFlags::IN)];
-        // A signal that was sent is acted on before long.
         let wait = Timespec {
-            tv_sec: 1,
+            tv_sec: seconds.into(),
             tv_nsec: 0,
         };
         Ok(poll(&mut fds, Some(&wait))? == 0)

@@ -34,8 +34,10 @@ pub fn cvirt_counts_who_is_on_hold() -> Result<()> {
     })?;
     abi::set_cflags(XID, abi::VXF_SCHED_PAUSE, abi::VXF_SCHED_PAUSE)?;
     come_to([0, 2])?;
-    let running = abi::virt_stat(XID)?.nr_running;
-    ensure!(running == 0, "{running} run");
+    // Who is on hold is so before it sleeps.
+    eventually("none runs", || {
+        abi::virt_stat(XID).is_ok_and(|v| v.nr_running == 0 && v.nr_onhold == 2)
+    })?;
     abi::set_cflags(XID, 0, abi::VXF_SCHED_PAUSE)?;
     come_to([0, 0])?;
     end(guest)

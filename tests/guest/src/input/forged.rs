@@ -255,7 +255,7 @@ pub(super) fn quota_file() -> Result<()> {
     set_flags(&a, UNIFIED, UNIFIED)?;
     let before = look(&a)?;
     refused("a unified file", disk.quota_on(&a), Errno::PERM)?;
-    module::remove().context("rmmod")?;
+    module::remove_soon()?;
     let without = disk.quota_on(&a);
     module::insert()?;
     refused("without the module", without, Errno::PERM)?;

@@ -226,6 +226,7 @@ pub(super) fn orphans_go_to_the_reaper() -> Result<()> {
         reaper.wait()?;
         ensure!(parent()? == init.id() as i32);
         ensure!(init.wait()? == Status::Exited(0));
-        Ok(())
+        // The second orphan may be on its way out.
+        until_ended(XID)
     })
 }

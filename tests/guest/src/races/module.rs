@@ -5,7 +5,7 @@
 use super::leases::{Hold, Sigio};
 use super::race::race_until;
 use super::shared::{How, Shared};
-use crate::module::{insert, remove};
+use crate::module::{insert, remove, remove_soon};
 use crate::process::isolated;
 use crate::unified::*;
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -14,24 +14,11 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vserver_abi as abi;
 
 const XID: u32 = 330;
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Removes it as soon as nobody needs it for a moment.
-fn remove_soon() -> Result<()> {
-    let start = Instant::now();
-    loop {
-        match remove() {
-            Err(Errno::AGAIN) if start.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_micros(100));
-            }
-            removed => return removed.context("rmmod"),
-        }
-    }
-}
 
 /// It goes at any moment of a break, but never under its feet. Each name is then broken, or what it
 /// was, and stays so.

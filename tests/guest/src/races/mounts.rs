@@ -128,7 +128,7 @@ impl Volume {
             .context("no name")?
             .to_string_lossy()
             .into_owned();
-        let device = std::env::var(format!("DISK_{}", kind.to_uppercase())).ok();
+        let device = std::env::var(format!("DISK_{}", kind.to_uppercase().replace('-', "_"))).ok();
         Ok(device.map(|device| Self {
             device,
             kind,
@@ -138,7 +138,8 @@ impl Volume {
 
     fn mount(&self) -> Result<()> {
         let flags = MountFlags::empty();
-        mount(&*self.device, &self.place, &*self.kind, flags, None).context("mount")
+        let fs = self.kind.split('-').next().unwrap_or_default();
+        mount(&*self.device, &self.place, fs, flags, None).context("mount")
     }
 }
 

@@ -7,6 +7,7 @@ use crate::process::{self, Child};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::io::Errno;
 use std::fs;
+use std::time::{Duration, Instant};
 use vserver_abi as abi;
 
 const TASKS: usize = 6;
@@ -44,7 +45,8 @@ pub fn first_come_first_released() -> Result<()> {
         children.iter().all(|c| state(c.id()) == Some('S'))
     })?;
     let mut seen = vec![order(&children)?];
-    for _ in 0..30 {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(60) * process::patience() {
         let round = order(&children)?;
         let is_last = seen.last() == Some(&round);
         if is_last && (0..TASKS).all(|i| round.contains(&i)) {

@@ -2,7 +2,7 @@
 //! What `set_sched` makes of settings that make no sense, or hardly any.
 
 use super::counter::Counter;
-use super::{NEVER, XID, cpu_time, held, rate, spinners, state, until_held, used};
+use super::{NEVER, XID, cpu_time, held, rate, spinners, state, until_held, used, used_at_rest};
 use crate::process::{self, Status};
 use anyhow::{Result, ensure};
 use rustix::io::Errno;
@@ -192,7 +192,7 @@ pub fn unknown_bits() -> Result<()> {
 /// Nothing comes in: held until something changes, and killable.
 pub fn never_filled() -> Result<()> {
     let child = held(abi::VXF_SCHED_HARD)?;
-    let before = used()?.0;
+    let before = used_at_rest()?;
     std::thread::sleep(Duration::from_millis(500));
     ensure!(used()?.0 == before, "it ran");
     abi::set_sched(

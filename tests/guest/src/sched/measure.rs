@@ -22,7 +22,18 @@ pub(super) fn used() -> Result<(u64, u64)> {
     used_by(XID)
 }
 
-/// The same of another context.
+/// What they have used that are on hold, once what was under way is billed.
+pub(super) fn used_at_rest() -> Result<u64> {
+    let mut last = used()?.0;
+    process::eventually("all is billed", || {
+        std::thread::sleep(Duration::from_millis(20));
+        let now = used().map_or(u64::MAX, |used| used.0);
+        std::mem::replace(&mut last, now) == now
+    })?;
+    Ok(last)
+}
+
+/// The same as [`used`] of another context.
 pub(super) fn used_by(xid: u32) -> Result<(u64, u64)> {
     let mut total = (0, 0);
     for cpu in 0.. {
