@@ -47,6 +47,9 @@ pub(super) fn count(
             settings.push(setting);
         }
     }
+    if settings.is_empty() {
+        return Ok(counted);
+    }
     dlimit::set_all(&place, &settings, looked_at)?;
     counted.sort_unstable();
     Ok(counted)
