@@ -6,13 +6,17 @@
 
 use super::kinds::all_is_refused;
 use crate::calls::c_path;
+use crate::kernel_log::{log_end, logged};
 use crate::module;
+use crate::process::isolated;
 use crate::sample;
+use crate::tags::{enter, set_tag};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, IFlags, OFlags, XattrFlags, setxattr};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use std::ffi::CStr;
 use std::fs;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -46,8 +50,17 @@ impl Disk {
     }
 
     fn mount(&self) -> Result<()> {
-        let options = Some(c"usrquota");
-        let mounted = mount(&self.device, self.dir, "ext4", MountFlags::empty(), options);
+        self.mount_with(c"usrquota")
+    }
+
+    fn mount_with(&self, options: &CStr) -> Result<()> {
+        let mounted = mount(
+            &self.device,
+            self.dir,
+            "ext4",
+            MountFlags::empty(),
+            Some(options),
+        );
         mounted.context("mount")
     }
 
@@ -69,8 +82,13 @@ impl Disk {
         syscall(unsafe { libc::quotactl(command, device, id, file) }.into()).map(drop)
     }
 
-    /// Gives the attribute the name that counts, wherever it is.
     fn forge(&self) -> Result<()> {
+        self.give_name()?;
+        self.mount()
+    }
+
+    /// Gives the attribute the name that counts, wherever it is. The disk is not mounted then.
+    fn give_name(&self) -> Result<()> {
         unmount(self.dir, UnmountFlags::empty())?;
         let mut disk = fs::OpenOptions::new()
             .read(true)
@@ -87,7 +105,7 @@ impl Disk {
         }
         disk.sync_all()?;
         ensure!(found > 0, "the attribute is not on the disk");
-        self.mount()
+        Ok(())
     }
 }
 
@@ -225,6 +243,51 @@ pub(super) fn append_only_on_top() -> Result<()> {
     set_flags(&a, UNIFIED, UNIFIED)?;
     fs::write(&a, b"mine")?;
     ensure!(fs::read(dir.join("b"))? == CONTENT);
+    Ok(())
+}
+
+/// Where there are tags, a file with a value that counts for nothing is nobody's, and that is said
+/// once for a mount.
+pub(super) fn damaged_tags() -> Result<()> {
+    const OWN: u32 = 321;
+    const OTHER: [u8; 8] = [1, 0, 0, 0, 0x42, 1, 0, 0];
+    let [mut version, mut flags, mut xid] = [OTHER; 3];
+    (version[0], flags[1]) = (2, 0x80);
+    xid[4..].copy_from_slice(&u32::MAX.to_le_bytes());
+    let values: [(&str, &[u8]); 5] = [
+        ("short", &OTHER[..7]),
+        ("long", &[1, 0, 0, 0, 0x42, 1, 0, 0, 0]),
+        ("version", &version),
+        ("flags", &flags),
+        ("xid", &xid),
+    ];
+    let disk = Disk::new()?;
+    let path = |what: &str| disk.dir.join(what).join("a");
+    for (what, value) in values.into_iter().chain([("whole", &OTHER[..])]) {
+        file(&disk.dir.join(what), value, false)?;
+    }
+    disk.give_name()?;
+    let log = log_end()?;
+    disk.mount_with(c"tag")?;
+
+    let whole = path("whole");
+    isolated(|| {
+        enter(OWN)?;
+        for (what, _) in values {
+            fs::write(path(what), what).with_context(|| format!("{what}, inside"))?;
+        }
+        refused("another's", open(&whole, OFlags::RDONLY), Errno::ACCESS)
+    })?;
+    for (what, value) in values {
+        let a = path(what);
+        ensure!(abi::get_iattr(&a)?.xid == 0, "{what} has a tag");
+        let kept = xattr(&a, "security.vserver")?;
+        ensure!(kept.as_deref() == Some(value), "{what}: {kept:?}");
+        set_tag(&a, OWN).with_context(|| format!("{what}, set_iattr"))?;
+        ensure!(abi::get_iattr(&a)?.xid == OWN, "{what} has no tag");
+    }
+    let said = logged(&log, &["attribute not valid"])?;
+    ensure!(said.len() == 1, "said: {said:?}");
     Ok(())
 }
 

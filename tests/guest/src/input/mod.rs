@@ -48,6 +48,7 @@ pub const EXT4: Suite = Suite::new(
         forged_values,
         valid_values,
         append_only_on_top,
+        damaged_tags,
         forged_directory,
         quota_file,
         active_quota_file,
