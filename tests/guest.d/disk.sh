@@ -97,7 +97,9 @@ usage() {
 }
 # A guest's own mounts of it go a moment after its end.
 released() {
-	! ls -d /sys/fs/$kind/${device##*/} /sys/fs/btrfs/*/devices/${device##*/} 2>/dev/null
+	for there in /sys/fs/$kind/${device##*/} /sys/fs/btrfs/*/devices/${device##*/}; do
+		[ ! -e "$there" ] || return 1
+	done
 }
 # again OPTIONS: mounts it once more
 again() {

@@ -7,7 +7,7 @@ line `NAME WORD...` of `guest-tests --list`. The words:
     ext4 xfs btrfs f2fs raw     a fresh disk of that kind; ext4:1024 is 1024 MiB
     ext4-128 xfs-plain ...      the same made in another way: all are in disks.py
     tmpfs                       in memory, no disk
-    timeout=SECONDS             of the suite (120)
+    timeout=SECONDS             of the suite (120), times run.py's PATIENCE
     memory=MIB cpus=N           of the machine (1024, 2)
     boots=N                     run N times, in a new boot on the same disks, with $BOOT
                                 1 to N; all but the last may end by a reset

@@ -55,7 +55,7 @@ pub const TABLE: &[Operation] = &[
     op("ext4: swap with the boot loader", CopyFirst, |s| {
         let file = s.writer()?;
         if root().ends_with("ext4") || holds_data_in_inodes() {
-            return Ok(0);
+            return Err(Errno::OPNOTSUPP);
         }
         sys::ioctl_number(&file, EXT4_IOC_SWAP_BOOT, 0)?;
         sys::ioctl_number(&file, EXT4_IOC_SWAP_BOOT, 0)
