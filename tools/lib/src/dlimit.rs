@@ -188,7 +188,7 @@ pub fn set(
     let setting = Setting::begin(xid, path, change, kept)?;
     match setting.is_known() {
         true => setting.finish(None),
-        false => set_all(path, &[setting], looked_at),
+        false => set_all(path, &[setting], looked_at)?.into_iter().collect(),
     }
 }
 
@@ -324,13 +324,13 @@ pub(crate) fn is_known(xid: u32, path: &Path, change: Change) -> Result<bool> {
     Ok(known && !quotas_begin(xid, path, change.of_new())?)
 }
 
-/// Sets limits on the file system of `path`, adding up what all these contexts have by one look at it.
-/// Where that fails, what was begun for it is undone.
+/// Sets limits on the file system of `path`, adding up what all these contexts have by one look at it,
+/// and says of each what became of it. Where that fails, what was begun for it is undone.
 pub(crate) fn set_all(
     path: &Path,
     settings: &[Setting],
     looked_at: &mut dyn FnMut(u64),
-) -> Result<()> {
+) -> Result<Vec<Result<()>>> {
     let xids: Vec<_> = settings.iter().map(|one| one.xid).collect();
     let sums = scan(&xids, path, looked_at);
     let sums = sums.inspect_err(|_| settings.iter().for_each(Setting::undo))?;
@@ -338,7 +338,7 @@ pub(crate) fn set_all(
         let done = one.finish(sums.get(&one.xid));
         done.inspect_err(|_| one.undo())
     };
-    settings.iter().map(finish).fold(Ok(()), Result::and)
+    Ok(settings.iter().map(finish).collect())
 }
 
 /// A comparison of what is counted with what there is.

@@ -25,8 +25,8 @@ pub enum Started {
 ///
 /// When the first of those on a file system comes of which it is not known what it has, as their limits
 /// need, that is added up for it and for all that come later; of one that is left alone when it is
-/// started. `looked_at` is told meanwhile how many files were looked at, and `counted`, after each look
-/// for several, which ones these are.
+/// started. `looked_at` is told meanwhile how many files were looked at, and `counted`, after each such
+/// look, which guests were counted.
 pub fn start_all(
     store: &Store,
     names: &[String],
@@ -47,8 +47,8 @@ pub fn start_all(
         let refused_now = refused.remove(name);
         let refused_now = refused_now.or_else(|| missing(requires.unwrap_or_default(), &results));
         if refused_now.is_none() && together {
-            let may_start = |name: &&String| !refused.contains_key(*name);
-            let others: Vec<_> = sorted.iter().skip(nth + 1).filter(may_start).collect();
+            let is_next = |name: &&String| !refused.contains_key(*name);
+            let others: Vec<_> = sorted.iter().skip(nth + 1).filter(is_next).collect();
             match disks::count(store, name, &others, looked_at) {
                 Ok(nobody) if nobody.is_empty() => (),
                 Ok(them) => counted(&them),
