@@ -97,11 +97,15 @@ impl Dir {
             }
             Ok(())
         })?;
-        calls.count(&label("create+unlink"), || {
-            open_close(other, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL)?;
+        let create = || open_close(other, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL);
+        let unlink = || {
             // SAFETY: a valid path.
             check(unsafe { libc::unlink(other.as_ptr()) }.into()).map(drop)
-        })?;
+        };
+        calls.count_after(&label("unlink"), create, unlink)?;
+        create()?;
+        calls.count_after(&label("create"), unlink, create)?;
+        unlink()?;
         calls.count(&label("link+unlink"), || {
             // SAFETY: valid paths.
             unsafe {
