@@ -43,7 +43,7 @@ bool safe_hardlink_source(struct mnt_idmap *idmap, struct inode *inode);
 DECLARE_STATIC_KEY_FALSE(vserver_module_key);
 
 bool __vserver_unified(struct inode *inode);
-bool __vserver_maybe_unified(struct inode *inode);
+bool __vserver_maybe_unified(struct inode *inode, bool nowait);
 int __vserver_break_link(struct path *path, loff_t keep);
 int __vserver_may_break(const struct path *path);
 int vserver_open(struct path *path, struct file *file, int acc_mode,
@@ -56,6 +56,7 @@ int __vserver_cow_setxattr(struct path *path, const char *name,
 			   const void *value, size_t size, int flags);
 int __vserver_cow_removexattr(struct path *path, const char *name);
 int __vserver_link(struct path *path);
+int __vserver_rename_same(const struct renamedata *rd);
 int __vserver_nameless(struct dentry **dentry);
 int __vserver_raced(struct inode *inode, int error, bool nowait);
 bool __vserver_silent(void);
@@ -96,6 +97,7 @@ void vserver_allow_mount(struct dentry *dentry);
 
 /* For the module, see security/vserver/errand.c */
 int vserver_errand(void (*fn)(void *data), void *data);
+void vserver_errand_pause(void);
 
 /* For the module, see security/vserver/trace.c */
 void vserver_cow_report(const struct path *old, const struct path *new,
@@ -131,7 +133,20 @@ static __always_inline bool vserver_unified(struct inode *inode)
 static __always_inline bool vserver_maybe_unified(struct inode *inode)
 {
 	return static_branch_unlikely(&vserver_module_key) &&
-	       unlikely(IS_IMMUTABLE(inode)) && __vserver_maybe_unified(inode);
+	       unlikely(IS_IMMUTABLE(inode)) &&
+	       __vserver_maybe_unified(inode, false);
+}
+
+/**
+ * vserver_opens - has an open for writing to go by way of vserver_open()?
+ * @inode:	any inode
+ * @nowait:	the caller may not sleep: then also if that takes sleeping
+ */
+static __always_inline bool vserver_opens(struct inode *inode, bool nowait)
+{
+	return static_branch_unlikely(&vserver_module_key) &&
+	       unlikely(IS_IMMUTABLE(inode)) &&
+	       __vserver_maybe_unified(inode, nowait);
 }
 
 /**
@@ -172,31 +187,13 @@ static __always_inline bool vserver_immutable_to(struct inode *inode, int mask)
 }
 
 /**
- * vserver_break_link - make the file at @path private before it is modified
- * @path:	the file; if it is unified, its reference is exchanged for one
- *		to the private copy that now has the name
- *
- * The caller has decided that the operation is permitted and holds neither
- * locks nor write access to the file system.
- *
- * Return: 0 with @path ready to be modified, or a negative errno, name and
- * inode as before: -ESTALE if the name has moved meanwhile.
- */
-static __always_inline int vserver_break_link(struct path *path)
-{
-	if (vserver_maybe_unified(d_backing_inode(path->dentry)))
-		return __vserver_break_link(path, VSERVER_KEEP_ALL);
-	return 0;
-}
-
-/**
  * vserver_may_break - does something else than permission forbid to modify?
  * @path:	any file
  *
- * For access(2): nobody could replace the name of a unified file that has
- * others, or not by way of this path.
+ * For access(2): nobody could replace the name of a unified file, or not by way
+ * of this path, and it can't be made an ordinary one in place. May sleep.
  *
- * Return: 0, or what vserver_break_link() would fail with.
+ * Return: 0, or what __vserver_break_link() would fail with.
  */
 static __always_inline int vserver_may_break(const struct path *path)
 {
@@ -226,7 +223,7 @@ static __always_inline bool vserver_cow_borrow(const struct path **path,
 
 /*
  * vserver_cow_*: if the file is unified, decide whether the caller may do the
- * operation at all, then break the link as vserver_break_link() does.
+ * operation at all, then break the link as __vserver_break_link() does.
  */
 static __always_inline int vserver_cow_chmod(struct path *path, umode_t mode)
 {
@@ -271,7 +268,7 @@ static __always_inline int vserver_cow_removexattr(struct path *path,
 /**
  * vserver_link - make a file private that those inside a context link
  * @path:	the file; if it is unified, its reference is exchanged as by
- *		vserver_break_link()
+ *		__vserver_break_link()
  *
  * Inside a context, both names must go on naming one file that can be written.
  * On the host they are links to the unified inode.
@@ -302,15 +299,9 @@ static __always_inline int vserver_rename_same(const struct renamedata *rd)
 {
 	struct inode *inode = d_backing_inode(rd->old_dentry);
 
-	if (!inode || rd->old_dentry == rd->new_dentry ||
-	    !vserver_unified(inode))
-		return 0;
-	if (rd->flags & RENAME_WHITEOUT)
-		return -EINVAL;
-	if (rd->flags)
-		return 0;
-	return vfs_unlink(rd->mnt_idmap, d_inode(rd->old_parent),
-			  rd->old_dentry, rd->delegated_inode);
+	if (inode && rd->old_dentry != rd->new_dentry && vserver_unified(inode))
+		return __vserver_rename_same(rd);
+	return 0;
 }
 
 /**
@@ -356,13 +347,13 @@ static __always_inline int vserver_raced(struct inode *inode, int error,
 /**
  * vserver_truncate - truncate a file, unified or not
  * @path:	the file; if it is unified, its reference is exchanged as by
- *		vserver_break_link()
+ *		__vserver_break_link()
  * @length:	its new size
  *
  * Of a unified file no more is copied than is kept, which is half of the
  * truncation.
  *
- * Return: 0 or a negative errno, as of vfs_truncate() and vserver_break_link().
+ * Return: 0 or a negative errno, as of vfs_truncate() and __vserver_break_link().
  */
 static __always_inline int vserver_truncate(struct path *path, loff_t length)
 {
@@ -395,6 +386,11 @@ static inline bool vserver_maybe_unified(struct inode *inode)
 	return false;
 }
 
+static inline bool vserver_opens(struct inode *inode, bool nowait)
+{
+	return false;
+}
+
 static inline unsigned int vserver_event_flags(struct inode *inode,
 					       unsigned int flags)
 {
@@ -409,11 +405,6 @@ static inline bool vserver_immutable(struct inode *inode)
 static inline bool vserver_immutable_to(struct inode *inode, int mask)
 {
 	return IS_IMMUTABLE(inode);
-}
-
-static inline int vserver_break_link(struct path *path)
-{
-	return 0;
 }
 
 static inline int vserver_may_break(const struct path *path)

@@ -80,6 +80,7 @@ fn try_break(
             .want_write()
             .and_then(|write| old.clear_last(&write, readers))?
     {
+        sweep_beside(&old);
         return Ok(Some(Some(How::Clear)));
     }
     check_replaceable(&old)?;
@@ -93,9 +94,20 @@ fn try_break(
             *path = copy;
             Ok(Some(Some(how)))
         }
-        // A directory that has gone with the name takes no copies. The next look tells.
-        Err(_) if old.is_unhashed() => Ok(None),
+        // A directory that has gone with the name takes no copies, and one that the name has left is
+        // not where it is. The next look tells.
+        Err(_) if old.is_unhashed() || !old.parent().inode().is_same(dir.inode()) => Ok(None),
         Err(e) => Err(e),
+    }
+}
+
+/// Removes debris beside a file that needed no copy, if the way to it leads through its directory.
+fn sweep_beside(path: &Path) {
+    if check_replaceable(path).is_err() || path.is_unhashed() {
+        return;
+    }
+    if let Ok(cred) = OwnerCred::new(path) {
+        debris::sweep(&path.parent(), path, &cred);
     }
 }
 
@@ -118,7 +130,12 @@ fn begin_breaking(inode: &Inode) -> Result<Breaking<'_>> {
 ///
 /// As [`break_link`].
 pub(crate) fn check_breakable(path: &Path) -> Result {
-    match check_replaceable(path).and_then(|()| check_directory(&path.parent())) {
+    let dir = path.parent();
+    let checked = check_replaceable(path)
+        .and_then(|()| check_directory(&dir))
+        .and_then(|()| check_name(path, &dir));
+
+    match checked {
         Err(_) if path.may_clear_last() => Ok(()),
         checked => checked,
     }
@@ -155,6 +172,21 @@ fn check_directory(dir: &Path) -> Result {
         return Err(EPERM);
     }
     Ok(())
+}
+
+/// Whether the name of `path` leads to the file, or to what stands for it.
+fn check_name(path: &Path, dir: &Path) -> Result {
+    if !path.is_unhashed() {
+        return Ok(());
+    }
+    if !dir.is_reachable() {
+        return Err(EPERM);
+    }
+    match path.lookup_again() {
+        Err(e) if e != ENOENT => Err(e),
+        Ok(found) if found.inode().is_some_and(|it| it.stands_for(path.inode())) => Ok(()),
+        _ => Err(ESTALE),
+    }
 }
 
 /// If the name has gone from `old`: what it names now, if that stands for `old`.

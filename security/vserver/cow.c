@@ -371,8 +371,13 @@ int __vserver_raced(struct inode *inode, int error, bool nowait)
 
 	if (!vi || !S_ISREG(inode->i_mode))
 		return error;
-	if (!(READ_ONCE(vi->state) & VSERVER_STATE_BREAKING))
-		return __vserver_unified(inode) ? -ESTALE : error;
+	if (!(READ_ONCE(vi->state) & VSERVER_STATE_BREAKING)) {
+		int unified = vserver_is_unified(inode, nowait);
+
+		if (unified == -ECHILD)
+			return -EAGAIN;
+		return unified > 0 ? -ESTALE : error;
+	}
 	if (nowait)
 		return -EAGAIN;
 	error = vserver_wait_var(&vi->state, !(READ_ONCE(vi->state) &

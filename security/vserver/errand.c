@@ -9,6 +9,7 @@
 #include <linux/cgroup.h>
 #include <linux/completion.h>
 #include <linux/export.h>
+#include <linux/freezer.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/sched.h>
@@ -42,6 +43,8 @@ static int vserver_errand_run(void *data)
 {
 	struct vserver_errand *errand = data;
 
+	/* A hibernation's image must not be older than what is on the disk. */
+	set_freezable();
 	set_active_memcg(errand->memcg);
 	kthread_associate_blkcg(errand->blkcg);
 	errand->fn(errand->data);
@@ -57,8 +60,8 @@ static int vserver_errand_run(void *data)
  *
  * A thread of its own: what waits for the disk of one guest is in the way of no
  * other's. Sleeps until it is done; whether the task is being killed is for @fn
- * to look. The caller may be frozen then, and holds no lock; those who wait
- * until it has broken its link wait for its thaw.
+ * to look, as to call vserver_errand_pause(). The caller may be frozen then, and
+ * holds no lock; those who wait until it has broken its link wait for its thaw.
  *
  * Return: 0 if @fn has run, or the errno of making the thread.
  */
@@ -82,3 +85,15 @@ int vserver_errand(void (*fn)(void *data), void *data)
 	return PTR_ERR_OR_ZERO(thread);
 }
 EXPORT_SYMBOL_GPL(vserver_errand);
+
+/**
+ * vserver_errand_pause - be frozen, if that is asked for
+ *
+ * Does nothing in a task of user space: that is frozen on its way out. The caller
+ * holds no lock, and nothing by which a file system could not be frozen.
+ */
+void vserver_errand_pause(void)
+{
+	if (current->flags & PF_KTHREAD)
+		try_to_freeze();
+}

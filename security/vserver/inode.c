@@ -72,10 +72,12 @@ noinline int vserver_learn(struct inode *inode, bool nowait)
 /**
  * vserver_is_unified - does this immutable inode carry the flag iunlink?
  * @inode:	an immutable inode
+ * @nowait:	the caller may not sleep
  *
- * Return: 1 if it does, 0 if not, or the error of reading its attribute.
+ * Return: 1 if it does, 0 if not, -ECHILD if that can't be found out now, or
+ * the error of reading its attribute.
  */
-int vserver_is_unified(struct inode *inode)
+int vserver_is_unified(struct inode *inode, bool nowait)
 {
 	struct vserver_inode *vi = vserver_inode(inode);
 	u64 state;
@@ -85,7 +87,7 @@ int vserver_is_unified(struct inode *inode)
 	if (!S_ISREG(inode->i_mode) || !IS_IMMUTABLE(inode) ||
 	    IS_APPEND(inode) || !vi)
 		return 0;
-	error = vserver_known(inode, vi, false, &state);
+	error = vserver_known(inode, vi, nowait, &state);
 	if (error)
 		return error;
 	return !!(state & VSERVER_XATTR_IUNLINK);
@@ -94,14 +96,14 @@ int vserver_is_unified(struct inode *inode)
 /* One whose attribute can't be read counts as not unified: it stays immutable. */
 bool __vserver_unified(struct inode *inode)
 {
-	return vserver_is_unified(inode) > 0;
+	return vserver_is_unified(inode, false) > 0;
 }
 EXPORT_SYMBOL_GPL(__vserver_unified);
 
 /* For those who break the link: __vserver_break_link() will say what is wrong. */
-bool __vserver_maybe_unified(struct inode *inode)
+bool __vserver_maybe_unified(struct inode *inode, bool nowait)
 {
-	return vserver_is_unified(inode) != 0;
+	return vserver_is_unified(inode, nowait) != 0;
 }
 
 /**

@@ -4,7 +4,8 @@
  *
  * Each decides whether the caller may do the operation, as the operation itself
  * will again on the copy, and has the link broken: nobody may fill the disk with
- * copies of files that he can't modify. Before that nothing changes the inode.
+ * copies of files that he can't modify. Nothing of the inode that its other names
+ * show changes before that.
  */
 
 #include <linux/capability.h>
@@ -22,6 +23,10 @@
 #include <linux/xattr.h>
 #include <uapi/linux/vserver.h>
 
+#include "../../fs/internal.h"
+#ifdef CONFIG_IMA_APPRAISE
+#include "../integrity/ima/ima.h"
+#endif
 #include "../landlock/cred.h"
 #include "../landlock/setup.h"
 #include "internal.h"
@@ -41,6 +46,21 @@ static bool vserver_ids_overflow(struct mnt_idmap *idmap, struct inode *inode,
 	       !vfsgid_valid(i_gid_into_vfsgid(idmap, inode));
 }
 
+/**
+ * vserver_ask_before_setattr - ask security modules as notify_change() does
+ * @path:	a unified file
+ * @attr:	what is to change of it
+ *
+ * Locks the inode.
+ *
+ * Return: 0 or their errno.
+ */
+int vserver_ask_before_setattr(const struct path *path, struct iattr *attr)
+{
+	guard(rwsem_write)(&d_backing_inode(path->dentry)->i_rwsem);
+	return security_inode_setattr(mnt_idmap(path->mnt), path->dentry, attr);
+}
+
 static int vserver_may_setattr(const struct path *path, struct iattr *attr)
 {
 	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
@@ -56,7 +76,7 @@ static int vserver_may_setattr(const struct path *path, struct iattr *attr)
 	if (vserver_ids_overflow(idmap, inode, attr))
 		return -EOVERFLOW;
 	/* In the order of notify_change() and the file system. */
-	error = security_inode_setattr(idmap, path->dentry, attr);
+	error = vserver_ask_before_setattr(path, attr);
 	if (error)
 		return error;
 	return setattr_prepare(idmap, path->dentry, attr);
@@ -72,54 +92,61 @@ static bool vserver_landlocked(void)
 #endif
 }
 
+/* Integrity appraisal looks at the whole content, and refuses what has no label. */
+static bool vserver_appraised(void)
+{
+#ifdef CONFIG_IMA_APPRAISE
+	return ima_policy_flag & IMA_APPRAISE;
+#else
+	return false;
+#endif
+}
+
 /*
- * Need what is cut off not be copied? Watchers that are asked for permission
- * and Landlock may still refuse, and integrity measurement looks at the whole
- * content.
+ * Need what is cut off not be copied? Watchers that are asked for permission,
+ * Landlock and appraisal may still refuse. So may security modules where the
+ * truncation takes privileges away, too; and xfs, which finds nothing to do when
+ * an empty file is truncated, would leave them.
  */
 bool vserver_may_cut(const struct path *path)
 {
-	struct dentry *dentry = path->dentry;
-
-	if (vserver_landlocked())
+	if (vserver_landlocked() || vserver_appraised())
 		return false;
 #ifdef CONFIG_FANOTIFY_ACCESS_PERMISSIONS
-	if (fsnotify_sb_has_priority_watchers(dentry->d_sb,
+	if (fsnotify_sb_has_priority_watchers(path->dentry->d_sb,
 					      FSNOTIFY_PRIO_CONTENT))
 		return false;
 #endif
-	return !IS_ENABLED(CONFIG_IMA_APPRAISE) ||
-	       __vfs_getxattr(dentry, d_backing_inode(dentry), XATTR_NAME_IMA,
-			      NULL, 0) == -ENODATA;
+	return !dentry_needs_remove_privs(mnt_idmap(path->mnt), path->dentry);
 }
 
 int __vserver_truncate(struct path *path, loff_t length)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
-	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
-	bool cut;
+	struct iattr attr = {
+		.ia_valid = ATTR_SIZE,
+		.ia_size = length,
+	};
+	loff_t keep;
 	int error;
 
-	error = inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
+	error = inode_permission(mnt_idmap(path->mnt), inode,
+				 MAY_WRITE | MAY_COW);
 	if (!error)
 		error = inode_newsize_ok(inode, length);
 	if (!error)
 		error = security_path_truncate(path);
+	if (!error)
+		error = vserver_ask_before_setattr(path, &attr);
 	if (error)
 		return error;
-
-	/*
-	 * xfs finds nothing to do when an empty file is truncated, and would
-	 * leave it set-user-id.
-	 */
-	cut = vserver_may_cut(path) &&
-	      (length || !setattr_should_drop_suidgid(idmap, inode));
+	keep = vserver_may_cut(path) ? length : VSERVER_KEEP_ALL;
 
 	/* What is cut off has gone: nobody may make the mount read-only now. */
 	error = mnt_get_write_access(path->mnt);
 	if (error)
 		return error;
-	error = __vserver_break_link(path, cut ? length : VSERVER_KEEP_ALL);
+	error = __vserver_break_link(path, keep);
 	if (!error)
 		error = vserver_raced(d_backing_inode(path->dentry),
 				      vfs_truncate(path, length), false);

@@ -14,12 +14,19 @@
 #include <uapi/linux/vserver.h>
 
 #include "../../fs/internal.h"
+#include "../../fs/mount.h"
 #include "internal.h"
 
 /* Security modules may not refuse the open when it is too late. */
 static int vserver_ask_before_open(const struct path *path, struct file *file,
 				   int open_flag)
 {
+	/* As do_truncate() has it. */
+	struct iattr attr = {
+		.ia_valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME | ATTR_OPEN |
+			    ATTR_FILE,
+		.ia_file = file,
+	};
 	int error;
 
 	file->__f_path = *path;
@@ -27,6 +34,8 @@ static int vserver_ask_before_open(const struct path *path, struct file *file,
 	error = security_file_open(file);
 	if (!error && (open_flag & O_TRUNC))
 		error = security_file_truncate(file);
+	if (!error && (open_flag & O_TRUNC))
+		error = vserver_ask_before_setattr(path, &attr);
 	file->__f_path = (struct path){};
 	file->f_inode = NULL;
 	return error;
@@ -35,7 +44,7 @@ static int vserver_ask_before_open(const struct path *path, struct file *file,
 /**
  * vserver_open - make the file private that is opened for writing
  * @path:	the file, a unified one; its reference is exchanged as by
- *		vserver_break_link()
+ *		__vserver_break_link()
  * @file:	what it is opened as, for security modules to be asked
  * @acc_mode:	MAY_*, as for may_open()
  * @open_flag:	O_*
@@ -95,6 +104,28 @@ int __vserver_link(struct path *path)
 	    !safe_hardlink_source(idmap, inode))
 		return -EPERM;
 	return __vserver_break_link(path, VSERVER_KEEP_ALL);
+}
+
+/*
+ * It gives up one name for another one of the same inode, and yet who renames
+ * must be allowed what the target's directory is asked for.
+ */
+int __vserver_rename_same(const struct renamedata *rd)
+{
+	int error;
+
+	if (rd->flags & RENAME_WHITEOUT)
+		return -EINVAL;
+	if (rd->flags)
+		return 0;
+	error = may_delete_dentry(rd->mnt_idmap, d_inode(rd->new_parent),
+				  rd->new_dentry, false);
+	if (error)
+		return error;
+	if (is_local_mountpoint(rd->new_dentry))
+		return -EBUSY;
+	return vfs_unlink(rd->mnt_idmap, d_inode(rd->old_parent),
+			  rd->old_dentry, rd->delegated_inode);
 }
 
 /**

@@ -129,7 +129,7 @@ int __vserver_may_break(const struct path *path)
 	const struct vserver_ops *ops;
 	int error;
 
-	error = vserver_is_unified(d_backing_inode(path->dentry));
+	error = vserver_is_unified(d_backing_inode(path->dentry), false);
 	if (error <= 0)
 		return error;
 	ops = vserver_ops_get();
@@ -140,6 +140,18 @@ int __vserver_may_break(const struct path *path)
 	return error;
 }
 
+/**
+ * __vserver_break_link - make the file at @path private before it is modified
+ * @path:	the file; if it is unified, its reference is exchanged for one
+ *		to the private copy that now has the name
+ * @keep:	so many bytes are copied, or VSERVER_KEEP_ALL
+ *
+ * The caller has decided that the operation is permitted and holds neither
+ * locks nor write access to the file system.
+ *
+ * Return: 0 with @path ready to be modified, or a negative errno, name and
+ * inode as before: -ESTALE if the name has moved meanwhile.
+ */
 int __vserver_break_link(struct path *path, loff_t keep)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
@@ -148,7 +160,7 @@ int __vserver_break_link(struct path *path, loff_t keep)
 	u64 ino = inode->i_ino;
 	int error;
 
-	error = vserver_is_unified(inode);
+	error = vserver_is_unified(inode, false);
 	if (error <= 0)
 		return error;
 	ops = vserver_ops_get();

@@ -311,6 +311,8 @@ impl TempFile {
         let mut pos = start;
         while pos < end {
             caller.check_alive()?;
+            // SAFETY: Neither locks nor write access are held.
+            unsafe { bindings::vserver_errand_pause() };
             let mut to_pos = pos;
             let len = end.wrapping_sub(pos).min(CHUNK);
             // SAFETY: Both files are open, the positions are locals; nobody else uses either.

@@ -13,8 +13,8 @@ use core::ptr::NonNull;
 /// The kernel's own credentials, with the owner of a file as user and group.
 ///
 /// Every capability in the initial user namespace, whatever the caller may or may not do, but
-/// quota is charged to the file's owner, and without `CAP_SYS_RESOURCE`: neither limits nor
-/// reserved blocks are overridden. Security modules see what they see of kernel threads, but label
+/// quota is charged to the file's owner, and without `CAP_SYS_RESOURCE`: no limit is overridden, and
+/// of reserved blocks the owner gets those that are his, as root does on ext4 and f2fs. Security modules see what they see of kernel threads, but label
 /// what is made as the file is labelled; watchers of files see nothing at all.
 ///
 /// # Invariants

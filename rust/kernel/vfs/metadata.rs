@@ -123,6 +123,9 @@ impl Unnamed {
                 self.set_xattr(from, name, &value)?;
             }
         }
+        if cfg!(CONFIG_IMA_APPRAISE) {
+            self.drop_hash(from)?;
+        }
         let inode = self.inode().as_ptr();
         self.inode().locked(|| {
             // Our own writing has noted that there is nothing for a write to strip.
@@ -130,6 +133,27 @@ impl Unnamed {
             unsafe { bindings::inode_set_flags(inode, 0, bindings::S_NOSEC) };
         });
         Ok(())
+    }
+
+    /// Removes the hash that integrity appraisal gave the file when it was closed, if the original has
+    /// none: it would vouch for what nobody has appraised.
+    fn drop_hash(&self, from: &Path) -> Result {
+        let name = c"security.ima";
+        let mut value = KVVec::new();
+
+        if get_xattr(from, name, &mut value)? || !get_xattr(self.path(), name, &mut value)? {
+            return Ok(());
+        }
+        let dentry = self.path().0.dentry;
+        self.inode().locked(|| {
+            // SAFETY: The dentry is valid, its inode locked; the name is a constant.
+            to_result(unsafe {
+                bindings::__vfs_removexattr(nop_idmap(), dentry, name.as_char_ptr())
+            })?;
+            // SAFETY: As above.
+            unsafe { bindings::security_inode_post_removexattr(dentry, name.as_char_ptr()) };
+            Ok(())
+        })
     }
 
     fn set_xattr(&self, from: &Path, name: &CStr, value: &[u8]) -> Result {

@@ -39,6 +39,29 @@ impl Drop for Dentry {
     }
 }
 
+impl Path {
+    /// Looks up the name that this has, or had when it went: what is there at this moment. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`: its directory has gone. Else those of the file system.
+    pub fn lookup_again(&self) -> Result<Dentry> {
+        let dir = self.parent();
+        let name = Opaque::<bindings::name_snapshot>::uninit();
+
+        // SAFETY: The path holds the dentry. `name`, which is not moved, is filled before it is used,
+        // and holds what it points to until it is released.
+        let dentry = unsafe {
+            bindings::take_dentry_name_snapshot(name.get(), self.0.dentry);
+            let found = bindings::lookup_noperm_unlocked(&raw mut (*name.get()).name, dir.0.dentry);
+            bindings::release_dentry_name_snapshot(name.get());
+            from_err_ptr(found)?
+        };
+        // INVARIANT: A lookup gives a reference.
+        NonNull::new(dentry).map(Dentry).ok_or(ENOENT)
+    }
+}
+
 /// A lease that somebody has to give back before an operation can be done.
 ///
 /// # Invariants

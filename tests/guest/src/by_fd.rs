@@ -61,7 +61,7 @@ pub fn modify_by_link(fd: &OwnedFd) -> Tried {
 }
 
 /// Asks whether any of this would be permitted, which is as good as trying it.
-fn may_write(fd: &OwnedFd) -> Result<(), Errno> {
+pub fn may_write(fd: &OwnedFd) -> Result<(), Errno> {
     // SAFETY: the path is a C string.
     syscall(unsafe {
         libc::syscall(

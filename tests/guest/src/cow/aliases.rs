@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Whose name is it? Handles, mounts and descriptors that may lead to another guest's.
 
-use crate::by_fd::{Tried, modify_at, modify_by_link, modify_open};
+use crate::by_fd::{Tried, may_write, modify_at, modify_by_link, modify_open};
 use crate::calls::Handle;
 use crate::namespace::new_mounts;
-use crate::process::{Gate, Status, isolated, spawn};
+use crate::process::{Gate, Status, eventually, isolated, spawn};
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -114,6 +114,26 @@ pub(super) fn read_only_mount() -> Result<()> {
     })
 }
 
+/// The file system itself, for everybody.
+pub(super) fn read_only_file_system() -> Result<()> {
+    let pair = Pair::new("read_only_all")?;
+    let mode = Mode::from_raw_mode(0o600);
+    // What was written before may take a moment to be done.
+    let remounted = |flags| mount_remount(root(), flags, "").is_ok();
+    eventually("read-only", || remounted(MountFlags::RDONLY))?;
+    let asked = rfs::access(&pair.a, Access::WRITE_OK);
+    let opened = open(&pair.a, OFlags::WRONLY);
+    let changed = rfs::chmod(&pair.a, mode);
+    let named = setxattr(&pair.a, "user.new", b"new", XattrFlags::empty());
+    ensure!(remounted(MountFlags::empty()), "not writable again");
+    pair.refused("access", asked, Errno::ROFS)?;
+    pair.refused("open", opened, Errno::ROFS)?;
+    pair.refused("chmod", changed, Errno::ROFS)?;
+    pair.refused("setxattr", named, Errno::ROFS)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    pair.broken_alike()
+}
+
 /// 4: what the caller's root doesn't lead to may be another guest's.
 pub(super) fn outside_the_root() -> Result<()> {
     let pair = Pair::new("outside")?;
@@ -140,6 +160,7 @@ pub(super) fn name_of_another_file() -> Result<()> {
     fs::write(&other, b"another")?;
     fs::rename(&other, &pair.a)?;
     let before = look(&pair.a)?;
+    refused("access", may_write(&fd), Errno::STALE)?;
     refused(
         "fchmod",
         rfs::fchmod(&fd, Mode::from_raw_mode(0o600)),
@@ -153,6 +174,7 @@ pub(super) fn descriptor_follows_the_copy() -> Result<()> {
     let pair = Pair::new("follows")?;
     let fd = pair.reader()?;
     fs::write(&pair.a, b"new")?;
+    may_write(&fd).context("access")?;
     rfs::fchmod(&fd, Mode::from_raw_mode(0o600))?;
     let a = pair.broken()?;
     ensure!(a.mode & 0o777 == 0o600 && a.content == b"new", "{a:?}");

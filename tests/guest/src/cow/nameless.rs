@@ -2,6 +2,7 @@
 //! A file whose last name is gone: who alone has it open for reading may modify it as a plain one,
 //! and nobody may while somebody else reads it.
 
+use crate::by_fd::may_write;
 use crate::calls::truncate;
 use crate::process::{Gate, Status, spawn};
 use crate::unified::*;
@@ -98,6 +99,7 @@ fn of_a_plain_one(modify: Modify) -> Result<Seen> {
 
 /// It succeeds as on a plain file, which this is then.
 fn modified(fd: &OwnedFd, modify: Modify) -> Result<()> {
+    may_write(fd).context("access")?;
     modify(fd)?;
     ensure!(flags(fd)? == 0, "still unified");
     let (is, want) = (seen(fd)?, of_a_plain_one(modify)?);
@@ -107,6 +109,7 @@ fn modified(fd: &OwnedFd, modify: Modify) -> Result<()> {
 
 fn not_modified(fd: &OwnedFd, modify: Modify) -> Result<()> {
     let before = seen(fd)?;
+    refused("access", may_write(fd), Errno::STALE)?;
     expect(modify(fd), Errno::STALE)?;
     ensure!(flags(fd)? == UNIFIED, "not unified any more");
     let after = seen(fd)?;

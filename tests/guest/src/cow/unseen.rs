@@ -87,6 +87,15 @@ pub(super) fn debris_is_removed() -> Result<()> {
     Ok(())
 }
 
+/// The same if that needs no copy.
+pub(super) fn debris_beside_a_last_name_is_removed() -> Result<()> {
+    let pair = Pair::new("debris_of_one")?;
+    debris(&pair)?;
+    fs::remove_file(&pair.b)?;
+    open(&pair.a, OFlags::WRONLY)?;
+    pair.has_names(&["a"])
+}
+
 /// More of it than a break clears at once: the next one goes on.
 pub(super) fn much_debris_is_removed() -> Result<()> {
     let pair = Pair::new("much_debris")?;

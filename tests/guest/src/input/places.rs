@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Long names, deep paths, directories that are gone.
 
+use crate::by_fd::may_write;
 use crate::process::isolated;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
@@ -84,6 +85,7 @@ pub(super) fn removed_directory_of_a_descriptor() -> Result<()> {
     let fd = open(&dir.join("c"), OFlags::RDONLY)?;
     fs::remove_dir_all(&dir)?;
     let mode = Mode::from_raw_mode(0o600);
+    pair.refused("access", may_write(&fd), Errno::STALE)?;
     pair.refused("fchmod", rfs::fchmod(&fd, mode), Errno::STALE)?;
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
     let opened = open(Path::new(&link), OFlags::WRONLY);
