@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use std::fs;
+use std::time::Duration;
 
 /// How far a suspend goes, and for how long, as long as this is there.
 pub struct OnlyFreezer;
@@ -10,6 +11,7 @@ pub struct OnlyFreezer;
 impl OnlyFreezer {
     const LEVEL: &str = "/sys/power/pm_test";
     const SECONDS: &str = "/sys/module/suspend/parameters/pm_test_delay";
+    const TIMEOUT: &str = "/sys/power/pm_freeze_timeout";
     const SYNC: &str = "/sys/power/sync_on_suspend";
 
     pub fn new() -> Result<Self> {
@@ -24,6 +26,15 @@ impl OnlyFreezer {
     /// not be stopped.
     pub fn suspend(&self) -> Result<()> {
         fs::write("/sys/power/state", "freeze").context("suspend")
+    }
+
+    /// The same; who can't be stopped in that time, can't be.
+    pub fn suspend_within(&self, time: Duration) -> Result<()> {
+        let usual = fs::read(Self::TIMEOUT)?;
+        fs::write(Self::TIMEOUT, time.as_millis().to_string())?;
+        let done = self.suspend();
+        fs::write(Self::TIMEOUT, usual)?;
+        done
     }
 }
 

@@ -2,6 +2,7 @@
 //! A last link is not copied, unless somebody else still refers to the inode.
 
 use crate::calls::truncate;
+use crate::process::eventually;
 use crate::unified::*;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::fd::OwnedFd;
@@ -161,12 +162,18 @@ fn after_a_reader(pair: &Pair) -> Result<()> {
 fn read_anew(name: &str) -> Result<Pair> {
     let pair = Pair::new(name)?;
     fs::remove_file(&pair.b)?;
+    forget()?;
+    Ok(pair)
+}
+
+/// Inodes that nobody uses go, those of the disk.
+fn forget() -> Result<()> {
     rfs::sync();
     // What was used a moment ago survives the first time.
     for _ in 0..3 {
         fs::write("/proc/sys/vm/drop_caches", "3")?;
     }
-    Ok(pair)
+    Ok(())
 }
 
 fn is_f2fs() -> bool {
@@ -215,6 +222,28 @@ pub(super) fn immutable_read_anew() -> Result<()> {
     set_flags(&pair.a, 0, abi::IATTR_IMMUTABLE)?;
     ensure!(look(&pair.a)?.flags == 0);
     Ok(())
+}
+
+/// What an open that may not wait can't know, a later one is told.
+pub(super) fn opened_only_if_known() -> Result<()> {
+    let pair = read_anew("only_if_known")?;
+    set_flags(&pair.a, 0, abi::IATTR_IUNLINK)?;
+    let known = || {
+        let flags = OFlags::WRONLY;
+        let (mode, resolve) = (Mode::empty(), rfs::ResolveFlags::CACHED);
+        rfs::openat2(rfs::CWD, &pair.a, flags, mode, resolve).map(drop)
+    };
+    expect(known(), Errno::PERM)?;
+    // What is in memory alone is always known.
+    if !root().ends_with("tmpfs") {
+        eventually("it has to be looked up", || {
+            let in_cache = forget().is_ok() && fs::metadata(&pair.a).is_ok();
+            in_cache && known() == Err(Errno::AGAIN)
+        })?;
+    }
+    expect(open(&pair.a, OFlags::WRONLY), Errno::PERM)?;
+    expect(known(), Errno::PERM)?;
+    Ok(set_flags(&pair.a, 0, abi::IATTR_IMMUTABLE)?)
 }
 
 /// 10: the tool that links the file again while its last link is cleared. If it then finds the new

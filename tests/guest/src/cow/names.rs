@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Names: to remove, rename and link them modifies nothing that is shared.
 
+use crate::namespace::new_mounts;
 use crate::process::isolated;
 use crate::unified::*;
 use anyhow::{Result, ensure};
-use rustix::fs::{self as rfs, AtFlags, CWD, Uid};
+use rustix::fs::{self as rfs, AtFlags, CWD, OFlags, Uid};
 use rustix::io::Errno;
+use rustix::mount::mount_bind;
 use std::fs;
 use vserver_abi as abi;
 
@@ -39,6 +41,46 @@ pub(super) fn rename_between_two_names() -> Result<()> {
     pair.others_unchanged()?;
     fs::rename(&pair.b, &pair.b)?;
     pair.has_names(&["b"])
+}
+
+/// Who may not replace a name there does not lose the one that he has.
+pub(super) fn rename_where_one_may_not() -> Result<()> {
+    let pair = Pair::new("rename_not")?;
+    let theirs = pair.dir.join("theirs");
+    fs::create_dir(&theirs)?;
+    let (plain, target, plain_target) = (pair.dir.join("x"), theirs.join("c"), theirs.join("x"));
+    fs::hard_link(&pair.b, &target)?;
+    fs::write(&plain, CONTENT)?;
+    fs::write(&plain_target, CONTENT)?;
+    rfs::chmod(&pair.dir, rfs::Mode::from_raw_mode(0o777))?;
+    let stays = |what: &str, want| -> Result<()> {
+        refused(what, rfs::rename(&plain, &plain_target), want)?;
+        refused(what, rfs::rename(&pair.a, &target), want)?;
+        let (a, c) = (look(&pair.a)?, look(&target)?);
+        ensure!(a == pair.before && c == pair.before, "{what}: {a:?} {c:?}");
+        Ok(())
+    };
+    isolated(|| {
+        become_user()?;
+        stays("another's directory", Errno::ACCESS)
+    })?;
+    let dir = open(&theirs, OFlags::RDONLY)?;
+    let flags = rfs::ioctl_getflags(&dir)?;
+    rfs::ioctl_setflags(&dir, flags | rfs::IFlags::APPEND)?;
+    let append_only = stays("append-only", Errno::PERM);
+    rfs::ioctl_setflags(&dir, flags)?;
+    append_only?;
+    isolated(|| {
+        new_mounts()?;
+        mount_bind(&plain, &target)?;
+        mount_bind(&plain, &plain_target)?;
+        let error = rfs::rename(&plain, &plain_target);
+        expect(rfs::rename(&pair.a, &target), Errno::BUSY)?;
+        expect(error, Errno::BUSY)
+    })?;
+    rfs::rename(&pair.a, &target)?;
+    ensure!(!pair.a.exists() && look(&target)? == pair.before);
+    Ok(())
 }
 
 const XID: u32 = 300;

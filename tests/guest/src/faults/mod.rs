@@ -6,7 +6,7 @@
 //!
 //! Ext4 has all of it but what is tmpfs's or btrfs's. The others leave out
 //! - `memory_truncate`, `memory_setxattr`, `memory_link_inside`, `requests_chmod`, `no_descriptor`,
-//!   `suspend_in_the_copy` and `little_group_memory`, and `no_space_for_a_thread` but for tmpfs: what
+//!   `suspend_in_the_copy`, `suspend_while_it_is_copied` and `little_group_memory`, and `no_space_for_a_thread` but for tmpfs: what
 //!   these have beside `memory_open`, `requests_open` and `no_space_at_any_step` is our own code, and
 //!   on ext4 the same;
 //! - `reserved_space`, `no_space_for_the_name`, `unify_without_space_for_the_name`,
@@ -107,6 +107,7 @@ pub const EXT4: Suite = Suite {
         killed_in_the_copy,
         signal_in_the_copy,
         suspend_in_the_copy,
+        suspend_while_it_is_copied,
         killed_at_any_moment,
         unify_killed_at_any_moment,
         little_group_memory,

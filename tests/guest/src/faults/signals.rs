@@ -3,6 +3,7 @@
 
 use super::case::{content, link_again, old_or_new};
 use super::ground::Ground;
+use crate::kernel_log::{log_end, logged};
 use crate::process::{Child, Status, eventually, isolated, spawn, state};
 use crate::suspend::OnlyFreezer;
 use crate::unified::{Look, Pair, UNIFIED, look, open, refused, set_flags};
@@ -104,9 +105,34 @@ fn stays(child: &Child, letter: char) -> bool {
     }
 }
 
+/// The kernel's thread that copies.
+fn copier() -> Result<u32> {
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Ok(pid) = name.to_string_lossy().parse() else {
+            continue;
+        };
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+        if comm.is_ok_and(|comm| comm.trim_end() == "vserver_copy") {
+            return Ok(pid);
+        }
+    }
+    bail!("no thread copies")
+}
+
+/// The flags of a task, as the kernel has them.
+fn task_flags(pid: u32) -> Result<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let rest = stat.rsplit_once(") ").context("stat")?.1;
+    Ok(rest.split(' ').nth(6).context("no flags")?.parse()?)
+}
+
 /// The machine can sleep meanwhile: who waits for the thread that copies, and who waits for him to open
-/// the same name or to make the file an ordinary one, are stopped and go on after it.
+/// the same name or to make the file an ordinary one, are stopped and go on after it. The thread itself
+/// must be stopped, too, lest it write on while the image of a hibernation is made: here it can't, as
+/// it waits for the disk, so nobody sleeps.
 pub fn suspend_in_the_copy() -> Result<()> {
+    const PF_NOFREEZE: u32 = 0x8000;
     // The journal's thread writes when it is asked to, or can't be stopped while it waits.
     let ground = Ground::with("commit=600")?;
     let pair = large("suspend")?;
@@ -117,7 +143,14 @@ pub fn suspend_in_the_copy() -> Result<()> {
     eventually("another one waits for him", || stays(&second, 'D'))?;
     let third = spawn(|| i32::from(set_flags(&pair.b, 0, UNIFIED).is_err()))?;
     eventually("so does the host", || stays(&third, 'D'))?;
-    OnlyFreezer::new()?.suspend()?;
+    ensure!(task_flags(copier()?)? & PF_NOFREEZE == 0, "it copies on");
+    let log = log_end()?;
+    let suspended = OnlyFreezer::new()?.suspend_within(Duration::from_secs(5));
+    let said = logged(&log, &["Freezing "])?;
+    ensure!(suspended.is_err(), "the thread is no hindrance: {said:?}");
+    for what in ["user space processes completed", "(1 tasks refusing"] {
+        ensure!(said.iter().any(|line| line.contains(what)), "{said:?}");
+    }
     ensure!(
         stays(&first, 'I') && stays(&second, 'D') && stays(&third, 'D'),
         "nothing was held up"
@@ -137,6 +170,15 @@ pub fn suspend_in_the_copy() -> Result<()> {
     }
     ensure!(a.ino != b.ino, "not broken");
     Ok(())
+}
+
+/// Where the disk answers the thread is stopped, and goes on later.
+pub fn suspend_while_it_is_copied() -> Result<()> {
+    let pair = Pair::with("suspend_copy", |a| Ok(fs::write(a, content(16 << 20))?))?;
+    let first = opener_without_leave(&pair)?;
+    OnlyFreezer::new()?.suspend()?;
+    ensure!(first.wait()? == Status::Exited(0));
+    pair.broken_alike()
 }
 
 /// Killed at any moment: the old file or the whole new one, and nothing else is left.

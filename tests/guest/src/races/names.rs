@@ -94,6 +94,8 @@ pub fn rename_away() -> Result<()> {
         let c = shared.guest.join(name);
         let got = round(race, &shared, how, || fs::rename(&shared.a, &c))?;
         only_gone(how, got)?;
+        // Who has the file open goes with the name.
+        ensure!(got != Err(Errno::STALE), "{how:?}");
         shared.consistent(&c, how, got)?;
         shared.settled(&["in", name])
     })

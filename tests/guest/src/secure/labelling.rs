@@ -82,7 +82,7 @@ pub(super) fn become_label(label: &str) -> Result<()> {
 }
 
 /// Becomes the file's owner, as a process with this label.
-fn become_labelled(label: &str) -> Result<()> {
+pub(super) fn become_labelled(label: &str) -> Result<()> {
     become_label(label)?;
     become_user()
 }

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod charge;
+pub mod ima;
 mod labelling;
 pub mod labels;
 mod landlock;

@@ -22,6 +22,9 @@ pub const ALL: &[(&str, Op)] = &[
         write(open(a, OFlags::WRONLY | OFlags::APPEND)?, b"W").map(drop)
     }),
     ("O_TRUNC", |a| open(a, OFlags::TRUNC).map(drop)),
+    ("O_APPEND and O_TRUNC", |a| {
+        open(a, OFlags::WRONLY | OFlags::APPEND | OFlags::TRUNC).map(drop)
+    }),
     ("truncate", |a| truncate(a, 5)),
     ("extend", |a| truncate(a, 50)),
     ("the same size", |a| truncate(a, CONTENT.len() as i64)),

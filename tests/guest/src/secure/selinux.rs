@@ -4,14 +4,14 @@
 //!
 //! The policy is tests/guest/selinux.conf.
 
-use super::labelling::{Labels, become_label};
-use super::rights::users_file;
+use super::labelling::{Labels, become_label, become_labelled};
+use super::rights::{compare, here, users_file};
 use crate::harness::Suite;
 use crate::process::isolated;
 use crate::tests;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
-use rustix::fs::{XattrFlags, setxattr};
+use rustix::fs::{Mode, XattrFlags, chmod, removexattr, setxattr};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
@@ -26,6 +26,8 @@ macro_rules! suite {
             wants: concat!($fs, " append=security=selinux"),
             tests: tests![
                 who_may_write,
+                who_may_append,
+                who_may_not_open,
                 who_may_read,
                 who_may_nothing,
                 copy_is_labelled,
@@ -90,6 +92,27 @@ fn on_disk(path: &Path, want: &str) -> Result<()> {
 
 fn who_may_write() -> Result<()> {
     SeLinux::who_may_write()
+}
+
+/// A guest's file from which nothing is taken away when it is cut.
+fn without_privileges(a: &Path) -> Result<()> {
+    SeLinux::labelled(a)?;
+    chmod(a, Mode::from_raw_mode(0o644))?;
+    removexattr(a, "security.capability")?;
+    Ok(())
+}
+
+/// O_TRUNC takes the right to write, too, which is asked for last.
+fn who_may_append() -> Result<()> {
+    SeLinux::policy()?;
+    let who = here(|| become_labelled("system_u:system_r:appender_t"));
+    compare("appender", without_privileges, who)
+}
+
+fn who_may_not_open() -> Result<()> {
+    SeLinux::policy()?;
+    let who = here(|| become_labelled("system_u:system_r:closed_t"));
+    compare("closed", without_privileges, who)
 }
 
 fn who_may_read() -> Result<()> {
