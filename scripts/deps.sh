@@ -83,6 +83,7 @@ want_guest() {
 	want has mkfs.btrfs -- btrfs-progs "mkfs.btrfs"
 	want has mkfs.f2fs -- f2fs-tools "mkfs.f2fs"
 	want has checkpolicy -- checkpolicy "checkpolicy of SELinux"
+	want has apparmor_parser -- apparmor "apparmor_parser"
 }
 want_demo() {
 	want has mmdebstrap -- mmdebstrap "mmdebstrap"

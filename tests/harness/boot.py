@@ -4,7 +4,7 @@
 import os
 import shlex
 
-from . import disks, image, klog, selinux, tap
+from . import disks, image, klog, tap
 from .built import Missing
 from .machine import Machine
 from .watch import Watch
@@ -80,7 +80,7 @@ class Boot:
                     module=self.built.module if kernel == "vserver" else None,
                     drivers=debian.modules if debian else (),
                     checkers=sorted(set().union(*(s.checkers for s in self.group))),
-                    policy=selinux.policy() if selinux.WORD in shape.append else None,
+                    policies=sorted({name for s in self.group for name in s.policies}),
                     plan=self._plan(guest, number, kernel))
         self._follow(guest, number, last)
 

@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 
-from . import disks
+from . import disks, policy
 from .cpio import Archive
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -13,11 +13,12 @@ PROGRAMS = ("vserver", "guest-tests", "conformance64", "conformance32")
 
 
 def write(path, *, tools, programs=PROGRAMS, others=(), module=None, drivers=(), checkers=(),
-          policy=None, plan=None):
+          policies=(), plan=None):
     """An initramfs. /init loads the modules `drivers`, in this order, before anything else;
     `plan` is the shell script that it runs, else it gives a shell. `others` are programs of the
     host. For each of the file systems `checkers` there is a command check-FS that looks at an
-    image as disks.complaint() does. `policy` is one of SELinux, for who wants to load it."""
+    image as disks.complaint() does. `policies` are names of policy.py's, for who wants to load
+    them."""
     with open(path, "wb") as out:
         archive = Archive(out)
         for directory in ("dev", "proc", "sys", "tmp", "run", "mnt", "root", "etc"):
@@ -46,8 +47,8 @@ def write(path, *, tools, programs=PROGRAMS, others=(), module=None, drivers=(),
             archive.program(f"bin/{program}", shutil.which(program, path=disks.ENV["PATH"]))
             archive.file(f"bin/check-{fs}", b'#!/bin/sh\nexec %s "$@"\n'
                          % shlex.join([program, *options]).encode(), 0o755)
-        if policy:
-            archive.file("tests/selinux.policy", policy)
+        for name in policies:
+            archive.file(f"tests/{name}.policy", policy.compiled(name))
         if plan:
             archive.file("plan", plan.encode())
         archive.close()

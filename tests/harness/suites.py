@@ -24,6 +24,7 @@ line `NAME WORD...` of `guest-tests --list`. The words:
     debug=yes                   only with the debug kernel; debug=no: never with it
     alone=yes                   not in one boot with other suites
     append=WORD                 onto the kernel's command line
+    policy=apparmor|selinux     /tests/NAME.policy is one for this security module
     env=NAME                    this variable is handed on, if it is set
     allow=REGEX                 a kernel message that is expected
 """
@@ -34,7 +35,7 @@ import shlex
 import subprocess
 from dataclasses import dataclass, field
 
-from . import disks
+from . import disks, policy
 
 MAX_DISKS = 12                  # in one machine, so that there are several of equal length
 KERNELS = ("vserver", "bare", "debian", "installed")
@@ -57,6 +58,7 @@ class Suite:
     debian: str = ""
     alone: bool = False
     append: list = field(default_factory=list)
+    policies: list = field(default_factory=list)
     env: list = field(default_factory=list)
     allow: list = field(default_factory=list)
 
@@ -75,6 +77,8 @@ class Suite:
         elif key == "kernels" and set(value.split(",")) <= set(KERNELS):
             self.kernels = value.split(",")
             self.boots = len(self.kernels)
+        elif key == "policy" and value in policy.COMPILERS:
+            self.policies.append(value)
         elif key in ("append", "allow", "env") and equals:
             getattr(self, key).append(value)
         else:

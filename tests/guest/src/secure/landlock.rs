@@ -53,7 +53,7 @@ fn restrict(handled: u64, allowed: u64, path: &Path) -> Result<()> {
     Ok(())
 }
 
-const TRUNCATING: [(&str, Op); 3] = [
+pub(super) const TRUNCATING: [(&str, Op); 3] = [
     ("O_TRUNC", |a| {
         open(a, OFlags::WRONLY | OFlags::TRUNC).map(drop)
     }),
@@ -61,7 +61,7 @@ const TRUNCATING: [(&str, Op); 3] = [
     ("truncate", |a| truncate(a, 4)),
 ];
 
-const WRITING: [(&str, Op); 2] = [
+pub(super) const WRITING: [(&str, Op); 2] = [
     ("open", |a| open(a, OFlags::WRONLY).map(drop)),
     ("append", |a| {
         open(a, OFlags::RDWR | OFlags::APPEND).map(drop)

@@ -2,6 +2,7 @@
 //! Unified files give nobody more, and nobody less, than plain ones.
 
 mod aliases;
+mod apparmor;
 mod charge;
 pub mod ima;
 mod labelling;
@@ -15,6 +16,7 @@ mod users;
 use crate::harness::Suite;
 use crate::tests;
 use aliases::*;
+use apparmor::*;
 use charge::*;
 use landlock::*;
 use rights::*;
@@ -51,18 +53,38 @@ macro_rules! everywhere {
             landlock_allows_to_write,
             landlock_rule_of_the_file_itself,
             landlock_rule_to_truncate_the_file_itself,
+            apparmor_forbids_to_write,
+            apparmor_allows_to_write,
+            as_reader_by_apparmor,
+            as_writer_by_apparmor,
         ]
     };
 }
 
 // The part of a suite's name after the dash says which. Who pays can be looked at where owners have
 // quotas without being asked; `faults` does it where that is a mount option.
-pub const EXT4: Suite = Suite::new("secure", "ext4 timeout=300", everywhere![owner_is_charged]);
-pub const XFS: Suite = Suite::new("secure-xfs", "xfs timeout=300", everywhere![]);
-pub const BTRFS: Suite = Suite::new("secure-btrfs", "btrfs timeout=300", everywhere![]);
-pub const F2FS: Suite = Suite::new(
-    "secure-f2fs",
-    "f2fs timeout=300",
+pub const EXT4: Suite = Suite::new(
+    "secure",
+    "ext4 timeout=300 policy=apparmor",
     everywhere![owner_is_charged],
 );
-pub const TMPFS: Suite = Suite::new("secure-tmpfs", "tmpfs timeout=300", everywhere![]);
+pub const XFS: Suite = Suite::new(
+    "secure-xfs",
+    "xfs timeout=300 policy=apparmor",
+    everywhere![],
+);
+pub const BTRFS: Suite = Suite::new(
+    "secure-btrfs",
+    "btrfs timeout=300 policy=apparmor",
+    everywhere![],
+);
+pub const F2FS: Suite = Suite::new(
+    "secure-f2fs",
+    "f2fs timeout=300 policy=apparmor",
+    everywhere![owner_is_charged],
+);
+pub const TMPFS: Suite = Suite::new(
+    "secure-tmpfs",
+    "tmpfs timeout=300 policy=apparmor",
+    everywhere![],
+);

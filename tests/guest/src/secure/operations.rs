@@ -66,7 +66,7 @@ fn set(path: &Path, name: &str, value: &[u8]) -> Result<(), Errno> {
     setxattr(path, name, value, XattrFlags::empty())
 }
 
-fn chown(path: &Path, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
+pub fn chown(path: &Path, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
     let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
     rfs::chownat(CWD, path, uid, gid, AtFlags::empty())
 }

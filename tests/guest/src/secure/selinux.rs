@@ -23,7 +23,7 @@ macro_rules! suite {
     ($name:literal, $fs:literal $(, $more:ident)*) => {
         Suite {
             name: $name,
-            wants: concat!($fs, " append=security=selinux"),
+            wants: concat!($fs, " append=security=selinux policy=selinux"),
             tests: tests![
                 who_may_write,
                 who_may_append,
