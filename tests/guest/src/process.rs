@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Child processes that do what a closure says, and pipes to keep step with them.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fd::OwnedFd;
 use rustix::io::{self, Errno};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -100,6 +100,21 @@ impl Drop for Child {
             let _ = waitpid(Some(self.pid), WaitOptions::empty());
         }
     }
+}
+
+/// From now on `signal` does nothing but interrupt calls: for good, or with `SA_RESTART` in `flags`
+/// until they are begun anew.
+pub fn handle(signal: Signal, flags: libc::c_int) -> Result<()> {
+    extern "C" fn handler(_: libc::c_int) {}
+    let handler: extern "C" fn(libc::c_int) = handler;
+    // SAFETY: all zeroes is a value of the structure: no other signal blocked.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action.sa_flags = flags;
+    // SAFETY: the handler does nothing.
+    let ret = unsafe { libc::sigaction(signal.as_raw(), &action, std::ptr::null_mut()) };
+    ensure!(ret == 0, "sigaction");
+    Ok(())
 }
 
 /// The letter of a process's state.

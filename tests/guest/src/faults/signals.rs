@@ -4,7 +4,7 @@
 use super::case::{content, link_again, old_or_new};
 use super::ground::Ground;
 use crate::kernel_log::{log_end, logged};
-use crate::process::{Child, Status, eventually, isolated, spawn, state};
+use crate::process::{Child, Status, eventually, handle, isolated, spawn, state};
 use crate::suspend::OnlyFreezer;
 use crate::unified::{Look, Pair, UNIFIED, look, open, refused, set_flags};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -24,15 +24,9 @@ fn large(name: &str) -> Result<Pair> {
 
 /// Opens it once. A call that a signal interrupts is not begun again.
 fn opener(pair: &Pair) -> Result<Child> {
-    extern "C" fn handler(_: libc::c_int) {}
     spawn(|| {
-        let handler: extern "C" fn(libc::c_int) = handler;
-        // SAFETY: all zeroes is a value of the structure: no flags, and no other signal blocked.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = handler as libc::sighandler_t;
-        // SAFETY: the handler does nothing.
-        unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) };
-        i32::from(open(&pair.a, OFlags::RDWR).is_err())
+        let opened = handle(Signal::USR1, 0).and_then(|()| Ok(open(&pair.a, OFlags::RDWR)?));
+        i32::from(opened.is_err())
     })
 }
 

@@ -18,6 +18,7 @@ mod openers;
 mod race;
 mod readers;
 mod shared;
+mod signals;
 mod tool;
 mod verity;
 mod worker;
@@ -48,6 +49,7 @@ use openers::{
     openers_and_unlink,
 };
 use readers::{lookers, readers};
+use signals::{begun_anew_while_held, interrupted_while_held};
 use tool::tool;
 use verity::verity_at_once;
 use writers::writers_in_flight;
@@ -101,6 +103,8 @@ const TESTS: &[Test] = tests![
     write_lease,
     read_lease,
     delegations_come_and_go,
+    interrupted_while_held,
+    begun_anew_while_held,
     open_held_by_a_lease,
     truncate_held_by_a_watcher,
     readers,
