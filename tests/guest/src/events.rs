@@ -13,6 +13,7 @@ use crate::tracefs::{Fields, Tracer};
 use crate::unified::*;
 use anyhow::{Result, bail, ensure};
 use audit::*;
+pub use counts::copied;
 use counts::*;
 use paths::*;
 use rustix::fs::{self as rfs, IFlags, OFlags};

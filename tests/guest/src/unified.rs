@@ -7,7 +7,9 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{self as rfs, AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 use rustix::fs::{getxattr, listxattr};
 use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount_remount};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -123,6 +125,21 @@ impl Pair {
         let before = look(&a)?;
         ensure!(before.flags == UNIFIED, "{before:?}");
         Ok(Self { dir, a, b, before })
+    }
+
+    /// With a file whose blocks a copy can't share: on btrfs it has no checksums, and a copy has.
+    pub fn unshared(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        let top = root();
+        if !top.ends_with("btrfs") {
+            return Self::with(name, make);
+        }
+        let sums = |option: &CStr| {
+            mount_remount(&top, MountFlags::empty(), option).with_context(|| format!("{option:?}"))
+        };
+        sums(c"nodatasum")?;
+        let pair = Self::with(name, make);
+        sums(c"datasum")?;
+        pair
     }
 
     pub fn clean(dir: &Path) -> Result<()> {

@@ -1,21 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The copy's content: holes and sizes.
 
+use crate::events::copied;
 use crate::unified::*;
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, OFlags};
 use rustix::io::{Errno, pread, pwrite};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 pub(super) fn sparse() -> Result<()> {
+    keeps_holes(&Pair::with("sparse", make_sparse)?).context("as files are")?;
+    let before = copied()?;
+    keeps_holes(&Pair::unshared("sparse", make_sparse)?).context("where nothing is shared")?;
+    ensure!(copied()? > before || root().ends_with("xfs"), "not copied");
+    Ok(())
+}
+
+fn make_sparse(a: &Path) -> Result<()> {
     const SIZE: u64 = 16 << 20;
-    let pair = Pair::with("sparse", |a| {
-        let fd = open(a, OFlags::WRONLY | OFlags::CREATE)?;
-        rustix::io::pwrite(&fd, &[b'm'; 5000], 6_000_000)?;
-        rustix::io::pwrite(&fd, b"s", 70_000)?;
-        Ok(rfs::ftruncate(&fd, SIZE)?)
-    })?;
+    let fd = open(a, OFlags::WRONLY | OFlags::CREATE)?;
+    rustix::io::pwrite(&fd, &[b'm'; 5000], 6_000_000)?;
+    rustix::io::pwrite(&fd, b"s", 70_000)?;
+    Ok(rfs::ftruncate(&fd, SIZE)?)
+}
+
+fn keeps_holes(pair: &Pair) -> Result<()> {
     let blocks = fs::metadata(&pair.b)?.blocks();
     open(&pair.a, OFlags::WRONLY)?;
     let a = pair.broken()?;

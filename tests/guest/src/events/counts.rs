@@ -39,6 +39,11 @@ fn of_host() -> Result<Counts> {
     counts("status", "Cow")
 }
 
+/// How many files have been made private by copying their content.
+pub fn copied() -> Result<u64> {
+    Ok(of_host()?[COPY])
+}
+
 /// How a file with other names is made private here.
 pub fn usual() -> usize {
     if root().ends_with("xfs") || root().ends_with("btrfs") {

@@ -243,7 +243,7 @@ pub fn at_every_point(
     errors: &[Errno],
     before_each: impl Fn() -> Result<()>,
 ) -> Result<()> {
-    let pair = Pair::with("case", rich)?;
+    let pair = ground.pair("case", rich)?;
     (case.prepare)(&pair)?;
     let account = ground.account()?;
     let fault = Fault::new(point)?;

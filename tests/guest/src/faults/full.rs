@@ -8,7 +8,6 @@ use crate::unified::{Pair, become_user, look, open, refused};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rustix::fs::{self as rfs, FallocateFlags, OFlags, XattrFlags, setxattr};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount_remount};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -109,14 +108,10 @@ pub fn where_space_counts(name: &str) -> Result<(Ground, Pair)> {
     let ground = Ground::with(match super::kind().as_str() {
         "tmpfs" => "size=2m",
         "ext4" => "resuid=5000",
-        "btrfs" => "nodatasum",
         _ => "",
-    })?;
-    let pair = Pair::with(name, rich)?;
-    if ground.fs() == "btrfs" {
-        // A file without checksums can't be cloned to one that has them.
-        mount_remount(&ground.at, MountFlags::empty(), c"datasum")?;
-    }
+    })?
+    .copying();
+    let pair = ground.pair(name, rich)?;
     Ok((ground, pair))
 }
 

@@ -4,7 +4,7 @@
 
 use super::flaky::{Disk, Flaky};
 use crate::process::eventually;
-use crate::unified::{open, root};
+use crate::unified::{Pair, open, root};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, OFlags};
 use rustix::io::Errno;
@@ -23,6 +23,8 @@ pub struct Ground {
     pub at: PathBuf,
     /// None of tmpfs.
     disk: Option<Flaky>,
+    /// See [`Self::copying`].
+    copying: bool,
 }
 
 impl Ground {
@@ -75,9 +77,25 @@ impl Ground {
                 .map_or_else(|| "none".into(), |disk| disk.path()),
             at,
             disk,
+            copying: false,
         };
         this.mount()?;
         Ok(this)
+    }
+
+    /// With files of which a break has to copy the content, though this may be a file system where
+    /// it otherwise shares that, if it has any such files.
+    pub fn copying(mut self) -> Self {
+        self.copying = true;
+        self
+    }
+
+    /// A unified file on it.
+    pub fn pair(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Pair> {
+        match self.copying {
+            true => Pair::unshared(name, make),
+            false => Pair::with(name, make),
+        }
     }
 
     fn mount(&self) -> Result<()> {
@@ -98,7 +116,11 @@ impl Ground {
 
     /// Are blocks shared by a copy and its original?
     pub fn reflinks(&self) -> bool {
-        matches!(&*self.kind, "xfs" | "btrfs")
+        match &*self.kind {
+            "xfs" => true,
+            "btrfs" => !self.copying,
+            _ => false,
+        }
     }
 
     pub fn disk(&self) -> Result<&Flaky> {

@@ -170,9 +170,11 @@ const ON_XFS: &[Test] = tests![
     unify_killed_at_any_moment,
 ];
 
-/// Mounting has read all that a break needs, as blocks are shared: no request and no signal comes in
-/// between, so no `requests_*`, `killed_in_the_copy` and `signal_in_the_copy`. Quotas are those of
-/// subvolumes.
+/// Mounting has read all that a break needs where blocks are shared: no request and no signal comes in
+/// between. So `requests_open`, `requests_chmod`, `killed_in_the_copy` and `signal_in_the_copy` are about
+/// a file whose content has to be copied. The other `requests_*` are left out: either nothing is copied,
+/// or one of many openers makes all requests, and it is chance whether one that does harm fails. Quotas
+/// are those of subvolumes.
 pub const BTRFS: Suite = Suite {
     name: "faults-btrfs",
     wants: r"btrfs timeout=300 allow=BTRFS:?.(error|critical).\(device.dm- allow=WARNING:.fs/btrfs/space-info.h",
@@ -185,8 +187,12 @@ pub const BTRFS: Suite = Suite {
         memory_unify_last_name,
         memory_unify_second_name,
         memory_last_link,
+        requests_open,
+        requests_chmod,
         no_reading,
+        no_reading_for_a_copy,
         no_writing,
+        no_writing_of_a_copy,
         dead_disk,
         unified_with_what_is_new,
         unify_on_a_dead_disk,
@@ -197,6 +203,8 @@ pub const BTRFS: Suite = Suite {
         unify_without_metadata,
         quota_of_the_subvolume,
         unify_over_the_limit_of_the_subvolume,
+        killed_in_the_copy,
+        signal_in_the_copy,
         killed_at_any_moment,
         unify_killed_at_any_moment,
     ],

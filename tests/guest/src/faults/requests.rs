@@ -17,7 +17,7 @@ pub const BROKEN_DISK: &[Errno] = &[Errno::IO, Errno::ROFS];
 
 /// Each request that the operation makes, reading and writing, with nothing in memory before.
 pub fn failing_requests(case: &Case) -> Result<()> {
-    let ground = Ground::scrap()?;
+    let ground = Ground::scrap()?.copying();
     let disk = ground.disk()?.name();
     let forget = || ground.mount_again();
     let point = Point::Requests(&disk);
@@ -64,10 +64,9 @@ pub fn strikes(ground: &Ground, disk: Disk, unread: &Path) -> Result<()> {
 
 /// Neither the second nor any other attempt to read or write gets through, but what the break needs
 /// first is in memory.
-fn failing_disk(disk: Disk) -> Result<()> {
+fn failing_disk(ground: &Ground, disk: Disk) -> Result<()> {
     const LARGE: usize = 1 << 20;
-    let ground = Ground::scrap()?;
-    let pair = Pair::with("failing", |a| Ok(fs::write(a, content(LARGE))?))?;
+    let pair = ground.pair("failing", |a| Ok(fs::write(a, content(LARGE))?))?;
     let account = ground.account()?;
     ground.forget()?;
     vserver_abi::get_iattr(&pair.a)?;
@@ -83,7 +82,7 @@ fn failing_disk(disk: Disk) -> Result<()> {
         Ok(()) if ground.reflinks() => (),
         got => bail!("{disk:?}: {got:?}"),
     }
-    strikes(&ground, disk, &pair.b)?;
+    strikes(ground, disk, &pair.b)?;
     ground.mount_again()?;
     if old_or_new(&pair)? {
         // What was not written may be lost.
@@ -98,12 +97,20 @@ fn failing_disk(disk: Disk) -> Result<()> {
 }
 
 pub fn no_reading() -> Result<()> {
-    failing_disk(Disk::NoReads)
+    failing_disk(&Ground::scrap()?, Disk::NoReads)
+}
+
+pub fn no_reading_for_a_copy() -> Result<()> {
+    failing_disk(&Ground::scrap()?.copying(), Disk::NoReads)
 }
 
 /// The content of the copy must be on the disk before it gets the name.
 pub fn no_writing() -> Result<()> {
-    failing_disk(Disk::NoWrites)
+    failing_disk(&Ground::scrap()?, Disk::NoWrites)
+}
+
+pub fn no_writing_of_a_copy() -> Result<()> {
+    failing_disk(&Ground::scrap()?.copying(), Disk::NoWrites)
 }
 
 /// The disk dies after a break that nobody has synced: whatever comes then fails, and when the

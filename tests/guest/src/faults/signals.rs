@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 /// Several of the chunks after which the copying looks for signals.
 const LARGE: usize = (2 << 20) + 5000;
 
-fn large(name: &str) -> Result<Pair> {
-    Pair::with(name, |a| Ok(fs::write(a, content(LARGE))?))
+fn large(ground: &Ground, name: &str) -> Result<Pair> {
+    ground.pair(name, |a| Ok(fs::write(a, content(LARGE))?))
 }
 
 /// Opens it once. A call that a signal interrupts is not begun again.
@@ -50,8 +50,8 @@ fn interrupted(pair: &Pair, ground: &Ground, signal: Signal) -> Result<Status> {
 
 /// The copy is given up.
 pub fn killed_in_the_copy() -> Result<()> {
-    let ground = Ground::new()?;
-    let pair = large("killed")?;
+    let ground = Ground::new()?.copying();
+    let pair = large(&ground, "killed")?;
     let account = ground.account()?;
     let status = interrupted(&pair, &ground, Signal::KILL)?;
     ensure!(status == Status::Killed(libc::SIGKILL), "{status:?}");
@@ -68,8 +68,8 @@ pub fn killed_in_the_copy() -> Result<()> {
 /// Who handles a signal has it handled when the file is open: the copying goes on, or who gets them
 /// all the time would never come to an end.
 pub fn signal_in_the_copy() -> Result<()> {
-    let ground = Ground::new()?;
-    let pair = large("signal")?;
+    let ground = Ground::new()?.copying();
+    let pair = large(&ground, "signal")?;
     let status = interrupted(&pair, &ground, Signal::USR1)?;
     ensure!(status == Status::Exited(0), "{status:?}");
     pair.broken_alike()
@@ -129,7 +129,7 @@ pub fn suspend_in_the_copy() -> Result<()> {
     const PF_NOFREEZE: u32 = 0x8000;
     // The journal's thread writes when it is asked to, or can't be stopped while it waits.
     let ground = Ground::with("commit=600")?;
-    let pair = large("suspend")?;
+    let pair = large(&ground, "suspend")?;
     hold_up(&pair, &ground)?;
     let first = opener_without_leave(&pair)?;
     eventually("one waits for the copy", || stays(&first, 'I'))?;
@@ -179,7 +179,7 @@ pub fn suspend_while_it_is_copied() -> Result<()> {
 pub fn killed_at_any_moment() -> Result<()> {
     const ROUNDS: u32 = 8;
     let ground = Ground::new()?;
-    let pair = large("any_moment")?;
+    let pair = large(&ground, "any_moment")?;
     let account = ground.account()?;
     let start = Instant::now();
     opener(&pair)?.wait()?;
@@ -230,7 +230,7 @@ impl Drop for Group {
 /// Who breaks the link has less memory than the copy takes.
 fn little_memory() -> Result<(Ground, Pair, Status)> {
     let ground = Ground::new()?;
-    let pair = large("memory")?;
+    let pair = large(&ground, "memory")?;
     let account = ground.account()?;
     let group = Group::new("1536K")?;
     let child = spawn(|| match group.enter() {
