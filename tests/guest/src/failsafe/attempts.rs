@@ -5,16 +5,18 @@
 //! change flags like nodump.
 
 use super::tree::{ATTRIBUTE, Seen};
+use crate::calls::{Handle, truncate};
+use crate::matrix::sys::{self, Mapping};
 use crate::process::isolated;
-use crate::unified::{USER, open, set_times, syscall};
+use crate::unified::{USER, open, set_times};
+use crate::uring;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{self as rfs, Access, AtFlags, CWD, Gid, IFlags, Mode, OFlags, Uid};
 use rustix::fs::{RenameFlags, Timespec, Timestamps, XattrFlags, removexattr, setxattr};
 use rustix::io::Errno;
-use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, FromRawFd as _};
-use std::os::unix::ffi::OsStrExt as _;
+use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 /// Something to try with the file at a path.
@@ -46,22 +48,33 @@ const REFUSED: &[(&str, Try)] = &[
     ("open through an O_PATH descriptor", |p| {
         reopened(p, OFlags::PATH)
     }),
-    ("open by handle", by_handle),
-    ("access", |p| rfs::access(p, Access::WRITE_OK)),
-    ("truncate to nothing", |p| truncated(p, 0)),
-    ("truncate to less", |p| truncated(p, 1)),
-    ("truncate to more", |p| truncated(p, 64 << 20)),
-    ("swapon", |p| {
-        let path = c_path(p)?;
-        // SAFETY: the path is a C string.
-        syscall(unsafe { libc::syscall(libc::SYS_swapon, path.as_ptr(), 0) }).map(drop)
+    ("open by handle", |p| {
+        Handle::of(p)?.open(reader(p)?, libc::O_WRONLY).map(drop)
     }),
+    ("open by io_uring", |p| {
+        in_ring(|| uring::open(p, libc::O_WRONLY, |open| open))
+    }),
+    ("access", |p| rfs::access(p, Access::WRITE_OK)),
+    ("truncate to nothing", |p| truncate(p, 0)),
+    ("truncate to less", |p| truncate(p, 1)),
+    ("truncate to more", |p| truncate(p, 64 << 20)),
+    ("swapon", |p| {
+        sys::call_path(libc::SYS_swapon, p, [0; 3]).map(drop)
+    }),
+    ("acct", |p| sys::account_to(p).map(drop)),
     ("chmod", |p| rfs::chmod(p, Mode::from_raw_mode(0o600))),
     ("chmod to the same", |p| {
         rfs::chmod(p, Mode::from_raw_mode(rfs::stat(p)?.st_mode))
     }),
     ("fchmod", |p| {
         rfs::fchmod(reader(p)?, Mode::from_raw_mode(0o600))
+    }),
+    ("fchmodat2", |p| {
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        sys::fchmodat2(CWD, &sys::c_path(p)?, flags).map(drop)
+    }),
+    ("fchmodat2 of a descriptor", |p| {
+        sys::fchmodat2(reader(p)?, c"", libc::AT_EMPTY_PATH).map(drop)
     }),
     ("chown", |p| {
         rfs::chownat(CWD, p, uid(), None, AtFlags::empty())
@@ -99,6 +112,21 @@ const REFUSED: &[(&str, Try)] = &[
         rfs::fsetxattr(reader(p)?, "user.new", b"new", XattrFlags::empty())
     }),
     ("fremovexattr", |p| rfs::fremovexattr(reader(p)?, ATTRIBUTE)),
+    ("setxattrat", |p| {
+        sys::setxattrat(CWD, &sys::c_path(p)?, 0).map(drop)
+    }),
+    ("setxattrat of a descriptor", |p| {
+        sys::setxattrat(reader(p)?, c"", libc::AT_EMPTY_PATH).map(drop)
+    }),
+    ("removexattrat", |p| {
+        sys::removexattrat(CWD, &sys::c_path(p)?, 0).map(drop)
+    }),
+    ("removexattrat of a descriptor", |p| {
+        sys::removexattrat(reader(p)?, c"", libc::AT_EMPTY_PATH).map(drop)
+    }),
+    ("setxattr by io_uring", |p| {
+        in_ring(|| uring::setxattr(p, c"user.new", b"new"))
+    }),
     ("unlink", |p| rfs::unlink(p)),
     ("rename away", |p| rfs::rename(p, p.with_extension("away"))),
     ("rename over it", |p| {
@@ -114,6 +142,10 @@ const REFUSED: &[(&str, Try)] = &[
             rfs::renameat_with(CWD, p, CWD, other, RenameFlags::EXCHANGE)
         })
     }),
+    ("leave a whiteout", |p| {
+        let away = p.with_extension("away");
+        rfs::renameat_with(CWD, p, CWD, away, RenameFlags::WHITEOUT)
+    }),
     ("link", |p| rfs::link(p, p.with_extension("link"))),
     ("clear immutable as another", |p| {
         as_another(p, |file| {
@@ -122,6 +154,24 @@ const REFUSED: &[(&str, Try)] = &[
     }),
     ("set nodump as another", |p| {
         as_another(p, |file| change_flags(file, |flags| flags | IFlags::NODUMP))
+    }),
+    ("file_setattr as another", |p| {
+        as_another(p, |file| {
+            sys::file_setattr(file, c"", libc::AT_EMPTY_PATH).map(drop)
+        })
+    }),
+];
+
+/// The same, of what some file systems don't have for any file.
+const REFUSED_IF_THERE: &[(&str, Try)] = &[
+    ("enable fs-verity", |p| {
+        sys::enable_verity(&reader(p)?).map(drop)
+    }),
+    ("FIDEDUPERANGE by a reader", |p| {
+        let len = rfs::stat(p)?.st_size as u64;
+        beside(p, |equal| {
+            sys::dedupe(reader(equal)?, reader(p)?, len).map(drop)
+        })
     }),
 ];
 
@@ -147,20 +197,8 @@ const REFUSED_OTHERWISE: &[(&str, Errno, Try)] = &[
         rfs::ioctl_ficlone(&file, &file)
     }),
     ("a writable mapping", Errno::ACCESS, |p| {
-        let file = reader(p)?;
-        // SAFETY: a mapping at an address that the kernel chooses, if at all.
-        let at = unsafe {
-            let access = libc::PROT_READ | libc::PROT_WRITE;
-            libc::mmap(
-                std::ptr::null_mut(),
-                4096,
-                access,
-                libc::MAP_SHARED,
-                file.as_raw_fd(),
-                0,
-            )
-        };
-        syscall(if at == libc::MAP_FAILED { -1 } else { 0 }).map(drop)
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        Mapping::new(reader(p)?, access, libc::MAP_SHARED).map(drop)
     }),
 ];
 
@@ -199,12 +237,19 @@ pub fn acl() -> Vec<u8> {
 
 /// What our kernel refuses with the module or without it, and another one may do to an immutable file.
 const REFUSED_BY_OURS: &[(&str, Try)] = &[
-    ("set the generation", |p| ioctl(p, FS_IOC_SETVERSION)),
+    ("set the generation", |p| ioctl(p, sys::FS_IOC_SETVERSION)),
     ("set the generation as ext4", |p| {
         ioctl(p, EXT4_IOC_SETVERSION)
     }),
     ("have extents", |p| ioctl(p, EXT4_IOC_MIGRATE)),
-    ("pin it", |p| ioctl(p, F2FS_IOC_SET_PIN_FILE)),
+    ("pin it", |p| ioctl(p, sys::F2FS_IOC_SET_PIN_FILE)),
+    ("set the priority of its I/O", |p| {
+        ioctl(p, sys::F2FS_IOC_IO_PRIO)
+    }),
+    ("defragment", |p| {
+        let mut range = [0u64, 1 << 20];
+        sys::ioctl(reader(p)?, sys::F2FS_IOC_DEFRAGMENT, &mut range).map(drop)
+    }),
     ("give up blocks", |p| {
         ioctl(p, F2FS_IOC_RELEASE_COMPRESS_BLOCKS)
     }),
@@ -213,10 +258,8 @@ const REFUSED_BY_OURS: &[(&str, Try)] = &[
     }),
 ];
 
-const FS_IOC_SETVERSION: u64 = 0x4008_7602;
 const EXT4_IOC_SETVERSION: u64 = 0x4008_6604;
 const EXT4_IOC_MIGRATE: u64 = 0x6609;
-const F2FS_IOC_SET_PIN_FILE: u64 = 0x4004_f50d;
 const F2FS_IOC_RELEASE_COMPRESS_BLOCKS: u64 = 0x8008_f512;
 const F2FS_IOC_RESERVE_COMPRESS_BLOCKS: u64 = 0x8008_f513;
 
@@ -229,9 +272,13 @@ pub fn all_refused(path: &Path) -> Result<()> {
         false => REFUSED_BY_OURS,
     };
     let ours = ours.iter().map(|(what, run)| (*what, Errno::PERM, *run));
+    let if_there = REFUSED_IF_THERE.iter().map(|(what, run)| {
+        let want = not_there(path, *run).unwrap_or(Errno::PERM);
+        (*what, want, *run)
+    });
     let otherwise = REFUSED_OTHERWISE.iter().copied();
     let mut wrong = Vec::new();
-    for (what, want, run) in immutable.chain(ours).chain(otherwise) {
+    for (what, want, run) in immutable.chain(ours).chain(if_there).chain(otherwise) {
         let got = run(path);
         if got != Err(want) {
             wrong.push(format!("{what}: {got:?} instead of {want:?}"));
@@ -243,6 +290,13 @@ pub fn all_refused(path: &Path) -> Result<()> {
         bail!("{}: {}", path.display(), wrong.join("; "));
     }
     Ok(())
+}
+
+/// What it says to an ordinary file of the same content, if the file system doesn't have it.
+fn not_there(path: &Path, run: Try) -> Option<Errno> {
+    let got = beside(path, run);
+    got.err()
+        .filter(|e| matches!(*e, Errno::NOTTY | Errno::OPNOTSUPP))
 }
 
 fn opened(path: &Path, flags: OFlags) -> Result<(), Errno> {
@@ -259,79 +313,50 @@ fn reopened(path: &Path, flags: OFlags) -> Result<(), Errno> {
     opened(Path::new(&link), OFlags::WRONLY)
 }
 
-#[repr(C)]
-struct Handle {
-    bytes: u32,
-    kind: i32,
-    handle: [u8; 128],
-}
-
-fn by_handle(path: &Path) -> Result<(), Errno> {
-    let (name, file) = (c_path(path)?, reader(path)?);
-    let mut handle = Handle {
-        bytes: 128,
-        kind: 0,
-        handle: [0; 128],
-    };
-    let (fd, mut mount) = (file.as_raw_fd(), 0);
-    // SAFETY: all pointers are valid for the calls, and the handle has the size that it says; a
-    // descriptor that comes of them is new and ours alone.
-    unsafe {
-        let (handle, mount) = (&raw mut handle, &raw mut mount);
-        let (name, cwd) = (name.as_ptr(), libc::AT_FDCWD);
-        syscall(libc::syscall(
-            libc::SYS_name_to_handle_at,
-            cwd,
-            name,
-            handle,
-            mount,
-            0,
-        ))?;
-        let ret = libc::syscall(libc::SYS_open_by_handle_at, fd, handle, libc::O_WRONLY);
-        let fd = i32::try_from(syscall(ret)?).map_err(|_| Errno::BADF)?;
-        drop(OwnedFd::from_raw_fd(fd));
-    }
-    Ok(())
-}
-
-fn truncated(path: &Path, len: i64) -> Result<(), Errno> {
-    let path = c_path(path)?;
-    // SAFETY: the path is a C string.
-    syscall(unsafe { libc::truncate(path.as_ptr(), len) }.into()).map(drop)
-}
-
 fn set(path: &Path, name: &str, value: &[u8]) -> Result<(), Errno> {
     setxattr(path, name, value, XattrFlags::empty())
 }
 
-/// With another file, in the same directory.
+/// With an ordinary file of the same content, in the same directory.
 fn beside(path: &Path, run: impl FnOnce(&Path) -> Result<(), Errno>) -> Result<(), Errno> {
-    let other = path.with_extension("other");
-    drop(open(&other, OFlags::WRONLY | OFlags::CREATE)?);
-    let done = run(&other);
-    rfs::unlink(&other)?;
+    let mut other = path.as_os_str().to_owned();
+    other.push("-other");
+    let other = Path::new(&other);
+    let written = fs::read(path).and_then(|content| fs::write(other, content));
+    written.map_err(|e| sys::errno(&e))?;
+    let done = run(other);
+    rfs::unlink(other)?;
     done
+}
+
+/// In a process of its own.
+fn apart(run: impl FnOnce() -> Result<Result<(), Errno>>) -> Result<(), Errno> {
+    // A process answers with what it can: its errno, in words.
+    let done = isolated(|| match run()? {
+        Ok(()) => Ok(()),
+        Err(errno) => bail!("errno {}", errno.raw_os_error()),
+    });
+    let Err(e) = done else {
+        return Ok(());
+    };
+    let errno = e.to_string();
+    let errno = errno.strip_prefix("errno ").and_then(|e| e.parse().ok());
+    Err(errno.map_or(Errno::IO, Errno::from_raw_os_error))
 }
 
 /// As a user whose file it is not, with a descriptor of it.
 fn as_another(path: &Path, run: impl FnOnce(&OwnedFd) -> Result<(), Errno>) -> Result<(), Errno> {
     let file = reader(path)?;
-    let mut got = Ok(());
-    // A process answers with what it can: its errno, in words.
-    let done = isolated(|| {
+    apart(|| {
         // SAFETY: this touches no memory; the process has one thread.
         ensure!(unsafe { libc::setuid(USER + 7) } == 0, "setuid");
-        match run(&file) {
-            Ok(()) => Ok(()),
-            Err(errno) => bail!("errno {}", errno.raw_os_error()),
-        }
-    });
-    if let Err(e) = done {
-        let errno = e.to_string();
-        let errno = errno.strip_prefix("errno ").and_then(|e| e.parse().ok());
-        got = Err(errno.map_or(Errno::IO, Errno::from_raw_os_error));
-    }
-    got
+        Ok(run(&file))
+    })
+}
+
+/// With a ring, whose workers are threads of the process for a while.
+fn in_ring<T>(run: impl FnOnce() -> Result<T, Errno>) -> Result<(), Errno> {
+    apart(|| Ok(run().map(drop)))
 }
 
 fn change_flags(file: &OwnedFd, how: impl FnOnce(IFlags) -> IFlags) -> Result<(), Errno> {
@@ -340,10 +365,7 @@ fn change_flags(file: &OwnedFd, how: impl FnOnce(IFlags) -> IFlags) -> Result<()
 }
 
 fn ioctl(path: &Path, request: u64) -> Result<(), Errno> {
-    let file = reader(path)?;
-    let mut value = 7u64;
-    // SAFETY: `value` is as large as these calls read or fill.
-    syscall(unsafe { libc::ioctl(file.as_raw_fd(), request as _, &raw mut value) }.into()).map(drop)
+    sys::ioctl(reader(path)?, request, &mut 7u64).map(drop)
 }
 
 fn uid() -> Option<Uid> {
@@ -352,8 +374,4 @@ fn uid() -> Option<Uid> {
 
 fn gid() -> Option<Gid> {
     Some(Gid::from_raw(USER + 3))
-}
-
-fn c_path(path: &Path) -> Result<CString, Errno> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)
 }

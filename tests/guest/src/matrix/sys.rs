@@ -28,6 +28,11 @@ pub const FS_IOC_ENABLE_VERITY: u64 = 0x4080_6685;
 pub const FS_IOC_SET_ENCRYPTION_POLICY: u64 = 0x800c_6613;
 pub const FICLONERANGE: u64 = 0x4020_940d;
 pub const FIDEDUPERANGE: u64 = 0xc018_9436;
+pub const F2FS_IOC_SET_PIN_FILE: u64 = 0x4004_f50d;
+pub const F2FS_IOC_IO_PRIO: u64 = 0x4004_f51b;
+pub const F2FS_IOC_DEFRAGMENT: u64 = 0xc010_f508;
+
+pub const XFLAG_NODUMP: u32 = 0x80;
 
 pub fn last_error() -> Errno {
     let error = std::io::Error::last_os_error();
@@ -117,6 +122,68 @@ pub struct FileAttr {
     pub nextents: u32,
     pub projid: u32,
     pub cowextsize: u32,
+}
+
+pub fn fchmodat2(dir: impl AsFd, path: &CStr, flags: i32) -> Outcome {
+    let args = [0o4711, flags as usize, 0, 0];
+    call_at(FCHMODAT2, dir, path, args)
+}
+
+/// Gives it the attribute `user.new`.
+pub fn setxattrat(dir: impl AsFd, path: &CStr, flags: i32) -> Outcome {
+    let mut args = XattrArgs {
+        value: b"new".as_ptr() as u64,
+        size: 3,
+        flags: 0,
+    };
+    let name = c"user.new".as_ptr() as usize;
+    let address = &raw mut args as usize;
+    call(
+        SETXATTRAT,
+        [
+            fd(&dir),
+            path.as_ptr() as usize,
+            flags as usize,
+            name,
+            address,
+            size_of::<XattrArgs>(),
+        ],
+    )
+}
+
+/// Takes the attribute `user.old` from it.
+pub fn removexattrat(dir: impl AsFd, path: &CStr, flags: i32) -> Outcome {
+    let name = c"user.old".as_ptr() as usize;
+    call_at(REMOVEXATTRAT, dir, path, [flags as usize, name, 0, 0])
+}
+
+/// Sets its flag nodump.
+pub fn file_setattr(dir: impl AsFd, path: &CStr, flags: i32) -> Outcome {
+    let mut attr = FileAttr {
+        xflags: XFLAG_NODUMP.into(),
+        ..FileAttr::default()
+    };
+    let address = &raw mut attr as usize;
+    let args = [address, size_of::<FileAttr>(), flags as usize, 0];
+    call_at(FILE_SETATTR, dir, path, args)
+}
+
+/// Lets a file share its first `len` bytes with an equal one.
+pub fn dedupe(from: impl AsFd, to: impl AsFd, len: u64) -> Outcome {
+    // struct file_dedupe_range: offset, length, one destination; then its descriptor and offset,
+    // and for the answer the number of bytes and a status
+    let mut range = [0, len, 1, fd(&to) as u64, 0, 0, 0];
+    ioctl(from, FIDEDUPERANGE, &mut range)?;
+    match range[6] as i32 {
+        error @ ..0 => Err(Errno::from_raw_os_error(-error)),
+        _ => Ok(range[5]),
+    }
+}
+
+/// Has the ends of processes written to a file, for a moment.
+pub fn account_to(path: &Path) -> Outcome {
+    call_path(libc::SYS_acct, path, [0; 3])?;
+    call(libc::SYS_acct, [0; 6])
 }
 
 /// A shared mapping of a file's first page.

@@ -19,13 +19,13 @@ pub const TABLE: &[Operation] = &[
         done(rfs::chmodat(s.directory()?, "a", MODE, at))
     }),
     op("fchmodat2 NOFOLLOW", Copy, |s| {
-        fchmodat2(s.directory()?, c"a", libc::AT_SYMLINK_NOFOLLOW)
+        sys::fchmodat2(s.directory()?, c"a", libc::AT_SYMLINK_NOFOLLOW)
     }),
     op("fchmodat2 EMPTY_PATH of O_PATH", Copy, |s| {
-        fchmodat2(s.handle()?, c"", libc::AT_EMPTY_PATH)
+        sys::fchmodat2(s.handle()?, c"", libc::AT_EMPTY_PATH)
     }),
     op("fchmodat2 EMPTY_PATH of a reader", Copy, |s| {
-        fchmodat2(s.reader()?, c"", libc::AT_EMPTY_PATH)
+        sys::fchmodat2(s.reader()?, c"", libc::AT_EMPTY_PATH)
     }),
     op("chown", Copy, |s| chown(s, libc::SYS_chown, 0, 0)),
     op("chown to a stranger", Copy, |s| {
@@ -109,11 +109,6 @@ const FIXED: Timespec = Timespec {
     tv_sec: 77,
     tv_nsec: 5,
 };
-
-fn fchmodat2(dir: OwnedFd, path: &std::ffi::CStr, flags: i32) -> Outcome {
-    let args = [0o4711, flags as usize, 0, 0];
-    sys::call_at(sys::FCHMODAT2, dir, path, args)
-}
 
 fn chown(s: &Site, call: libc::c_long, user: u32, group: u32) -> Outcome {
     sys::call_path(call, &s.a(), [user as usize, group as usize, 0])

@@ -47,12 +47,12 @@ pub const TABLE: &[Operation] = &[
     }),
     op("FIDEDUPERANGE", CopyFirst, |s| {
         let equal = equal(s)?;
-        dedupe(&equal, &s.writer()?)
+        sys::dedupe(&equal, &s.writer()?, 4096)
     }),
     // The file system lets whoever may write the file do this by a reader.
     op("FIDEDUPERANGE by a reader", Refused(Errno::PERM), |s| {
         let equal = equal(s)?;
-        dedupe(&equal, &s.reader()?)
+        sys::dedupe(&equal, &s.reader()?, 4096)
     }),
     op("FICLONE from it", Same, |s| {
         let to = site::open(&s.x(), libc::O_RDWR)?;
@@ -60,7 +60,7 @@ pub const TABLE: &[Operation] = &[
     }),
     op("FIDEDUPERANGE from it", Same, |s| {
         let equal = equal(s)?;
-        dedupe(&s.reader()?, &equal)
+        sys::dedupe(&s.reader()?, &equal, 4096)
     }),
     op("copy_file_range from it", Same, |s| {
         let to = site::open(&s.x(), libc::O_RDWR)?;
@@ -138,18 +138,6 @@ fn equal(s: &Site) -> Result<OwnedFd, Errno> {
     let content = std::fs::read(s.a()).map_err(|e| sys::errno(&e))?;
     std::fs::write(&equal, content).map_err(|e| sys::errno(&e))?;
     site::open(&equal, libc::O_RDWR)
-}
-
-/// Lets a file share its first block with an equal one.
-fn dedupe(from: &OwnedFd, to: &OwnedFd) -> Outcome {
-    // struct file_dedupe_range: offset, length, one destination; then its descriptor and offset,
-    // and for the answer the number of bytes and a status
-    let mut range = [0, 4096, 1, sys::fd(to) as u64, 0, 0, 0];
-    sys::ioctl(from, sys::FIDEDUPERANGE, &mut range)?;
-    match range[6] as i32 {
-        error @ ..0 => Err(Errno::from_raw_os_error(-error)),
-        _ => Ok(range[5]),
-    }
 }
 
 fn splice(to: &OwnedFd) -> Outcome {

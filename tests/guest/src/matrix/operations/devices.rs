@@ -46,8 +46,7 @@ pub const TABLE: &[Operation] = &[
     // What it writes is never the same.
     op("acct", Copy, |s| {
         let size = s.size()? as usize;
-        sys::call_path(libc::SYS_acct, &s.a(), [0; 3])?;
-        sys::call(libc::SYS_acct, [0; 6])?;
+        sys::account_to(&s.a())?;
         sys::call_path(libc::SYS_truncate, &s.a(), [size, 0, 0])
     }),
     op("chmod on a read-only mount", Same, |s| {

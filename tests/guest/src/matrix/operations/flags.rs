@@ -3,7 +3,7 @@
 //! On a unified file these are those of all its names, and are fixed.
 
 use super::prelude::*;
-use crate::matrix::sys::{FileAttr, FsXattr};
+use crate::matrix::sys::{FsXattr, XFLAG_NODUMP};
 use crate::unified::{UNIFIED, set_flags};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 
@@ -44,17 +44,17 @@ pub const TABLE: &[Operation] = &[
         })
     }),
     op("file_setattr", Refused(Errno::PERM), |s| {
-        file_setattr(s.directory()?, c"a", 0)
+        sys::file_setattr(s.directory()?, c"a", 0)
     }),
     op(
         "file_setattr EMPTY_PATH of O_PATH",
         Refused(Errno::PERM),
-        |s| file_setattr(s.handle()?, c"", libc::AT_EMPTY_PATH),
+        |s| sys::file_setattr(s.handle()?, c"", libc::AT_EMPTY_PATH),
     ),
     op(
         "file_setattr EMPTY_PATH of a reader",
         Refused(Errno::PERM),
-        |s| file_setattr(s.reader()?, c"", libc::AT_EMPTY_PATH),
+        |s| sys::file_setattr(s.reader()?, c"", libc::AT_EMPTY_PATH),
     ),
     op("F_SET_RW_HINT", Refused(Errno::PERM), |s| {
         let hint = RWH_WRITE_LIFE_SHORT;
@@ -89,7 +89,6 @@ pub const TABLE: &[Operation] = &[
 const F_SET_RW_HINT: usize = 1036;
 const RWH_WRITE_LIFE_SHORT: u64 = 2;
 const XFLAG_IMMUTABLE: u32 = 0x8;
-const XFLAG_NODUMP: u32 = 0x80;
 const XFLAG_COWEXTSIZE: u32 = 0x1_0000;
 
 fn change_flags(s: &Site, change: impl Fn(IFlags) -> IFlags) -> Outcome {
@@ -104,14 +103,4 @@ fn change_fsxattr(s: &Site, change: impl Fn(&mut FsXattr)) -> Outcome {
     sys::ioctl(&file, sys::FS_IOC_FSGETXATTR, &mut attr)?;
     change(&mut attr);
     sys::ioctl(&file, sys::FS_IOC_FSSETXATTR, &mut attr)
-}
-
-fn file_setattr(dir: OwnedFd, path: &std::ffi::CStr, flags: i32) -> Outcome {
-    let mut attr = FileAttr {
-        xflags: XFLAG_NODUMP.into(),
-        ..FileAttr::default()
-    };
-    let address = &raw mut attr as usize;
-    let args = [address, size_of::<FileAttr>(), flags as usize, 0];
-    sys::call_at(sys::FILE_SETATTR, dir, path, args)
 }

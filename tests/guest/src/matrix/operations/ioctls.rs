@@ -26,13 +26,13 @@ pub const TABLE: &[Operation] = &[
     ),
     // It looks neither at the descriptor's mode nor at the flag immutable.
     on("f2fs: pin", Refused(Errno::PERM), Vec::new, |s| {
-        sys::ioctl(s.reader()?, F2FS_IOC_SET_PIN_FILE, &mut 1u32)
+        sys::ioctl(s.reader()?, sys::F2FS_IOC_SET_PIN_FILE, &mut 1u32)
     }),
     op("f2fs: priority of I/O", Refused(Errno::PERM), |s| {
-        sys::ioctl(s.reader()?, F2FS_IOC_IO_PRIO, &mut 1u32)
+        sys::ioctl(s.reader()?, sys::F2FS_IOC_IO_PRIO, &mut 1u32)
     }),
     op("f2fs: defragment by a reader", Refused(Errno::PERM), |s| {
-        sys::ioctl(s.reader()?, F2FS_IOC_DEFRAGMENT, &mut [0u64, 1 << 20])
+        sys::ioctl(s.reader()?, sys::F2FS_IOC_DEFRAGMENT, &mut [0u64, 1 << 20])
     }),
     // Root may: it is the same content elsewhere.
     op(
@@ -51,9 +51,6 @@ pub const TABLE: &[Operation] = &[
     ),
 ];
 
-const F2FS_IOC_SET_PIN_FILE: u64 = 0x4004_f50d;
-const F2FS_IOC_IO_PRIO: u64 = 0x4004_f51b;
-const F2FS_IOC_DEFRAGMENT: u64 = 0xc010_f508;
 const BTRFS_IOC_DEFRAG: u64 = 0x5000_9402;
 const BTRFS_IOC_DEFRAG_RANGE: u64 = 0x4030_9410;
 const XFS_IOC_PATH_TO_HANDLE: u64 = 0xc038_5869;

@@ -45,9 +45,7 @@ fn by_worker(entry: Entry) -> Entry {
 }
 
 fn openat(s: &Site, flags: i32, how: fn(Entry) -> Entry) -> Outcome {
-    let path = sys::c_path(&s.a())?;
-    let open = OpenAt::new(HERE, path.as_ptr()).flags(flags);
-    write(uring::run(&how(open.build()))?, how)
+    write(&uring::open(&s.a(), flags, how)?, how)
 }
 
 fn openat2(s: &Site, how: fn(Entry) -> Entry) -> Outcome {
@@ -57,12 +55,11 @@ fn openat2(s: &Site, how: fn(Entry) -> Entry) -> Outcome {
         .resolve(ResolveFlags::BENEATH.bits());
     let dir = s.directory()?;
     let open = OpenAt2::new(Fd(dir.as_raw_fd()), NAME.as_ptr(), &raw const beneath);
-    write(uring::run(&how(open.build()))?, how)
+    write(&sys::owned(uring::run(&how(open.build()))?)?, how)
 }
 
 /// Writes to the file that has been opened, in the same way.
-fn write(file: u64, how: fn(Entry) -> Entry) -> Outcome {
-    let file = sys::owned(file)?;
+fn write(file: &OwnedFd, how: fn(Entry) -> Entry) -> Outcome {
     let write = Write::new(Fd(file.as_raw_fd()), b"new".as_ptr(), 3);
     uring::run(&how(write.build()))
 }

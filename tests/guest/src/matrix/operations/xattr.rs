@@ -3,10 +3,7 @@
 
 use super::prelude::*;
 use crate::uring;
-use io_uring::{
-    opcode::{FSetXattr, SetXattr},
-    types::Fd,
-};
+use io_uring::{opcode::FSetXattr, types::Fd};
 use rustix::fs::{self as rfs, XattrFlags};
 
 pub const TABLE: &[Operation] = &[
@@ -59,17 +56,17 @@ pub const TABLE: &[Operation] = &[
         let flags = XattrFlags::empty();
         done(rfs::fsetxattr(s.handle()?, "user.new", b"new", flags))
     }),
-    op("setxattrat", Copy, |s| setxattrat(s.directory()?, c"a", 0)),
+    op("setxattrat", Copy, |s| {
+        sys::setxattrat(s.directory()?, c"a", 0)
+    }),
     op("setxattrat EMPTY_PATH of O_PATH", Copy, |s| {
-        setxattrat(s.handle()?, c"", libc::AT_EMPTY_PATH)
+        sys::setxattrat(s.handle()?, c"", libc::AT_EMPTY_PATH)
     }),
     op("setxattrat EMPTY_PATH of a reader", Copy, |s| {
-        setxattrat(s.reader()?, c"", libc::AT_EMPTY_PATH)
+        sys::setxattrat(s.reader()?, c"", libc::AT_EMPTY_PATH)
     }),
     op("io_uring setxattr", Copy, |s| {
-        let path = sys::c_path(&s.a())?;
-        let (name, value) = (c"user.new".as_ptr(), b"new".as_ptr().cast());
-        uring::run(&SetXattr::new(name, value, path.as_ptr(), 3).build())
+        uring::setxattr(&s.a(), c"user.new", b"new")
     }),
     op("io_uring fsetxattr", Copy, |s| {
         let file = s.reader()?;
@@ -98,13 +95,13 @@ pub const TABLE: &[Operation] = &[
         done(rfs::fremovexattr(s.reader()?, "user.old"))
     }),
     op("removexattrat", Copy, |s| {
-        removexattrat(s.directory()?, c"a", 0)
+        sys::removexattrat(s.directory()?, c"a", 0)
     }),
     op("removexattrat EMPTY_PATH of O_PATH", Copy, |s| {
-        removexattrat(s.handle()?, c"", libc::AT_EMPTY_PATH)
+        sys::removexattrat(s.handle()?, c"", libc::AT_EMPTY_PATH)
     }),
     op("removexattrat EMPTY_PATH of a reader", Copy, |s| {
-        removexattrat(s.reader()?, c"", libc::AT_EMPTY_PATH)
+        sys::removexattrat(s.reader()?, c"", libc::AT_EMPTY_PATH)
     }),
     op("ACL set", Copy, |s| set(s, ACL_ACCESS, ACL)),
     op("ACL set, as the mode says", Copy, |s| {
@@ -159,30 +156,4 @@ const MINIMAL_ACL: &[u8] = &[
 
 fn set(s: &Site, name: &str, value: &[u8]) -> Outcome {
     done(rfs::setxattr(s.a(), name, value, XattrFlags::empty()))
-}
-
-fn setxattrat(dir: OwnedFd, path: &std::ffi::CStr, flags: i32) -> Outcome {
-    let mut args = sys::XattrArgs {
-        value: b"new".as_ptr() as u64,
-        size: 3,
-        flags: 0,
-    };
-    let name = c"user.new".as_ptr() as usize;
-    let address = &raw mut args as usize;
-    sys::call(
-        sys::SETXATTRAT,
-        [
-            sys::fd(&dir),
-            path.as_ptr() as usize,
-            flags as usize,
-            name,
-            address,
-            size_of::<sys::XattrArgs>(),
-        ],
-    )
-}
-
-fn removexattrat(dir: OwnedFd, path: &std::ffi::CStr, flags: i32) -> Outcome {
-    let name = c"user.old".as_ptr() as usize;
-    sys::call_at(sys::REMOVEXATTRAT, dir, path, [flags as usize, name, 0, 0])
 }
