@@ -174,7 +174,8 @@ fn check_directory(dir: &Path) -> Result {
     Ok(())
 }
 
-/// Whether the name of `path` leads to the file, or to what stands for it.
+/// Whether the name of `path` leads to the file, or to what stands for it: as far as that can be told
+/// while somebody else may be breaking links.
 fn check_name(path: &Path, dir: &Path) -> Result {
     if !path.is_unhashed() {
         return Ok(());

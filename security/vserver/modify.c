@@ -24,7 +24,7 @@
 #include <uapi/linux/vserver.h>
 
 #include "../../fs/internal.h"
-#ifdef CONFIG_IMA_APPRAISE
+#ifdef CONFIG_IMA
 #include "../integrity/ima/ima.h"
 #endif
 #include "../landlock/cred.h"
@@ -53,12 +53,19 @@ static bool vserver_ids_overflow(struct mnt_idmap *idmap, struct inode *inode,
  *
  * Locks the inode.
  *
- * Return: 0 or their errno.
+ * Return: 0, their errno, or -EINTR if the caller is being killed.
  */
 int vserver_ask_before_setattr(const struct path *path, struct iattr *attr)
 {
-	guard(rwsem_write)(&d_backing_inode(path->dentry)->i_rwsem);
-	return security_inode_setattr(mnt_idmap(path->mnt), path->dentry, attr);
+	struct inode *inode = d_backing_inode(path->dentry);
+	int error;
+
+	error = inode_lock_killable(inode);
+	if (error)
+		return error;
+	error = security_inode_setattr(mnt_idmap(path->mnt), path->dentry, attr);
+	inode_unlock(inode);
+	return error;
 }
 
 static int vserver_may_setattr(const struct path *path, struct iattr *attr)
@@ -92,11 +99,11 @@ static bool vserver_landlocked(void)
 #endif
 }
 
-/* Integrity appraisal looks at the whole content, and refuses what has no label. */
-static bool vserver_appraised(void)
+/* Does integrity measurement or appraisal look at the content that is opened? */
+static bool vserver_measured(void)
 {
-#ifdef CONFIG_IMA_APPRAISE
-	return ima_policy_flag & IMA_APPRAISE;
+#ifdef CONFIG_IMA
+	return ima_policy_flag & (IMA_MEASURE | IMA_APPRAISE | IMA_AUDIT);
 #else
 	return false;
 #endif
@@ -104,13 +111,13 @@ static bool vserver_appraised(void)
 
 /*
  * Need what is cut off not be copied? Watchers that are asked for permission,
- * Landlock and appraisal may still refuse. So may security modules where the
+ * Landlock and integrity appraisal may still refuse. So may security modules where the
  * truncation takes privileges away, too; and xfs, which finds nothing to do when
  * an empty file is truncated, would leave them.
  */
 bool vserver_may_cut(const struct path *path)
 {
-	if (vserver_landlocked() || vserver_appraised())
+	if (vserver_landlocked() || vserver_measured())
 		return false;
 #ifdef CONFIG_FANOTIFY_ACCESS_PERMISSIONS
 	if (fsnotify_sb_has_priority_watchers(path->dentry->d_sb,

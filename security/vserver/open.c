@@ -107,8 +107,8 @@ int __vserver_link(struct path *path)
 }
 
 /*
- * It gives up one name for another one of the same inode, and yet who renames
- * must be allowed what the target's directory is asked for.
+ * The target's name stays, and yet who has no right to replace it must not lose
+ * the one that he has.
  */
 int __vserver_rename_same(const struct renamedata *rd)
 {

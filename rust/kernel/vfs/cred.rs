@@ -14,8 +14,9 @@ use core::ptr::NonNull;
 ///
 /// Every capability in the initial user namespace, whatever the caller may or may not do, but
 /// quota is charged to the file's owner, and without `CAP_SYS_RESOURCE`: no limit is overridden, and
-/// of reserved blocks the owner gets those that are his, as root does on ext4 and f2fs. Security modules see what they see of kernel threads, but label
-/// what is made as the file is labelled; watchers of files see nothing at all.
+/// of reserved blocks the owner gets those that are his, as root does on ext4 and f2fs. Security
+/// modules see what they see of kernel threads, but label what is made as the file is labelled;
+/// watchers of files see nothing at all.
 ///
 /// # Invariants
 ///

@@ -136,7 +136,8 @@ impl Unnamed {
     }
 
     /// Removes the hash that integrity appraisal gave the file when it was closed, if the original has
-    /// none: it would vouch for what nobody has appraised.
+    /// none: it would vouch for what nobody has appraised. Nor was the file, so there is no verdict to
+    /// be forgotten.
     fn drop_hash(&self, from: &Path) -> Result {
         let name = c"security.ima";
         let mut value = KVVec::new();

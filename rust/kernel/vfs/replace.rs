@@ -40,11 +40,12 @@ impl Drop for Dentry {
 }
 
 impl Path {
-    /// Looks up the name that this has, or had when it went: what is there at this moment. May sleep.
+    /// Looks up the name that this has, or had when it went: the file that is there at this moment. May
+    /// sleep.
     ///
     /// # Errors
     ///
-    /// `ENOENT`: its directory has gone. Else those of the file system.
+    /// `ENOENT`: there is none, or its directory has gone. Else those of the file system.
     pub fn lookup_again(&self) -> Result<Dentry> {
         let dir = self.parent();
         let name = Opaque::<bindings::name_snapshot>::uninit();
@@ -53,7 +54,10 @@ impl Path {
         // and holds what it points to until it is released.
         let dentry = unsafe {
             bindings::take_dentry_name_snapshot(name.get(), self.0.dentry);
-            let found = bindings::lookup_noperm_unlocked(&raw mut (*name.get()).name, dir.0.dentry);
+            let found = bindings::lookup_noperm_positive_unlocked(
+                &raw mut (*name.get()).name,
+                dir.0.dentry,
+            );
             bindings::release_dentry_name_snapshot(name.get());
             from_err_ptr(found)?
         };

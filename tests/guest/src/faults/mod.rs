@@ -6,9 +6,9 @@
 //!
 //! Ext4 has all of it but what is tmpfs's or btrfs's. The others leave out
 //! - `memory_truncate`, `memory_setxattr`, `memory_link_inside`, `requests_chmod`, `no_descriptor`,
-//!   `suspend_in_the_copy`, `suspend_while_it_is_copied` and `little_group_memory`, and `no_space_for_a_thread` but for tmpfs: what
-//!   these have beside `memory_open`, `requests_open` and `no_space_at_any_step` is our own code, and
-//!   on ext4 the same;
+//!   `suspend_in_the_copy`, `suspend_while_it_is_copied` and `little_group_memory`, and
+//!   `no_space_for_a_thread` but for tmpfs: what these have beside `memory_open`, `requests_open` and
+//!   `no_space_at_any_step` is our own code, and on ext4 the same;
 //! - `reserved_space`, `no_space_for_the_name`, `unify_without_space_for_the_name`,
 //!   `unify_without_quota_for_the_name`, `no_room_for_the_attribute` and `no_room_in_a_small_inode`:
 //!   blocks reserved for root, directories of one block and attributes in one are ext4's;

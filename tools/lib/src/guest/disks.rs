@@ -36,18 +36,20 @@ pub(super) fn count(
         return Ok(Vec::new());
     }
     let place = first.place.clone();
-    guests.push(first);
+    guests.insert(0, first);
     let (mut begun, mut locks, mut settings) = (Vec::new(), Vec::new(), Vec::new());
     let mut xids = HashSet::new();
     for guest in guests {
-        if let Some((lock, setting)) = guest.begin(store, &mut xids) {
-            begun.push(guest.name);
-            locks.push(lock);
-            settings.push(setting);
+        match guest.begin(store, &mut xids) {
+            Some((lock, setting)) => {
+                begun.push(guest.name);
+                locks.push(lock);
+                settings.push(setting);
+            }
+            // Another one may have the id of the first.
+            None if begun.is_empty() => return Ok(Vec::new()),
+            None => (),
         }
-    }
-    if settings.is_empty() {
-        return Ok(Vec::new());
     }
     let done = dlimit::set_all(&place, &settings, looked_at)?;
     let counted = begun.into_iter().zip(done);
