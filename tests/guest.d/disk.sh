@@ -27,7 +27,7 @@ tag() {
 	vserver attr show "$1" | awk '{ print $2 }'
 }
 
-echo 1..52
+echo 1..50
 mkdir -p $top/web/dir
 echo content >$top/web/dir/file
 ln $top/web/dir/file $top/web/again
@@ -159,12 +159,7 @@ is "one that runs is left out" "$(status vserver disk show 201 $top)" 1
 is "and the other starts" "$(sed 's/[0-9]* files/all files/' /tmp/said)" \
 	"shop: what it has of the disk was not known: all files looked at
 shop: started, context 200"
-vserver stop depot shop >/dev/null
-vserver disk remove 200 $top
-vserver disk remove 201 $top
-(flock 9 && vserver start shop depot >/tmp/said 2>&1) 9<>$top/run/vserver/depot.lock
-is "so is one that is worked on" "$(status vserver disk show 201 $top)" 1
-is "and the other is counted" "$(usage 200)" "counted since the mount"
+vserver stop depot >/dev/null
 vserver delete --yes depot >/dev/null
 vserver stop shop >/dev/null
 sed -i '/^inodes/d' $top/etc/vserver/shop.toml

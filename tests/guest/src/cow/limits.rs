@@ -26,19 +26,28 @@ impl Full {
         let path = root().join("filler");
         let fd = open(&path, OFlags::WRONLY | OFlags::CREATE)?;
         let full = Self(path);
-        let (mut size, mut step) = (0, 64 << 20);
-        while step >= 4096 {
-            match rfs::fallocate(&fd, rfs::FallocateFlags::empty(), size, step) {
-                Ok(()) => size += step,
-                Err(Errno::NOSPC) => step /= 2,
-                // Nothing is set aside without extents.
-                Err(Errno::OPNOTSUPP) => match pwrite(&fd, &[0; 1 << 16], size) {
-                    Ok(len) => size += len as u64,
-                    Err(Errno::NOSPC) => break,
-                    Err(e) => bail!("write: {e}"),
-                },
-                Err(e) => bail!("fallocate: {e}"),
+        let mut size = 0;
+        loop {
+            let before = size;
+            let mut step = 64 << 20;
+            while step >= 4096 {
+                match rfs::fallocate(&fd, rfs::FallocateFlags::empty(), size, step) {
+                    Ok(()) => size += step,
+                    Err(Errno::NOSPC) => step /= 2,
+                    // Nothing is set aside without extents.
+                    Err(Errno::OPNOTSUPP) => match pwrite(&fd, &[0; 1 << 16], size) {
+                        Ok(len) => size += len as u64,
+                        Err(Errno::NOSPC) => break,
+                        Err(e) => bail!("write: {e}"),
+                    },
+                    Err(e) => bail!("fallocate: {e}"),
+                }
             }
+            if size == before {
+                break;
+            }
+            // What was removed before may be given back only now.
+            rfs::syncfs(&fd)?;
         }
         if room > 0 {
             ensure!(size > room, "only {size} bytes were free");
