@@ -168,7 +168,8 @@ pub fn suspend_in_the_copy() -> Result<()> {
 
 /// Where the disk answers the thread is stopped, and goes on later.
 pub fn suspend_while_it_is_copied() -> Result<()> {
-    let pair = Pair::with("suspend_copy", |a| Ok(fs::write(a, content(16 << 20))?))?;
+    let ground = Ground::new()?;
+    let pair = ground.pair("suspended", |a| Ok(fs::write(a, content(16 << 20))?))?;
     let first = opener_without_leave(&pair)?;
     OnlyFreezer::new()?.suspend()?;
     ensure!(first.wait()? == Status::Exited(0));
