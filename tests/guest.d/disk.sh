@@ -97,7 +97,7 @@ usage() {
 }
 # A guest's own mounts of it go a moment after its end.
 released() {
-	for there in /sys/fs/$kind/${device##*/} /sys/fs/btrfs/*/devices/${device##*/}; do
+	for there in "/sys/fs/$kind/${device##*/}" /sys/fs/btrfs/*/devices/"${device##*/}"; do
 		[ ! -e "$there" ] || return 1
 	done
 }
