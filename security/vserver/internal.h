@@ -370,7 +370,8 @@ int vserver_change_fsflags(struct mnt_idmap *idmap, struct dentry *dentry,
 			   u32 mask, u32 flags);
 
 bool vserver_may_cut(const struct path *path);
-int vserver_ask_before_setattr(const struct path *path, struct iattr *attr);
+int vserver_ask_before_cut(const struct path *path, loff_t length,
+			   unsigned int time_attrs, struct file *file);
 int vserver_is_unified(struct inode *inode, bool nowait);
 int vserver_is_barrier(struct inode *dir, bool nowait);
 int vserver_task_alloc(struct task_struct *p, u64 clone_flags);

@@ -46,16 +46,12 @@ static bool vserver_ids_overflow(struct mnt_idmap *idmap, struct inode *inode,
 	       !vfsgid_valid(i_gid_into_vfsgid(idmap, inode));
 }
 
-/**
- * vserver_ask_before_setattr - ask security modules as notify_change() does
- * @path:	a unified file
- * @attr:	what is to change of it
- *
- * Locks the inode.
- *
- * Return: 0, their errno, or -EINTR if the caller is being killed.
+/*
+ * As notify_change() does. Returns 0, their errno, or -EINTR if the caller is
+ * being killed. Locks the inode.
  */
-int vserver_ask_before_setattr(const struct path *path, struct iattr *attr)
+static int vserver_ask_before_setattr(const struct path *path,
+				      struct iattr *attr)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
 	int error;
@@ -66,6 +62,42 @@ int vserver_ask_before_setattr(const struct path *path, struct iattr *attr)
 	error = security_inode_setattr(mnt_idmap(path->mnt), path->dentry, attr);
 	inode_unlock(inode);
 	return error;
+}
+
+/**
+ * vserver_ask_before_cut - ask security modules about a truncation
+ * @path:	a unified file
+ * @length:	its size then
+ * @time_attrs:	ATTR_*, what else changes
+ * @file:	by which it is opened, or NULL
+ *
+ * All that do_truncate() has them asked. Locks the inode.
+ *
+ * Return: 0, their errno, or -EINTR if the caller is being killed.
+ */
+int vserver_ask_before_cut(const struct path *path, loff_t length,
+			   unsigned int time_attrs, struct file *file)
+{
+	struct iattr attr = {
+		.ia_valid = ATTR_SIZE | time_attrs | (file ? ATTR_FILE : 0),
+		.ia_size = length,
+		.ia_file = file,
+		.ia_mode = d_backing_inode(path->dentry)->i_mode,
+	};
+	int privs;
+
+	privs = dentry_needs_remove_privs(mnt_idmap(path->mnt), path->dentry);
+	if (privs < 0)
+		return privs;
+	if (privs)
+		attr.ia_valid |= privs | ATTR_FORCE;
+	if (privs & (ATTR_KILL_SUID | ATTR_KILL_SGID))
+		attr.ia_valid |= ATTR_MODE;
+	if (privs & ATTR_KILL_SUID)
+		attr.ia_mode &= ~S_ISUID;
+	if (privs & ATTR_KILL_SGID)
+		attr.ia_mode &= ~S_ISGID;
+	return vserver_ask_before_setattr(path, &attr);
 }
 
 static int vserver_may_setattr(const struct path *path, struct iattr *attr)
@@ -111,9 +143,7 @@ static bool vserver_measured(void)
 
 /*
  * Need what is cut off not be copied? Watchers that are asked for permission,
- * Landlock and integrity appraisal may still refuse. So may security modules where the
- * truncation takes privileges away, too; and xfs, which finds nothing to do when
- * an empty file is truncated, would leave them.
+ * Landlock and integrity appraisal may still refuse.
  */
 bool vserver_may_cut(const struct path *path)
 {
@@ -124,36 +154,38 @@ bool vserver_may_cut(const struct path *path)
 					      FSNOTIFY_PRIO_CONTENT))
 		return false;
 #endif
-	return !dentry_needs_remove_privs(mnt_idmap(path->mnt), path->dentry);
+	return true;
 }
 
 int __vserver_truncate(struct path *path, loff_t length)
 {
 	struct inode *inode = d_backing_inode(path->dentry);
-	struct iattr attr = {
-		.ia_valid = ATTR_SIZE,
-		.ia_size = length,
-	};
-	loff_t keep;
+	struct mnt_idmap *idmap = mnt_idmap(path->mnt);
+	bool cut;
 	int error;
 
-	error = inode_permission(mnt_idmap(path->mnt), inode,
-				 MAY_WRITE | MAY_COW);
+	error = inode_permission(idmap, inode, MAY_WRITE | MAY_COW);
 	if (!error)
 		error = inode_newsize_ok(inode, length);
 	if (!error)
 		error = security_path_truncate(path);
 	if (!error)
-		error = vserver_ask_before_setattr(path, &attr);
+		error = vserver_ask_before_cut(path, length, 0, NULL);
 	if (error)
 		return error;
-	keep = vserver_may_cut(path) ? length : VSERVER_KEEP_ALL;
+
+	/*
+	 * xfs finds nothing to do when an empty file is truncated, and would
+	 * leave it set-user-id.
+	 */
+	cut = vserver_may_cut(path) &&
+	      (length || !setattr_should_drop_suidgid(idmap, inode));
 
 	/* What is cut off has gone: nobody may make the mount read-only now. */
 	error = mnt_get_write_access(path->mnt);
 	if (error)
 		return error;
-	error = __vserver_break_link(path, keep);
+	error = __vserver_break_link(path, cut ? length : VSERVER_KEEP_ALL);
 	if (!error)
 		error = vserver_raced(d_backing_inode(path->dentry),
 				      vfs_truncate(path, length), false);

@@ -21,12 +21,6 @@
 static int vserver_ask_before_open(const struct path *path, struct file *file,
 				   int open_flag)
 {
-	/* As do_truncate() has it. */
-	struct iattr attr = {
-		.ia_valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME | ATTR_OPEN |
-			    ATTR_FILE,
-		.ia_file = file,
-	};
 	int error;
 
 	file->__f_path = *path;
@@ -35,7 +29,9 @@ static int vserver_ask_before_open(const struct path *path, struct file *file,
 	if (!error && (open_flag & O_TRUNC))
 		error = security_file_truncate(file);
 	if (!error && (open_flag & O_TRUNC))
-		error = vserver_ask_before_setattr(path, &attr);
+		error = vserver_ask_before_cut(path, 0,
+					       ATTR_MTIME | ATTR_CTIME | ATTR_OPEN,
+					       file);
 	file->__f_path = (struct path){};
 	file->f_inode = NULL;
 	return error;

@@ -22,6 +22,7 @@ pub const SUITE: Suite = Suite {
     tests: tests![
         equal_files_share,
         guests_modify_their_own,
+        names_need_not_be_text,
         clone_is_made_by_links,
         pool_is_collected,
         unhashify_gives_all_back,

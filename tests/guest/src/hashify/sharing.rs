@@ -4,6 +4,8 @@
 use super::*;
 use crate::unified::{UNIFIED, look};
 use rustix::fs::{XattrFlags, setxattr};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 pub(super) fn equal_files_share() -> Result<()> {
     for fs in [EXT4, XFS, TMPFS] {
@@ -54,6 +56,48 @@ pub(super) fn guests_modify_their_own() -> Result<()> {
     let said = trees.hashify()?;
     ensure!(trees.same("a", "b", "usr/lib/small")?);
     ensure!(number(&said, &["shared", "files"])? == 1, "{said}");
+    Ok(())
+}
+
+/// Names of files are bytes, in every command; what is said of them is text.
+pub(super) fn names_need_not_be_text() -> Result<()> {
+    let trees = Trees::new(EXT4, "names")?;
+    let strange = Path::new(OsStr::from_bytes(b"usr/d\xff\n/\xfe*?"));
+    for tree in ["a", "b"] {
+        let path = trees.dir.join(tree).join(strange);
+        fs::create_dir(path.parent().context("no directory")?)?;
+        fs::write(path, b"of a strange name")?;
+    }
+    let before = trees.contents()?;
+    let ino =
+        |tree| Ok::<_, anyhow::Error>(fs::metadata(trees.dir.join(tree).join(strange))?.ino());
+    let said = trees.hashify()?;
+    ensure!(number(&said, &["shared", "files"])? == 3, "{said}");
+    ensure!(ino("a")? == ino("b")?, "hashify");
+    fs::write(trees.dir.join("b").join(strange), b"changed")?;
+    for args in [
+        &["hashify", "--status", "--verbose", "--json"][..],
+        &["hashify", "--status", "--verbose"],
+    ] {
+        let mut command = Command::new("vserver");
+        let output = command.args(args).arg(trees.dir.join("b")).output()?;
+        ensure!(output.status.success(), "{args:?}: {output:?}");
+        let text = String::from_utf8(output.stdout).context("no text")?;
+        says(&text, "/usr/d")?;
+    }
+    fs::write(trees.dir.join("b").join(strange), b"of a strange name")?;
+    trees.hashify()?;
+    trees.vserver(&["clone"], &["a", "c"], 0)?;
+    ensure!(ino("a")? == ino("c")?, "clone");
+    trees.vserver(&["unhashify"], &["c"], 0)?;
+    ensure!(ino("a")? != ino("c")?, "unhashify");
+    trees.vserver(&["unify"], &["a", "c"], 0)?;
+    ensure!(ino("a")? == ino("c")?, "unify");
+    trees.vserver(&["deunify", "-R"], &["c"], 0)?;
+    ensure!(ino("a")? != ino("c")?, "deunify");
+    trees.vserver(&["cleanup"], &["a", "b", "c"], 0)?;
+    fs::remove_dir_all(trees.dir.join("c"))?;
+    ensure!(trees.contents()? == before);
     Ok(())
 }
 
