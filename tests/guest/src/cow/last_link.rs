@@ -166,14 +166,9 @@ fn read_anew(name: &str) -> Result<Pair> {
     Ok(pair)
 }
 
-/// Inodes that nobody uses go, those of the disk.
 fn forget() -> Result<()> {
     rfs::sync();
-    // What was used a moment ago survives the first time.
-    for _ in 0..3 {
-        fs::write("/proc/sys/vm/drop_caches", "3")?;
-    }
-    Ok(())
+    drop_caches()
 }
 
 fn is_f2fs() -> bool {

@@ -4,7 +4,7 @@
 
 use super::flaky::{Disk, Flaky};
 use crate::process::eventually;
-use crate::unified::{Pair, open, root};
+use crate::unified::{Pair, drop_caches, open, root};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{self as rfs, OFlags};
 use rustix::io::Errno;
@@ -165,11 +165,7 @@ impl Ground {
     /// And nothing of it in memory.
     pub fn forget(&self) -> Result<()> {
         self.sync()?;
-        // What was used a moment ago survives the first time.
-        for _ in 0..2 {
-            fs::write("/proc/sys/vm/drop_caches", "3")?;
-        }
-        Ok(())
+        drop_caches()
     }
 
     /// What is in use.

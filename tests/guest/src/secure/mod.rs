@@ -24,9 +24,9 @@ use users::*;
 
 /// What is the same on each file system, and what comes to that on one. This is first: some time goes
 /// by before a file that Landlock has a rule for is freed, and is not counted any more.
-macro_rules! everywhere {
-    ($($more:ident),* $(,)?) => {
-        tests![
+macro_rules! suite {
+    ($name:literal, $fs:literal $(, $more:ident)*) => {
+        Suite::new($name, concat!($fs, " timeout=300 policy=apparmor"), tests![
             $($more,)*
             as_root,
             as_root_without_fsetid,
@@ -57,34 +57,14 @@ macro_rules! everywhere {
             apparmor_allows_to_write,
             as_reader_by_apparmor,
             as_writer_by_apparmor,
-        ]
+        ])
     };
 }
 
 // The part of a suite's name after the dash says which. Who pays can be looked at where owners have
 // quotas without being asked; `faults` does it where that is a mount option.
-pub const EXT4: Suite = Suite::new(
-    "secure",
-    "ext4 timeout=300 policy=apparmor",
-    everywhere![owner_is_charged],
-);
-pub const XFS: Suite = Suite::new(
-    "secure-xfs",
-    "xfs timeout=300 policy=apparmor",
-    everywhere![],
-);
-pub const BTRFS: Suite = Suite::new(
-    "secure-btrfs",
-    "btrfs timeout=300 policy=apparmor",
-    everywhere![],
-);
-pub const F2FS: Suite = Suite::new(
-    "secure-f2fs",
-    "f2fs timeout=300 policy=apparmor",
-    everywhere![owner_is_charged],
-);
-pub const TMPFS: Suite = Suite::new(
-    "secure-tmpfs",
-    "tmpfs timeout=300 policy=apparmor",
-    everywhere![],
-);
+pub const EXT4: Suite = suite!("secure", "ext4", owner_is_charged);
+pub const XFS: Suite = suite!("secure-xfs", "xfs");
+pub const BTRFS: Suite = suite!("secure-btrfs", "btrfs");
+pub const F2FS: Suite = suite!("secure-f2fs", "f2fs", owner_is_charged);
+pub const TMPFS: Suite = suite!("secure-tmpfs", "tmpfs");
